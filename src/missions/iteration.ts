@@ -1,0 +1,99 @@
+import { isOneOf, isRecord } from './fields.ts';
+import { parseInstantMs } from './instant.ts';
+
+const sources = ['browser', 'server'] as const;
+const overallStatuses = ['running', 'awaiting-review', 'approved', 'rejected', 'failed'] as const;
+const stepStatuses = ['planned', 'staged', 'approved', 'rejected', 'skipped', 'failed'] as const;
+
+export type IterationSource = (typeof sources)[number];
+export type OverallStatus = (typeof overallStatuses)[number];
+export type PlanStepStatus = (typeof stepStatuses)[number];
+
+export type StepIntent =
+  { kind: 'toolCall'; toolName: string; params: Record<string, unknown> } | { kind: 'note'; body: string };
+
+/** A step as the runner writes it: always 'planned', devices take it from there. `id` is `<iterationId>-<n>`. */
+export type PlanStep = { id: string; summary: string; rationale?: string; status: 'planned'; intent: StepIntent };
+
+/** An iteration as the runner writes it; times are ISO instants. Under a grant, texts and params are ciphertext by then. */
+export type Iteration = {
+  id: string;
+  startedAt: string;
+  finishedAt?: string;
+  plan: PlanStep[];
+  summary?: string;
+  source: 'server';
+  /** 'awaiting-review' with steps, 'approved' without any, 'failed' with errorDetails. */
+  overallStatus: 'running' | 'awaiting-review' | 'approved' | 'failed';
+  errorDetails?: { name: string; message: string; phase?: string };
+  currentPhase?: string;
+  phaseStartedAt?: string;
+  phaseDetail?: string;
+};
+
+/** A step of anybody's iteration, as far as it could be read. */
+export type PlanStepView = {
+  id: string;
+  summary: string | null;
+  rationale: string | null;
+  status: PlanStepStatus | null;
+  intent: StepIntent | null;
+};
+
+/** Anybody's iteration, as far as it could be read; null where a field is missing or unusable. Texts may be ciphertext. */
+export type IterationView = {
+  id: string;
+  startedAtMs: number | null;
+  finishedAtMs: number | null;
+  source: IterationSource | null;
+  overallStatus: OverallStatus | null;
+  cancelRequested: boolean;
+  summary: string | null;
+  userFeedback: string | null;
+  plan: PlanStepView[];
+};
+
+/** Reads one element of a mission's `iterations`; null for what is no object with an id. Never throws. */
+export function readIteration(item: unknown): IterationView | null {
+  if (!isRecord(item) || typeof item['id'] !== 'string' || item['id'] === '') return null;
+  const { id, source, overallStatus, plan } = item;
+  return {
+    id,
+    startedAtMs: parseInstantMs(item['startedAt']),
+    finishedAtMs: parseInstantMs(item['finishedAt']),
+    source: isOneOf(sources, source) ? source : null,
+    overallStatus: isOneOf(overallStatuses, overallStatus) ? overallStatus : null,
+    cancelRequested: item['cancelRequested'] === true,
+    summary: textOrNull(item['summary']),
+    userFeedback: textOrNull(item['userFeedback']),
+    plan: Array.isArray(plan) ? plan.map(readPlanStep).filter((step) => step !== null) : [],
+  };
+}
+
+/** Reads a mission's `iterations` in their order; unreadable elements, or a value that is no list, are left out. Never throws. */
+export function readIterations(value: unknown): IterationView[] {
+  return Array.isArray(value) ? value.map(readIteration).filter((view) => view !== null) : [];
+}
+
+function readPlanStep(item: unknown): PlanStepView | null {
+  if (!isRecord(item) || typeof item['id'] !== 'string' || item['id'] === '') return null;
+  return {
+    id: item['id'],
+    summary: textOrNull(item['summary']),
+    rationale: textOrNull(item['rationale']),
+    status: isOneOf(stepStatuses, item['status']) ? item['status'] : null,
+    intent: readIntent(item['intent']),
+  };
+}
+
+function readIntent(value: unknown): StepIntent | null {
+  if (!isRecord(value)) return null;
+  const { kind, toolName, params, body } = value;
+  if (kind === 'note' && typeof body === 'string') return { kind, body };
+  if (kind !== 'toolCall' || typeof toolName !== 'string') return null;
+  return { kind, toolName, params: isRecord(params) ? params : {} };
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
