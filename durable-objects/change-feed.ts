@@ -1,0 +1,212 @@
+import type { Client } from '@neondatabase/serverless';
+import { DurableObject } from 'cloudflare:workers';
+import { createClient, isNeonUrl } from '../src/postgres/driver.ts';
+import { PostgresError } from '../src/postgres/errors.ts';
+import { pooledDatabase } from '../src/postgres/pooled-database.ts';
+import type { Database, Row, Statement } from '../src/postgres/port.ts';
+import {
+  deleteOutboxBelow,
+  OUTBOX_PAGE_ROWS,
+  type OutboxPosition,
+  selectOutboxPage,
+  selectUsersAfter,
+} from '../src/sync/feed-queries.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
+import type { AgendaEntry } from './agenda-store.ts';
+import { FeedStore } from './feed-store.ts';
+import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
+
+/** Objects called by one event stay in memory until it ends, so users are refreshed in slices. */
+const SLICE_USERS = 64;
+
+/** Pause between the slices of a sweep: ten thousand users within three minutes, without crowding out runs. */
+const SWEEP_PAUSE_MS = 1_000;
+
+const SWEEP_EVERY_MS = 24 * 60 * 60_000;
+
+type OutboxEntry = { id: string; userId: string; xid: string; since: string };
+type OutboxPage = { horizon: string; newest: string; entries: OutboxEntry[] };
+
+/**
+ * Finds users whose log changed and refreshes their objects: on a notification at once, by a poll at every tick interval, and
+ * by a sweep over all users when the outbox cannot be trusted (first start, a database that went back, once a day).
+ */
+export class ChangeFeed extends DurableObject<RunnerEnv> {
+  readonly #settings: RunnerSettings;
+  readonly #store: FeedStore;
+  readonly #database: Database;
+  readonly #log = createLogger({ component: 'change-feed' });
+  #listener: Client | undefined;
+  #polling: Promise<void> | undefined;
+  #pollAgain = false;
+
+  constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
+    super(ctx, env);
+    this.#settings = settings;
+    this.#store = new FeedStore(ctx.storage.sql);
+    this.#database = pooledDatabase(env.POSTGRES_POOL.getByName(POOL_NAME));
+  }
+
+  /** Nothing runs by itself after a start: whoever serves /health calls this, and the alarm goes on from there. */
+  async wake(): Promise<void> {
+    if (!this.#settings.tickEnabled) return;
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
+    if (this.#listener === undefined) await this.#listen();
+  }
+
+  /** One pass over the outbox on demand; ends a sweep that is due as well. Throws PostgresError. */
+  async scan(): Promise<void> {
+    await this.#poll();
+    while (this.#store.sweepCursor() !== null) await this.#sweepSlice();
+  }
+
+  async stop(): Promise<void> {
+    await this.ctx.storage.deleteAlarm();
+    const listener = this.#listener;
+    this.#listener = undefined;
+    await listener?.end().catch(() => undefined);
+  }
+
+  override async alarm(): Promise<void> {
+    let nextMs = this.#settings.tickIntervalMs;
+    try {
+      await this.#listen();
+      await this.#poll();
+      if (this.#store.sweepCursor() !== null) {
+        await this.#sweepSlice();
+        if (this.#store.sweepCursor() !== null) nextMs = SWEEP_PAUSE_MS;
+      }
+    } catch (thrown) {
+      this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
+    }
+    await this.ctx.storage.setAlarm(Date.now() + nextMs);
+  }
+
+  async #listen(): Promise<void> {
+    const databaseUrl = this.env.DATABASE_URL;
+    if (this.#listener !== undefined || isNeonUrl(databaseUrl)) return;
+    const client = createClient(databaseUrl, `${this.env.POSTGRES_APPLICATION}-listen`);
+    const lost = (): void => this.#lose(client);
+    client.on('error', lost);
+    client.on('end', lost);
+    client.on('notification', () => void this.#poll().catch(() => undefined));
+    this.#listener = client;
+    try {
+      await client.connect();
+      await client.query('listen mana_ai_changes');
+    } catch {
+      this.#lose(client);
+      this.#log.warn('LISTEN could not be set up; the poll goes on alone', { code: 'POSTGRES_UNAVAILABLE' });
+    }
+  }
+
+  /** The next alarm opens a new listener; until then the poll is the only way that changes arrive. */
+  #lose(client: Client): void {
+    if (this.#listener === client) this.#listener = undefined;
+  }
+
+  /** Polls never overlap: a request during one leads to one more after it. */
+  async #poll(): Promise<void> {
+    if (this.#polling !== undefined) {
+      this.#pollAgain = true;
+      return this.#polling;
+    }
+    this.#polling = this.#pollUntilQuiet();
+    try {
+      await this.#polling;
+    } finally {
+      this.#polling = undefined;
+    }
+  }
+
+  async #pollUntilQuiet(): Promise<void> {
+    do {
+      this.#pollAgain = false;
+      await this.#readOutbox();
+    } while (this.#pollAgain);
+  }
+
+  async #readOutbox(): Promise<void> {
+    const startHorizon = this.#store.horizon();
+    let position: OutboxPosition = { horizon: startHorizon ?? '0', afterXid: '0', afterId: '0' };
+    const first = await this.#readPage(position);
+    if (this.#wentBack(startHorizon, first) || this.#sweepIsDue()) this.#store.startSweep(Date.now());
+    if (startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest)) {
+      // The server is another one or was restored: its transaction numbers start lower, so nothing stored holds any more.
+      this.#store.reset(first.horizon);
+      return;
+    }
+    for (let page = first; ; page = await this.#readPage(position)) {
+      await this.#deliver(page.entries);
+      const last = page.entries.at(-1);
+      if (last === undefined || page.entries.length < OUTBOX_PAGE_ROWS) break;
+      position = { ...position, afterXid: last.xid, afterId: last.id };
+    }
+    this.#store.advance(first.horizon);
+    if (first.horizon !== startHorizon) await this.#query(deleteOutboxBelow(first.horizon));
+  }
+
+  #wentBack(startHorizon: string | null, page: OutboxPage): boolean {
+    return startHorizon === null || BigInt(startHorizon) > BigInt(page.newest);
+  }
+
+  #sweepIsDue(): boolean {
+    return Date.now() - this.#store.lastSweepMs() > SWEEP_EVERY_MS;
+  }
+
+  /** Users are refreshed before their entries count as delivered: a crash between repeats a refresh, which changes nothing. */
+  async #deliver(entries: readonly OutboxEntry[]): Promise<void> {
+    const fresh = entries.filter((entry) => !this.#store.isDelivered(entry.id));
+    const sinceByUser = new Map<string, string>();
+    for (const { userId, since } of fresh) {
+      const known = sinceByUser.get(userId);
+      if (known === undefined || since < known) sinceByUser.set(userId, since);
+    }
+    const users = [...sinceByUser];
+    for (let start = 0; start < users.length; start += SLICE_USERS) {
+      await this.#refreshSlice(users.slice(start, start + SLICE_USERS));
+    }
+    this.#store.markDelivered(fresh);
+  }
+
+  async #sweepSlice(): Promise<void> {
+    const cursor = this.#store.sweepCursor();
+    if (cursor === null) return;
+    const rows = await this.#query(selectUsersAfter(cursor, SLICE_USERS));
+    const users = rows.map((row) => String(row['user_id']));
+    await this.#refreshSlice(users.map((userId) => [userId, null]));
+    this.#store.advanceSweep(users.length < SLICE_USERS ? null : (users.at(-1) ?? null));
+  }
+
+  async #refreshSlice(users: readonly (readonly [string, string | null])[]): Promise<void> {
+    const agenda = await Promise.all(users.map(([userId, since]) => this.#refreshUser(userId, since)));
+    await this.env.DISPATCHER.getByName(DISPATCHER_NAME).register(agenda);
+  }
+
+  async #refreshUser(userId: string, since: string | null): Promise<AgendaEntry> {
+    const user = this.env.USER_MISSIONS.getByName(userId);
+    const refreshed = await user.refresh(userId, since);
+    // A failure must reach the poll, which then repeats these entries instead of counting them as delivered.
+    if (!refreshed.ok) throw new PostgresError(refreshed.failure);
+    return { userId, dueMs: refreshed.nextDueMs };
+  }
+
+  async #readPage(position: OutboxPosition): Promise<OutboxPage> {
+    const [row] = await this.#query(selectOutboxPage(position));
+    return {
+      horizon: String(row?.['horizon']),
+      newest: String(row?.['newest']),
+      entries: JSON.parse(String(row?.['entries'])) as OutboxEntry[],
+    };
+  }
+
+  async #query(statement: Statement): Promise<readonly Row[]> {
+    const [rows] = await this.#database.transaction({ role: 'mana_ai_runner', userId: null, statements: [statement] });
+    return rows ?? [];
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+}
+

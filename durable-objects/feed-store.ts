@@ -1,0 +1,73 @@
+type Delivered = { id: string; xid: string };
+
+/** What the change feed remembers: its horizon in the outbox, what it delivered above it, and where a sweep stands. */
+export class FeedStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`
+      create table if not exists feed (name text primary key, value text not null);
+      -- xid as text of 20 digits: transaction numbers have 64 bits, and their text sorts only when padded
+      create table if not exists delivered (id text primary key, xid text not null);
+    `);
+  }
+
+  /** The oldest transaction that was open at the last poll; null before the first one. */
+  horizon(): string | null {
+    return this.#get('horizon');
+  }
+
+  advance(horizon: string): void {
+    this.#set('horizon', horizon);
+    this.#sql.exec(`delete from delivered where xid < ?`, padded(horizon));
+  }
+
+  /** Forgets everything about transactions of a server that is no more. */
+  reset(horizon: string): void {
+    this.#sql.exec(`delete from delivered`);
+    this.#set('horizon', horizon);
+  }
+
+  isDelivered(id: string): boolean {
+    return this.#sql.exec(`select 1 from delivered where id = ?`, id).toArray().length > 0;
+  }
+
+  markDelivered(entries: readonly Delivered[]): void {
+    for (const { id, xid } of entries) {
+      this.#sql.exec(`insert or ignore into delivered (id, xid) values (?, ?)`, id, padded(xid));
+    }
+  }
+
+  /** User id after which the running sweep goes on; null when none runs. */
+  sweepCursor(): string | null {
+    return this.#get('sweep_cursor');
+  }
+
+  startSweep(nowMs: number): void {
+    this.#set('last_sweep_ms', String(nowMs));
+    this.#set('sweep_cursor', '');
+  }
+
+  advanceSweep(userId: string | null): void {
+    if (userId !== null) this.#set('sweep_cursor', userId);
+    else this.#sql.exec(`delete from feed where name = 'sweep_cursor'`);
+  }
+
+  lastSweepMs(): number {
+    return Number(this.#get('last_sweep_ms') ?? 0);
+  }
+
+  #get(name: string): string | null {
+    const [row] = this.#sql.exec<{ value: string }>(`select value from feed where name = ?`, name).toArray();
+    return row?.value ?? null;
+  }
+
+  #set(name: string, value: string): void {
+    this.#sql.exec(`insert or replace into feed (name, value) values (?, ?)`, name, value);
+  }
+}
+
+function padded(xid: string): string {
+  return xid.padStart(20, '0');
+}

@@ -1,0 +1,169 @@
+import type { RecordState } from '../src/sync/merge.ts';
+
+/** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
+const CACHE_VERSION = '1';
+
+/** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
+const PART_LENGTH = 500_000;
+
+export type CachedTable = 'aiMissions' | 'agents';
+
+/** A run from its first plan round to its write-back; `body` is the run's own JSON. */
+export type StoredRun = { runId: string; missionId: string; body: string };
+
+/** Failures in a row of one mission, kept until a run of it succeeds. */
+export type Attempt = { failures: number; retryAtMs: number; code: string };
+
+/** The tables of one user's object. Every method is one synchronous step. */
+export class MissionStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`create table if not exists meta (name text primary key, value text not null)`);
+    if (this.meta('cache_version') !== CACHE_VERSION) this.#rebuildCacheTables();
+    sql.exec(`
+      create table if not exists runs (run_id text not null, mission_id text not null, part integer not null, body text not null,
+        primary key (run_id, part));
+      create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
+        code text not null);
+    `);
+  }
+
+  meta(name: string): string | null {
+    const [row] = this.#sql.exec<{ value: string }>(`select value from meta where name = ?`, name).toArray();
+    return row?.value ?? null;
+  }
+
+  setMeta(name: string, value: string): void {
+    this.#sql.exec(`insert or replace into meta (name, value) values (?, ?)`, name, value);
+  }
+
+  /** False until the whole log was merged once under this cache version. */
+  isComplete(): boolean {
+    return this.meta('complete') === 'true';
+  }
+
+  record(tableName: CachedTable, recordId: string): RecordState | null {
+    const parts = this.#sql
+      .exec<{ body: string }>(
+        `select body from records where table_name = ? and record_id = ? order by part`,
+        tableName,
+        recordId,
+      )
+      .toArray();
+    return parts.length === 0 ? null : (JSON.parse(parts.map((row) => row.body).join('')) as RecordState);
+  }
+
+  saveRecord(tableName: CachedTable, recordId: string, state: RecordState): void {
+    this.#sql.exec(`delete from records where table_name = ? and record_id = ?`, tableName, recordId);
+    for (const [part, body] of partsOf(JSON.stringify(state)).entries()) {
+      this.#sql.exec(
+        `insert into records (table_name, record_id, part, body) values (?, ?, ?, ?)`,
+        tableName,
+        recordId,
+        part,
+        body,
+      );
+    }
+  }
+
+  recordIds(tableName: CachedTable): string[] {
+    return this.#sql
+      .exec<{ record_id: string }>(`select record_id from records where table_name = ? and part = 0 order by record_id`, tableName)
+      .toArray()
+      .map((row) => row.record_id);
+  }
+
+  /** When a mission is due by its records alone; null takes it off the list. */
+  setDue(missionId: string, dueMs: number | null): void {
+    if (dueMs === null) this.#sql.exec(`delete from due where mission_id = ?`, missionId);
+    else this.#sql.exec(`insert or replace into due (mission_id, due_ms) values (?, ?)`, missionId, dueMs);
+  }
+
+  /** The mission that is ready first: due and not held back by its failures. */
+  nextDue(): { missionId: string; readyMs: number } | null {
+    const [row] = this.#sql
+      .exec<{ mission_id: string; ready_ms: number }>(
+        `select due.mission_id, max(due.due_ms, coalesce(attempts.retry_at_ms, 0)) as ready_ms
+         from due left join attempts on attempts.mission_id = due.mission_id
+         order by ready_ms, due.mission_id limit 1`,
+      )
+      .toArray();
+    return row === undefined ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
+  }
+
+  runOf(missionId: string): StoredRun | null {
+    const parts = this.#sql
+      .exec<{ run_id: string; body: string }>(
+        `select run_id, body from runs where mission_id = ? order by run_id, part`,
+        missionId,
+      )
+      .toArray();
+    const [first] = parts;
+    if (first === undefined) return null;
+    return { runId: first.run_id, missionId, body: parts.map((row) => row.body).join('') };
+  }
+
+  /** A mission has one run at a time: an older one is replaced. */
+  saveRun({ runId, missionId, body }: StoredRun): void {
+    this.deleteRunOf(missionId);
+    for (const [part, text] of partsOf(body).entries()) {
+      this.#sql.exec(`insert into runs (run_id, mission_id, part, body) values (?, ?, ?, ?)`, runId, missionId, part, text);
+    }
+  }
+
+  deleteRunOf(missionId: string): void {
+    this.#sql.exec(`delete from runs where mission_id = ?`, missionId);
+  }
+
+  attempt(missionId: string): Attempt | null {
+    const [row] = this.#sql
+      .exec<{ failures: number; retry_at_ms: number; code: string }>(`select * from attempts where mission_id = ?`, missionId)
+      .toArray();
+    return row === undefined ? null : { failures: row.failures, retryAtMs: row.retry_at_ms, code: row.code };
+  }
+
+  saveAttempt(missionId: string, { failures, retryAtMs, code }: Attempt): void {
+    this.#sql.exec(
+      `insert or replace into attempts (mission_id, failures, retry_at_ms, code) values (?, ?, ?, ?)`,
+      missionId,
+      failures,
+      retryAtMs,
+      code,
+    );
+  }
+
+  clearAttempt(missionId: string): void {
+    this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
+  }
+
+  /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
+  #rebuildCacheTables(): void {
+    this.#sql.exec(`
+      drop table if exists records;
+      drop table if exists due;
+      create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
+        primary key (table_name, record_id, part));
+      create table due (mission_id text primary key, due_ms integer not null);
+      delete from meta where name = 'complete';
+    `);
+    this.setMeta('cache_version', CACHE_VERSION);
+  }
+}
+
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    const end = start + PART_LENGTH;
+    // A cut inside a surrogate pair would not survive SQLite's UTF-8.
+    const cut = isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
+    parts.push(text.slice(start, cut));
+    start = cut;
+  }
+  return parts;
+}
+
+function isHighSurrogate(codeUnit: number): boolean {
+  return codeUnit >= 0xd800 && codeUnit <= 0xdbff;
+}

@@ -1,0 +1,36 @@
+import type { ChangeFeed } from './change-feed.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
+import type { UserMissions } from './user-missions.ts';
+
+/** What the objects need to know of the configuration; src/mana-ai/config.ts makes it from the environment. */
+export type RunnerSettings = {
+  tickEnabled: boolean;
+  tickIntervalMs: number;
+  timeZone: string;
+  locale: string;
+  llm: LlmSettings;
+};
+
+export type LlmSettings = {
+  baseUrl: string;
+  model: string;
+  apiKey: string | null;
+  maxConcurrency: number;
+  timeoutMs: number;
+  maxTokens: number;
+  maxTools: number;
+};
+
+/** The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare them. */
+export type RunnerEnv = PostgresPoolEnv & {
+  POSTGRES_POOL: DurableObjectNamespace<PostgresPool>;
+  USER_MISSIONS: DurableObjectNamespace<UserMissions>;
+  DISPATCHER: DurableObjectNamespace<Dispatcher>;
+  CHANGE_FEED: DurableObjectNamespace<ChangeFeed>;
+};
+
+/** Coordinators are one object each; their names are part of the stored data. */
+export const POOL_NAME = 'pool';
+export const DISPATCHER_NAME = 'dispatcher';
+export const CHANGE_FEED_NAME = 'change-feed';

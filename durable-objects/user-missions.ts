@@ -1,0 +1,254 @@
+import { DurableObject } from 'cloudflare:workers';
+import { backOffMs } from '../src/missions/back-off.ts';
+import { missionStatus } from '../src/missions/status.ts';
+import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
+import { PostgresError, type PostgresFailure } from '../src/postgres/errors.ts';
+import { pooledDatabase } from '../src/postgres/pooled-database.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
+import type { Dispatcher, TurnReport } from './dispatcher.ts';
+import { MissionRun, type RunOutcome } from './mission-run.ts';
+import { MissionStore } from './mission-store.ts';
+import { type MissionEntry, Projection } from './projection.ts';
+import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
+
+export type Refreshed = { ok: true; nextDueMs: number | null } | { ok: false; failure: PostgresFailure };
+
+/** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
+const MOST_FAILURES = 6;
+
+const NO_TURN = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null } as const;
+
+/**
+ * One user's missions: the projection of their log, and the tick, which runs one due mission per admission.
+ *
+ * The object sleeps until the change feed refreshes it or the Dispatcher pokes it. A poke sets the alarm to now; the alarm runs
+ * the tick and reports back, whatever happens. Ticks cannot overlap: the platform runs one alarm of an object at a time.
+ */
+export class UserMissions extends DurableObject<RunnerEnv> {
+  readonly #settings: RunnerSettings;
+  readonly #log = createLogger({ component: 'user-missions' });
+  #tables: MissionStore | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #running: string | null = null;
+
+  constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
+    super(ctx, env);
+    this.#settings = settings;
+  }
+
+  /** Reads the user's changes from `since` (an instant of the log; null: all of it) and answers when a mission is due next. */
+  async refresh(userId: string, since: string | null): Promise<Refreshed> {
+    this.#store.setMeta('user_id', userId);
+    const projection = this.#projection(userId);
+    try {
+      const present = await this.#inTurn(() => projection.refresh(since));
+      if (!present) return await this.#forget();
+      return { ok: true, nextDueMs: this.#nextDueMs() };
+    } catch (thrown) {
+      if (!(thrown instanceof PostgresError)) this.#log.error('a refresh failed', { code: 'INTERNAL' });
+      const code = thrown instanceof PostgresError ? thrown.code : 'POSTGRES_REFUSED';
+      return { ok: false, failure: { code, message: 'the change log could not be read' } };
+    }
+  }
+
+  /** Admission: the tick starts in the object's own alarm, which outlives the caller and a crash. */
+  async poke(userId: string): Promise<void> {
+    this.#store.setMeta('user_id', userId);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  async listMissions(userId: string): Promise<InternalMission[]> {
+    await this.#completeCache(userId);
+    const queue = await this.#dispatcher().llmState();
+    return this.#projection(userId)
+      .missions()
+      .map((entry) => this.#internalView(entry, !queue.ok));
+  }
+
+  async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
+    await this.#completeCache(userId);
+    const queue = await this.#dispatcher().llmState();
+    return this.#projection(userId)
+      .missions()
+      .map((entry) => this.#ownerView(entry, !queue.ok));
+  }
+
+  override async alarm(): Promise<void> {
+    const userId = this.#store.meta('user_id');
+    if (userId === null) return;
+    try {
+      const report = await this.#tick(userId);
+      await this.#dispatcher().release(report);
+    } catch (thrown) {
+      this.#log.error('a turn could not be reported; its lease will run out', { code: codeOf(thrown) });
+    }
+  }
+
+  async #tick(userId: string): Promise<TurnReport> {
+    metrics.ticks.inc();
+    const startedMs = Date.now();
+    const ended = { userId, ...NO_TURN };
+    try {
+      const projection = this.#projection(userId);
+      const present = await this.#inTurn(() => projection.refreshPending());
+      if (!present) {
+        await this.#forget();
+        return { ...ended, nextDueMs: null, turn: 'nothing-due' };
+      }
+      this.#clearUserBackOff();
+      const next = this.#store.nextDue();
+      if (next === null || next.readyMs > Date.now()) return { ...ended, nextDueMs: next?.readyMs ?? null, turn: 'nothing-due' };
+      return await this.#runMission(userId, projection, next.missionId);
+    } catch (thrown) {
+      this.#log.warn('a turn was postponed', { code: codeOf(thrown) });
+      return { ...ended, turn: 'postponed', nextDueMs: this.#backOffUser(), error: codeOf(thrown) };
+    } finally {
+      metrics.tickDurationSeconds.observe((Date.now() - startedMs) / 1_000);
+    }
+  }
+
+  async #runMission(userId: string, projection: Projection, missionId: string): Promise<TurnReport> {
+    this.#running = missionId;
+    try {
+      const run = new MissionRun({
+        userId,
+        missionId,
+        projection,
+        store: this.#store,
+        database: this.#database(),
+        dispatcher: this.#dispatcher(),
+        settings: this.#settings,
+        exclusively: (work) => this.#inTurn(work),
+      });
+      const outcome = await run.continue(MOST_FAILURES);
+      return this.#settle(userId, projection, missionId, outcome);
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
+    projection.updateDue(missionId);
+    const counts = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null };
+    const nextDueMs = this.#nextDueMs();
+    switch (outcome.kind) {
+      case 'written':
+        this.#store.clearAttempt(missionId);
+        return { userId, ...counts, nextDueMs, turn: 'planned', plansProduced: outcome.plans, plansWrittenBack: 1 };
+      case 'dropped':
+        this.#store.clearAttempt(missionId);
+        return { userId, ...counts, nextDueMs, turn: 'nothing-due' };
+      case 'waits':
+        return { userId, ...counts, nextDueMs, turn: 'postponed', error: outcome.code };
+      case 'failed': {
+        metrics.missionErrors.inc();
+        this.#recordFailure(missionId, outcome.code);
+        const parseFailures = outcome.unreadable ? 1 : 0;
+        return { userId, ...counts, nextDueMs: this.#nextDueMs(), turn: 'failed', parseFailures, error: outcome.code };
+      }
+    }
+  }
+
+  #recordFailure(missionId: string, code: string): void {
+    const failures = (this.#store.attempt(missionId)?.failures ?? 0) + 1;
+    this.#store.saveAttempt(missionId, { failures, code, retryAtMs: Date.now() + backOffMs(failures, Math.random()) });
+  }
+
+  /** What goes wrong before a mission is chosen (Postgres away) holds the whole user back. */
+  #backOffUser(): number {
+    const failures = Number(this.#store.meta('turn_failures') ?? 0) + 1;
+    this.#store.setMeta('turn_failures', String(failures));
+    return Date.now() + backOffMs(failures, Math.random());
+  }
+
+  #clearUserBackOff(): void {
+    if (this.#store.meta('turn_failures') !== '0') this.#store.setMeta('turn_failures', '0');
+  }
+
+  #nextDueMs(): number | null {
+    return this.#store.nextDue()?.readyMs ?? null;
+  }
+
+  /** A user who is gone leaves nothing behind here. */
+  async #forget(): Promise<Refreshed> {
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#tables = undefined;
+    return { ok: true, nextDueMs: null };
+  }
+
+  #internalView(entry: MissionEntry, llmDown: boolean): InternalMission {
+    const { mission } = entry;
+    return {
+      id: mission.id,
+      title: mission.title.slice(0, 200),
+      state: mission.state,
+      nextRunAt: mission.nextRunAt.kind === 'at' ? mission.nextRunAt.iso : null,
+      ...this.#liveStatus(entry, llmDown),
+    };
+  }
+
+  #ownerView(entry: MissionEntry, llmDown: boolean): OwnerMission {
+    const { mission } = entry;
+    return {
+      ...this.#internalView(entry, llmDown),
+      title: mission.title,
+      objective: mission.objective,
+      cadence: mission.cadence.ok ? mission.cadence.cadence : null,
+      occurrences: [],
+      iterations: mission.iterations,
+    };
+  }
+
+  #liveStatus(entry: MissionEntry, llmDown: boolean): Pick<InternalMission, 'status' | 'reason'> {
+    const nowMs = Date.now();
+    const { status, reason, dueAtMs } = missionStatus({ ...entry, nowMs });
+    if (this.#running === entry.mission.id) return { status: 'running' };
+    if (dueAtMs === null || dueAtMs > nowMs) return reason === undefined ? { status } : { status, reason };
+    const attempt = this.#store.attempt(entry.mission.id);
+    if (attempt !== null && attempt.retryAtMs > nowMs) return { status: 'waiting', reason: 'back-off' };
+    if (llmDown) return { status: 'waiting', reason: 'llm-down' };
+    if (Number(this.#store.meta('turn_failures') ?? 0) > 0) return { status: 'waiting', reason: 'postgres-down' };
+    return { status: 'queued' };
+  }
+
+  /** A list asked for before the feed has come by reads the log first; where that fails, what is known is shown. */
+  async #completeCache(userId: string): Promise<void> {
+    if (!this.#store.isComplete()) await this.refresh(userId, null);
+  }
+
+  /** Made on first use, so that an object which emptied itself stays empty. */
+  get #store(): MissionStore {
+    this.#tables ??= new MissionStore(this.ctx.storage.sql);
+    return this.#tables;
+  }
+
+  #projection(userId: string): Projection {
+    const { timeZone } = this.#settings;
+    return new Projection({ userId, store: this.#store, database: this.#database(), timeZone });
+  }
+
+  #database(): ReturnType<typeof pooledDatabase> {
+    return pooledDatabase(this.env.POSTGRES_POOL.getByName(POOL_NAME));
+  }
+
+  #dispatcher(): DurableObjectStub<Dispatcher> {
+    return this.env.DISPATCHER.getByName(DISPATCHER_NAME);
+  }
+
+  /** Reading the log and writing to it never interleave in one object. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const earlier = this.#queue;
+    const mine = (async () => {
+      await earlier.catch(() => undefined);
+      return work();
+    })();
+    this.#queue = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+}

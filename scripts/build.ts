@@ -1,0 +1,20 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { projectPath } from './project.ts';
+
+/** Bundles both Workers exactly as a deployment to Cloudflare would; workerd.capnp embeds the result. */
+export function build(): void {
+  bundle('wrangler.toml', 'dist/mana-ai');
+  bundle('wrangler.mana-auth.toml', 'dist/mana-auth');
+}
+
+function bundle(config: string, outDir: string): void {
+  mkdirSync(projectPath(outDir), { recursive: true });
+  execFileSync(
+    process.execPath,
+    [projectPath('node_modules/wrangler/bin/wrangler.js'), 'deploy', '--dry-run', '--config', config, '--outdir', outDir],
+    { cwd: projectPath('.'), stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+  );
+}
+
+if (import.meta.main) build();

@@ -1,0 +1,108 @@
+import type { NewChangeRow } from './change-row.ts';
+import type { Statement } from '../postgres/port.ts';
+
+/** Where a page of changes starts: rows at or after an instant, or strictly after a row already read. */
+export type ChangeCursor = { kind: 'from'; createdAt: string } | { kind: 'after'; createdAt: string; id: string };
+
+/** The whole log of a user. */
+export const FROM_THE_BEGINNING: ChangeCursor = { kind: 'from', createdAt: '-infinity' };
+
+const PAGE_ROWS = 200;
+const PAGE_BYTES = 4_000_000;
+
+const INSTANT_TEXT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+
+const CHANGE_COLUMNS = `id::text as id, table_name, record_id, op, data::text as data, field_meta::text as field_meta, client_id,
+  to_char(created_at at time zone 'utc', ${INSTANT_TEXT}) as created_at, schema_version::text as schema_version,
+  actor::text as actor, origin, space_id`;
+
+/**
+ * One page of a user's missions and agents in log order: at most 200 rows and about 4 MB, but always one row if there is any.
+ * The row limit is applied before sizes are added up, so that the cost of a page does not depend on the length of the log.
+ */
+export function selectChanges(userId: string, cursor: ChangeCursor): Statement {
+  return {
+    text: `
+      with page as (
+        select * from sync_changes
+        where user_id = $1 and app_id = 'ai' and table_name in ('aiMissions', 'agents')
+          and created_at >= $2::timestamptz
+          and ($3::uuid is null or (created_at, id) > ($2::timestamptz, $3::uuid))
+        order by created_at, id
+        limit ${PAGE_ROWS}
+      ), sized as (
+        select page.*, row_number() over in_order as position,
+          sum(coalesce(octet_length(data::text), 0)) over in_order as bytes
+        from page window in_order as (order by created_at, id)
+      )
+      select ${CHANGE_COLUMNS} from sized where bytes <= ${PAGE_BYTES} or position = 1 order by sized.created_at, sized.id`,
+    values: [userId, cursor.createdAt, cursor.kind === 'after' ? cursor.id : null],
+  };
+}
+
+/** The changes of one record of any app, for inputs: the whole history, oldest first. */
+export function selectRecordChanges(userId: string, appId: string, tableName: string, recordId: string): Statement {
+  return {
+    text: `select ${CHANGE_COLUMNS} from sync_changes
+      where user_id = $1 and app_id = $2 and table_name = $3 and record_id = $4
+      order by sync_changes.created_at, sync_changes.id limit 1000`,
+    values: [userId, appId, tableName, recordId],
+  };
+}
+
+/** One change row of the user by its id. */
+export function selectChangeById(userId: string, id: string): Statement {
+  return {
+    text: `select ${CHANGE_COLUMNS} from sync_changes where user_id = $1 and id = $2::uuid`,
+    values: [userId, id],
+  };
+}
+
+/** `since`: where the changes start that the change feed may not have delivered yet; null if there are none. */
+export function selectPendingSince(userId: string): Statement {
+  return {
+    text: `select to_char(min(since) at time zone 'utc', ${INSTANT_TEXT}) as since from mana_ai.change_outbox where user_id = $1`,
+    values: [userId],
+  };
+}
+
+/** `present`: 'true' while the user has any row of app 'ai'. */
+export function selectUserPresence(userId: string): Statement {
+  return {
+    text: `select exists (select 1 from sync_changes where user_id = $1 and app_id = 'ai')::text as present`,
+    values: [userId],
+  };
+}
+
+/** Appends a row unless its id is there already; returns `created_at` only where it was written. */
+export function insertChange(row: NewChangeRow): Statement {
+  return {
+    text: `
+      insert into sync_changes
+        (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, actor, origin, space_id)
+      values ($1::uuid, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9, $10::jsonb, $11, $12)
+      on conflict (id) do nothing
+      returning to_char(created_at at time zone 'utc', ${INSTANT_TEXT}) as created_at`,
+    values: [
+      row.id,
+      row.appId,
+      row.tableName,
+      row.recordId,
+      row.userId,
+      row.op,
+      toJsonText(row.data),
+      toJsonText(row.fieldMeta),
+      row.clientId,
+      toJsonText(row.actor),
+      row.origin,
+      row.spaceId,
+    ],
+  };
+}
+
+/** jsonb takes neither U+0000 nor lone surrogates; a model may send both. */
+function toJsonText(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'string' ? part.toWellFormed().replaceAll('\u0000', '') : part,
+  );
+}

@@ -1,0 +1,89 @@
+# Both Workers in one workerd. `npm run serve` starts it; ports and the data folder come from the command line:
+#   workerd serve workerd.capnp config --socket-addr mana-ai=… --socket-addr mana-auth=… --directory-path mana-ai-objects=…
+# Bindings mirror wrangler.toml and wrangler.mana-auth.toml (a test compares them); variables are null where unset.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  # V8's garbage, not live data, is what grows under load; the runner asks for collection between missions.
+  v8Flags = ["--expose-gc"],
+  services = [
+    (name = "mana-ai", worker = .manaAi),
+    (name = "mana-auth", worker = .manaAuth),
+    # "private" and "local" too: Postgres and the LLM usually stand on this machine or beside it.
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "mana-ai-objects", disk = (writable = true)),
+    (name = "mana-auth-objects", disk = (writable = true)),
+  ],
+  sockets = [
+    (name = "mana-ai", http = (), service = "mana-ai"),
+    (name = "mana-auth", http = (), service = "mana-auth"),
+  ],
+);
+
+const manaAi :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "dist/mana-ai/index.js")],
+  compatibilityDate = "2026-11-01",
+  durableObjectNamespaces = [
+    (className = "UserMissions", uniqueKey = "mana-ai-UserMissions", enableSql = true),
+    (className = "Dispatcher", uniqueKey = "mana-ai-Dispatcher", enableSql = true),
+    (className = "ChangeFeed", uniqueKey = "mana-ai-ChangeFeed", enableSql = true),
+    (className = "PostgresPool", uniqueKey = "mana-ai-PostgresPool", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "mana-ai-objects"),
+  globalOutbound = "internet",
+  bindings = [
+    (name = "USER_MISSIONS", durableObjectNamespace = "UserMissions"),
+    (name = "DISPATCHER", durableObjectNamespace = "Dispatcher"),
+    (name = "CHANGE_FEED", durableObjectNamespace = "ChangeFeed"),
+    (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
+    (name = "POSTGRES_APPLICATION", text = "mana-ai"),
+    (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
+    (name = "MANA_AI_PORT", fromEnvironment = "MANA_AI_PORT"),
+    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
+    (name = "MANA_AI_TICK_ENABLED", fromEnvironment = "MANA_AI_TICK_ENABLED"),
+    (name = "MANA_AI_TICK_INTERVAL_MS", fromEnvironment = "MANA_AI_TICK_INTERVAL_MS"),
+    (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
+    (name = "MANA_LLM_MODEL", fromEnvironment = "MANA_LLM_MODEL"),
+    (name = "MANA_LLM_API_KEY", fromEnvironment = "MANA_LLM_API_KEY"),
+    (name = "MANA_LLM_LOCALITY", fromEnvironment = "MANA_LLM_LOCALITY"),
+    (name = "MANA_LLM_MAX_CONCURRENCY", fromEnvironment = "MANA_LLM_MAX_CONCURRENCY"),
+    (name = "MANA_LLM_TIMEOUT_MS", fromEnvironment = "MANA_LLM_TIMEOUT_MS"),
+    (name = "MANA_LLM_MAX_TOKENS", fromEnvironment = "MANA_LLM_MAX_TOKENS"),
+    (name = "MANA_LLM_MAX_TOOLS", fromEnvironment = "MANA_LLM_MAX_TOOLS"),
+    (name = "MANA_TIME_ZONE", fromEnvironment = "MANA_TIME_ZONE"),
+    (name = "MANA_LOCALE", fromEnvironment = "MANA_LOCALE"),
+    (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
+    (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),
+    (name = "MANA_JWT_AUDIENCE", fromEnvironment = "MANA_JWT_AUDIENCE"),
+    (name = "MANA_GRANT_JWKS_URL", fromEnvironment = "MANA_GRANT_JWKS_URL"),
+    (name = "MANA_AI_PRIVATE_KEY_PEM", fromEnvironment = "MANA_AI_PRIVATE_KEY_PEM"),
+    (name = "MANA_AI_PUBLIC_KEY_PEM", fromEnvironment = "MANA_AI_PUBLIC_KEY_PEM"),
+    (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
+  ],
+);
+
+const manaAuth :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "dist/mana-auth/index.js")],
+  compatibilityDate = "2026-11-01",
+  durableObjectNamespaces = [
+    (className = "PostgresPool", uniqueKey = "mana-auth-PostgresPool", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "mana-auth-objects"),
+  globalOutbound = "internet",
+  bindings = [
+    (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
+    (name = "POSTGRES_APPLICATION", text = "mana-auth"),
+    (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
+    (name = "MANA_AI_PORT", fromEnvironment = "MANA_AI_PORT"),
+    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
+    (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
+    (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),
+    (name = "MANA_JWT_AUDIENCE", fromEnvironment = "MANA_JWT_AUDIENCE"),
+    (name = "MANA_AI_PUBLIC_KEY_PEM", fromEnvironment = "MANA_AI_PUBLIC_KEY_PEM"),
+    (name = "MANA_GRANT_SIGNING_KEY_PEM", fromEnvironment = "MANA_GRANT_SIGNING_KEY_PEM"),
+    (name = "MANA_AUTH_KEK", fromEnvironment = "MANA_AUTH_KEK"),
+    (name = "MANA_AUTH_ISSUER_KEY_PEM", fromEnvironment = "MANA_AUTH_ISSUER_KEY_PEM"),
+  ],
+);
