@@ -1,0 +1,55 @@
+/** What the HTTP API shows of missions. Times are ISO-8601 UTC. */
+
+/** Why a mission does something other than simply wait for its time. */
+export type MissionReason =
+  | 'invalid-cadence'
+  | 'invalid-state'
+  | 'invalid-next-run'
+  | 'grant-missing'
+  | 'agent-paused'
+  | 'agent-archived'
+  | 'agent-busy'
+  | 'budget'
+  | 'back-off'
+  | 'llm-down'
+  | 'postgres-down'
+  | 'foreground-running'
+  | 'research-pending';
+
+/** A mission as operators see it (GET /internal/missions/:userId): nothing of its content but the title. */
+export type InternalMission = {
+  id: string;
+  title: string;
+  state: string;
+  nextRunAt: string | null;
+  status: 'scheduled' | 'queued' | 'running' | 'waiting' | 'idle';
+  reason?: MissionReason;
+};
+
+/** What became of one due moment. `runId` is the id of the iteration that it led to. */
+export type Occurrence = { dueAt: string; fate: string; at?: string; reason?: string; runId?: string };
+
+/** `state` is 'ok', 'expires-soon' or the reason for which the runner refuses the grant. */
+export type GrantView = { grantId: string; expiresAt: string; state: string };
+
+/** A mission as its owner sees it (GET /api/v1/me/missions). `cadence` and `iterations` are shown as the record holds them. */
+export type OwnerMission = InternalMission & {
+  objective: string;
+  cadence: unknown;
+  occurrences: Occurrence[];
+  iterations: unknown[];
+  grant?: GrantView;
+};
+
+/** The answer of POST /internal/tick. `errors` has 'still-running:<n>', 'overlap-skipped' and codes of failed turns. */
+export type TickResult = {
+  scannedAt: string;
+  dueMissionCount: number;
+  plansProduced: number;
+  plansWrittenBack: number;
+  parseFailures: number;
+  errors: string[];
+};
+
+/** One dependency on /health. `since` is when it came to be as it is. */
+export type ComponentHealth = { ok: boolean; since?: string; error?: { code: string; message: string } };
