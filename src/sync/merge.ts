@@ -1,117 +1,141 @@
-import type { ChangeRow } from './change-row.ts';
-import { parseStampUs } from './stamps.ts';
+import { type ChangeRow, isDeviceRow } from './change-row.ts';
+import { EARLIEST_US, parseStamp } from './stamps.ts';
 
-/** What decides between two writes of a register: stamp, then the row's created_at (both microseconds), then the row id. */
-export type WriteOrder = { stampUs: number; createdUs: number; rowId: string };
+/** The newest schema of `data` that we understand; rows above it are skipped. */
+export const SCHEMA_VERSION = 1;
 
-/** The winning write of one field. */
-export type Register = WriteOrder & { value: unknown };
+/** Where a write stands among the writes of one register: compared by stamp, then created, then row id. Times in microseconds. */
+export type Order = { stampUs: number; createdUs: number; rowId: string };
 
-/**
- * A record as its registers; plain JSON, to be kept and merged further. Fields are pairs sorted by name, so that equal states are
- * equal texts and names like `constructor` mean nothing.
- */
+/** A field with the value that wins. */
+export type Register = Order & { value: unknown };
+
+/** One record of the log, merged; plain JSON, storable. */
 export type RecordState = {
-  fields: readonly (readonly [string, Register])[];
-  /** the latest delete and the latest insert; null while there was none */
-  deleted: WriteOrder | null;
-  inserted: WriteOrder | null;
-  /** the space of the newest row */
-  space: { id: string | null; createdUs: number; rowId: string } | null;
+  /** keys never start with `__` and are never `id`; look up with `register` */
+  fields: Record<string, Register>;
+  /** the winning insert or delete; null while only updates have arrived */
+  existence: (Order & { deleted: boolean }) | null;
+  /** the space of the row in `newest` */
+  spaceId: string | null;
+  /** the row that says in which space the record lives: the newest of a device, or of ours while there is none; null: no row yet */
+  newest: { device: boolean; createdUs: number; rowId: string } | null;
 };
 
 export type SkipReason = 'schema-version' | 'data-not-object';
 
-const EMPTY: RecordState = { fields: [], deleted: null, inserted: null, space: null };
-
-const NEWEST_SCHEMA_VERSION = 1;
+/** The state of a record of which no row has been merged. */
+export function emptyState(): RecordState {
+  return { fields: {}, existence: null, spaceId: null, newest: null };
+}
 
 /**
- * Merges one row into a record. Order and repetition never matter: any permutation of the same rows gives the same state.
- * @returns the next state, and why the row was left out where it was
- * @see facts: merge rules
+ * Merges one row into a record by the rules of field-level last-writer-wins; `state` is not changed. Rows of one record may come in
+ * any order and any number of times. `skipped` names why a row was left out; the state is then as before.
  */
-export function applyRow(known: RecordState | null, row: ChangeRow): { state: RecordState; skipped?: SkipReason } {
-  const state = known ?? EMPTY;
-  if (!(row.schemaVersion <= NEWEST_SCHEMA_VERSION)) return { state, skipped: 'schema-version' };
-  const createdUs = parseStampUs(row.createdAt) ?? 0;
-  if (row.op === 'delete') return { state: { ...withSpace(state, row, createdUs), ...withDelete(state, row, createdUs) } };
-  const data = row.data;
-  if (!isObject(data)) return { state, skipped: 'data-not-object' };
-  const fields = new Map(state.fields);
-  for (const [name, value] of Object.entries(data)) {
-    if (name === 'id' || name.startsWith('__')) continue;
-    const write = { value, ...orderOf(row, name, createdUs) };
-    const held = fields.get(name);
-    if (held === undefined || isLater(write, held)) fields.set(name, write);
-  }
-  const inserted = row.op === 'insert' ? later(state.inserted, insertOrder(row, createdUs)) : state.inserted;
-  return { state: { ...withSpace(state, row, createdUs), fields: sorted(fields), inserted } };
+export function applyRow(state: RecordState | null, row: ChangeRow): { state: RecordState; skipped?: SkipReason } {
+  const before = state ?? emptyState();
+  if (row.schemaVersion > SCHEMA_VERSION) return { state: before, skipped: 'schema-version' };
+  if (row.op !== 'delete' && !isObject(row.data)) return { state: before, skipped: 'data-not-object' };
+  return {
+    state: {
+      fields: mergeFields(before.fields, row),
+      existence: mergeExistence(before.existence, row),
+      ...mergeSpace(before, row),
+    },
+  };
 }
 
-/** Whether the record exists: never deleted, or inserted again after the delete, and no winning `deletedAt`. */
+/** Merges the rows of one record, in whatever order they come. */
+export function mergeRows(rows: Iterable<ChangeRow>): RecordState {
+  let state = emptyState();
+  for (const row of rows) state = applyRow(state, row).state;
+  return state;
+}
+
+/** False for a deleted record (by a delete, or by a winning `deletedAt`), and while no row has been merged. */
 export function isAlive(state: RecordState): boolean {
-  const deletedAt = winning(state, 'deletedAt')?.value;
-  if (typeof deletedAt === 'string' && deletedAt !== '') return false;
-  if (state.deleted === null) return true;
-  return state.inserted !== null && isLater(state.inserted, state.deleted);
+  if (state.newest === null || state.existence?.deleted === true) return false;
+  const deletedAt = register(state, 'deletedAt')?.value;
+  return typeof deletedAt !== 'string' || deletedAt === '';
 }
 
-/** The winning values; `id` is the record id, whatever the data said. */
+/** The winning values by field name; `id` is the record's id. */
 export function readRecord(state: RecordState, recordId: string): Record<string, unknown> {
-  return Object.fromEntries([...state.fields.map(([name, register]) => [name, register.value] as const), ['id', recordId]]);
+  const values = Object.entries(state.fields).map(([field, { value }]) => [field, value] as const);
+  return { ...Object.fromEntries(values), id: recordId };
 }
 
-/** The register of one field; undefined if it was never written. */
-export function winning(state: RecordState, field: string): Register | undefined {
-  return state.fields.find(([name]) => name === field)?.[1];
+/** The register of a field; null where no row has written it. */
+export function register(state: RecordState, field: string): Register | null {
+  return Object.hasOwn(state.fields, field) ? (state.fields[field] ?? null) : null;
 }
 
-/** Whether two writes are the same one. */
-export function isSameWrite(a: WriteOrder, b: WriteOrder): boolean {
-  return a.stampUs === b.stampUs && a.createdUs === b.createdUs && a.rowId === b.rowId;
+/** Positive where the write `a` wins over `b`, 0 only for one and the same row. */
+export function compareOrder(a: Order, b: Order): number {
+  return a.stampUs - b.stampUs || a.createdUs - b.createdUs || compareIds(a.rowId, b.rowId);
 }
 
-export function isLater(a: WriteOrder, b: WriteOrder): boolean {
-  if (a.stampUs !== b.stampUs) return a.stampUs > b.stampUs;
-  if (a.createdUs !== b.createdUs) return a.createdUs > b.createdUs;
-  return a.rowId > b.rowId;
-}
-
-function withDelete(state: RecordState, row: ChangeRow, createdUs: number): Pick<RecordState, 'deleted'> {
-  return { deleted: later(state.deleted, orderOf(row, '__deleted', createdUs)) };
-}
-
-function withSpace(state: RecordState, row: ChangeRow, createdUs: number): RecordState {
-  const { space } = state;
-  const newer = space === null || createdUs > space.createdUs || (createdUs === space.createdUs && row.id > space.rowId);
-  return newer ? { ...state, space: { id: row.spaceId, createdUs, rowId: row.id } } : state;
-}
-
-/** "by that stamp": an insert counts against a delete by `created_at`, the stamp of the existence register. */
-function insertOrder(row: ChangeRow, createdUs: number): WriteOrder {
-  return { stampUs: createdUs, createdUs, rowId: row.id };
-}
-
-function orderOf(row: ChangeRow, field: string, createdUs: number): WriteOrder {
+/** Where a row's write of `field` stands: stamped `field_meta[field]` (or its `at`), else `created_at`. */
+export function orderOf(row: ChangeRow, field: string): Order {
+  const createdUs = createdUsOf(row);
   return { stampUs: stampOf(row.fieldMeta, field) ?? createdUs, createdUs, rowId: row.id };
 }
 
-/** `field_meta[field]`, or its `at` where it is an object. */
+/** `created_at` in microseconds. Postgres knows times that are no RFC 3339 (infinity, BC); they count as the earliest. */
+export function createdUsOf(row: ChangeRow): number {
+  return parseStamp(row.createdAt) ?? EARLIEST_US;
+}
+
+/** Negative, 0 or positive as text: for uuids in lower case the same order as Postgres'. */
+export function compareIds(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/** True for a JSON object: no array, no null. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function mergeFields(fields: RecordState['fields'], row: ChangeRow): RecordState['fields'] {
+  if (row.op === 'delete' || !isObject(row.data)) return fields;
+  const merged = { ...fields };
+  for (const [field, value] of Object.entries(row.data)) {
+    // `__proto__` is among these, so plain objects are safe below: `constructor` and its like are own keys or absent.
+    if (field.startsWith('__') || field === 'id') continue;
+    const order = orderOf(row, field);
+    const current = Object.hasOwn(merged, field) ? merged[field] : undefined;
+    if (!current || compareOrder(order, current) > 0) merged[field] = { value, ...order };
+  }
+  return merged;
+}
+
+/** Inserts and deletes write the existence register, both stamped alike; updates leave it alone. */
+function mergeExistence(existence: RecordState['existence'], row: ChangeRow): RecordState['existence'] {
+  if (row.op === 'update') return existence;
+  const order = orderOf(row, '__deleted');
+  if (existence && compareOrder(order, existence) <= 0) return existence;
+  return { deleted: row.op === 'delete', ...order };
+}
+
+/**
+ * The person's devices decide in which space a record lives. A row of ours repeats what we knew when we wrote it; were it to count,
+ * a write that crosses a move between spaces would undo the move for all our later writes.
+ */
+function mergeSpace(state: RecordState, row: ChangeRow): Pick<RecordState, 'spaceId' | 'newest'> {
+  const { newest, spaceId } = state;
+  const candidate = { device: isDeviceRow(row), createdUs: createdUsOf(row), rowId: row.id };
+  const wins =
+    newest === null ||
+    (Number(candidate.device) - Number(newest.device) ||
+      candidate.createdUs - newest.createdUs ||
+      compareIds(candidate.rowId, newest.rowId)) > 0;
+  return wins ? { newest: candidate, spaceId: row.spaceId } : { newest, spaceId };
+}
+
 function stampOf(fieldMeta: unknown, field: string): number | null {
   if (!isObject(fieldMeta) || !Object.hasOwn(fieldMeta, field)) return null;
-  const stamp = fieldMeta[field];
-  return parseStampUs(isObject(stamp) && Object.hasOwn(stamp, 'at') ? stamp['at'] : stamp);
-}
-
-function later(held: WriteOrder | null, write: WriteOrder): WriteOrder {
-  return held === null || isLater(write, held) ? write : held;
-}
-
-function sorted(fields: ReadonlyMap<string, Register>): [string, Register][] {
-  return [...fields].toSorted(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  const entry = fieldMeta[field];
+  return parseStamp(isObject(entry) && Object.hasOwn(entry, 'at') ? entry['at'] : entry);
 }

@@ -1,143 +1,173 @@
-import { v5 as uuidV5 } from 'uuid';
-import { type Actor, type ChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
-import { isAlive, isSameWrite, type RecordState, type Register, winning } from './merge.ts';
-import { ceilToMs } from './stamps.ts';
+import { v5 } from 'uuid';
+import { type ChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
+import { dropOldRunnerIterations, iterationId } from './iterations.ts';
+import { isAlive, isObject, type Order, type RecordState, type Register, register } from './merge.ts';
+import { LATEST_US } from './stamps.ts';
 
-/** Namespace of every id that the runner derives (RFC 9562, section 5.5). Never changed: it is what keeps repeats apart. */
-const NAMESPACE = '5b0f6b5e-8a9f-4a0b-9c56-2f7f2f1f4f11';
+/** Every id that we derive hangs below this one. Never change it: runs in flight would be written twice. */
+const NAMESPACE = '6f1c2a52-7a0e-4c0b-9f43-2d8be5a1c7d4';
 
-/** Of our own finished iterations that many stay; those that await review stay anyway. */
-const MOST_OWN_ITERATIONS = 200;
+const MISSIONS_TABLE = 'aiMissions';
 
-const SYSTEM_ACTOR: Actor = { kind: 'system', principalId: 'system:mission-runner', displayName: 'Mission-Runner' };
+/** The actor of rows that no agent stands behind (facts: records). */
+export const SYSTEM_ACTOR = {
+  kind: 'system',
+  principalId: 'system:mission-runner',
+  displayName: 'Mission-Runner',
+} as const;
 
+/** Ids of one run (uuids): the same whenever the same due time of the same mission is run again. */
 export type RunIdentity = { runId: string; iterationId: string; rowId: string };
 
+/** What every builder needs; `nowMs` since the epoch. */
+export type WriteBackContext = { userId: string; missionId: string; state: RecordState; nowMs: number };
+
 /**
- * The ids of a run, derived from what made the mission due: a run that is repeated after a crash has the same ids.
- * @param due the winning register of `nextRunAt`
+ * The ids of the run that the winning `nextRunAt` asks for. A repeated run writes the same row id, which Postgres then refuses.
+ * The name is JSON: it keeps the parts apart and stands for any text, broken surrogates included.
  */
-export function runIdentity(userId: string, missionId: string, due: Register): RunIdentity {
-  const runId = derivedId([userId, missionId, due.value, due.stampUs, due.rowId]);
-  return { runId, iterationId: derivedId([runId, 'iteration']), rowId: derivedId([runId, 'row']) };
+export function runIdentity(run: { userId: string; missionId: string; nextRunAt: Register }): RunIdentity {
+  const { value, stampUs, rowId } = run.nextRunAt;
+  const runId = v5(JSON.stringify([run.userId, run.missionId, value, stampUs, rowId]), NAMESPACE);
+  return { runId, iterationId: v5('iteration', runId), rowId: v5('row', runId) };
 }
 
-export type IterationWrite = {
-  userId: string;
-  missionId: string;
-  state: RecordState;
-  rowId: string;
-  /** the register of `nextRunAt` that made the mission due */
-  due: Register;
-  iteration: { id: string } & Record<string, unknown>;
-  /** when the mission is due next; null where there is no next time */
-  nextRunAt: string | null;
-  nowMs: number;
-  actor: Actor;
-};
+/** A UUIDv5; each kind of id has a namespace of its own. */
+export function derivedId(kind: 'reschedule' | 'repair', ...parts: readonly (string | number)[]): string {
+  return v5(JSON.stringify(parts), v5(kind, NAMESPACE));
+}
 
 /**
- * The row that ends a run; null where the mission was deleted meanwhile. `nextRunAt` is left out where the person set another one
- * during the run, or where the mission is not active any more.
- * @see design: "Write-back"
+ * A stamp that wins over the writes in `after` (the registers it has to beat; null: none): the later of now and 1 ms after the latest
+ * of them, in `toISOString()` form. At the end of the range of stamps it is equal instead, and the later created_at wins.
  */
-export function buildIterationRow(write: IterationWrite): NewChangeRow | null {
-  const { state, due, nowMs } = write;
+export function nextStamp(stamp: { nowMs: number; after: readonly (Order | null)[] }): string {
+  const beaten = stamp.after.filter((order) => order !== null).map((order) => Math.floor(order.stampUs / 1000) + 1);
+  return new Date(Math.min(Math.max(stamp.nowMs, ...beaten), LATEST_US / 1000)).toISOString();
+}
+
+/**
+ * The row of a finished run: the merged iterations with ours added (or replaced, by id), and the next time.
+ * - null: the mission is deleted and gets nothing.
+ * - Without `nextRunAt` where the mission is not active any more, or where `dueRegister` (the nextRunAt that made it due) no longer
+ *   wins: then the person's newer value stands.
+ * `nextRunAt` has to come from the cadence in this very `state`: the row settles it against cadence changes that came before.
+ */
+export function buildIterationRow(
+  write: WriteBackContext & {
+    identity: RunIdentity;
+    dueRegister: Register;
+    /** plain JSON; its id is identity.iterationId */
+    iteration: { readonly id: string };
+    /** ISO instant; null: there is no next time */
+    nextRunAt: string | null;
+    actor: Record<string, unknown>;
+  },
+): NewChangeRow | null {
+  const { state, nowMs } = write;
   if (!isAlive(state)) return null;
-  const data: Record<string, unknown> = { iterations: mergedIterations(state, write.iteration) };
-  const held = winning(state, 'nextRunAt');
-  const stillDue = held !== undefined && isSameWrite(held, due) && winning(state, 'state')?.value === 'active';
-  if (stillDue) data['nextRunAt'] = write.nextRunAt;
-  return {
-    ...rowFrame(write.userId, write.missionId, state),
-    id: write.rowId,
-    data,
-    fieldMeta: stamps(state, Object.keys(data), nowMs),
+  const iterations = register(state, 'iterations');
+  const nextRunAt = register(state, 'nextRunAt');
+  const moves = isActive(state) && nextRunAt !== null && isSameWrite(nextRunAt, write.dueRegister);
+  return newRow(write, {
+    id: write.identity.rowId,
+    data: {
+      iterations: withIteration(iterations?.value, write.iteration),
+      ...(moves ? { nextRunAt: write.nextRunAt } : {}),
+    },
+    fieldMeta: {
+      iterations: nextStamp({ nowMs, after: [iterations] }),
+      ...(moves ? { nextRunAt: nextStamp({ nowMs, after: [nextRunAt] }) } : {}),
+    },
     actor: write.actor,
     origin: 'agent',
-  };
+  });
 }
 
-export type Reschedule = { userId: string; missionId: string; state: RecordState; nextRunAt: string | null; nowMs: number };
-
-/** Whether the cadence was changed after `nextRunAt` was last set, so that the time that stands there belongs to an older cadence. */
-export function needsReschedule(state: RecordState): boolean {
-  if (!isAlive(state) || winning(state, 'state')?.value !== 'active') return false;
-  const cadence = winning(state, 'cadence');
-  const nextRunAt = winning(state, 'nextRunAt');
-  return cadence !== undefined && (nextRunAt === undefined || nextRunAt.stampUs < cadence.stampUs);
-}
-
-/** The row that moves a mission to its changed cadence; its id is derived from that change, so that it is written once. */
-export function buildRescheduleRow({ userId, missionId, state, nextRunAt, nowMs }: Reschedule): NewChangeRow | null {
-  const cadence = winning(state, 'cadence');
-  if (cadence === undefined || !needsReschedule(state)) return null;
-  if (nextRunAt === null && winning(state, 'nextRunAt') === undefined) return null;
-  const earliestMs = ceilToMs(cadence.stampUs) + 1;
-  return {
-    ...rowFrame(userId, missionId, state),
-    id: derivedId([userId, missionId, 'cadence', cadence.stampUs, cadence.rowId]),
-    data: { nextRunAt },
-    fieldMeta: stamps(state, ['nextRunAt'], Math.max(nowMs, earliestMs)),
+/**
+ * The row that a changed cadence asks for: `nextRunAt` alone (ISO instant, or null where there is no next time). null where there is
+ * nothing to do: the mission is dead or not active, it has no cadence, somebody (a device or we) wrote nextRunAt with or after the
+ * cadence, or there was no time and there is none.
+ *
+ * A time that happens to be the same is written all the same: it is the newer stamp that settles the matter. Without it the question
+ * would be open still when the time comes, and the answer from then on is the time after it: a run would be lost.
+ */
+export function buildRescheduleRow(write: WriteBackContext & { nextRunAt: string | null }): NewChangeRow | null {
+  const { userId, missionId, state, nowMs } = write;
+  const cadence = register(state, 'cadence');
+  const current = register(state, 'nextRunAt');
+  if (!isAlive(state) || !isActive(state) || cadence === null) return null;
+  if (current !== null && current.stampUs >= cadence.stampUs) return null;
+  if (write.nextRunAt === null && (current?.value ?? null) === null) return null;
+  return newRow(write, {
+    id: derivedId('reschedule', userId, missionId, cadence.stampUs, cadence.rowId),
+    data: { nextRunAt: write.nextRunAt },
+    fieldMeta: { nextRunAt: nextStamp({ nowMs, after: [cadence, current] }) },
     actor: SYSTEM_ACTOR,
     origin: 'system',
+  });
+}
+
+/** A row of ours on a mission, in the mission's space. */
+export function newRow(
+  context: WriteBackContext,
+  parts: Pick<NewChangeRow, 'id' | 'data' | 'fieldMeta' | 'actor' | 'origin'>,
+): NewChangeRow {
+  return {
+    appId: 'ai',
+    tableName: MISSIONS_TABLE,
+    recordId: context.missionId,
+    userId: context.userId,
+    op: 'update',
+    clientId: RUNNER_CLIENT_ID,
+    spaceId: context.state.spaceId,
+    ...parts,
   };
 }
 
-/** Our own row as the log shows it once it is written. */
+/** The row of ours as it will be read back, for the projection. `createdAt`: see ChangeRow. */
 export function toRow(row: NewChangeRow, createdAt: string): ChangeRow {
-  const { id, tableName, recordId, op, data, fieldMeta, clientId, spaceId } = row;
-  return { id, tableName, recordId, op, data, fieldMeta, clientId, createdAt, schemaVersion: 1, spaceId };
-}
-
-/** Later than now and than every stamp that stands there: a device's clock may run ahead. */
-function stamps(state: RecordState, fields: readonly string[], nowMs: number): Record<string, string> {
-  return Object.fromEntries(fields.map((field) => [field, new Date(stampMs(state, field, nowMs)).toISOString()]));
-}
-
-function stampMs(state: RecordState, field: string, nowMs: number): number {
-  const held = winning(state, field);
-  return held === undefined ? nowMs : Math.max(nowMs, ceilToMs(held.stampUs) + 1);
-}
-
-/** Ours replaces its earlier version or goes last; nothing of a device is dropped. */
-function mergedIterations(state: RecordState, iteration: { id: string }): unknown[] {
-  const held = winning(state, 'iterations')?.value;
-  const others = (Array.isArray(held) ? (held as unknown[]) : []).filter((item) => idOf(item) !== iteration.id);
-  return withoutOldest([...others, iteration]);
-}
-
-function withoutOldest(items: readonly unknown[]): unknown[] {
-  let surplus = items.filter(isFinishedOwn).length - MOST_OWN_ITERATIONS;
-  return items.filter((item) => !(isFinishedOwn(item) && surplus-- > 0));
-}
-
-function isFinishedOwn(item: unknown): boolean {
-  return fieldOf(item, 'source') === 'server' && fieldOf(item, 'overallStatus') !== 'awaiting-review';
-}
-
-function idOf(item: unknown): unknown {
-  return fieldOf(item, 'id');
-}
-
-function fieldOf(item: unknown, field: string): unknown {
-  return typeof item === 'object' && item !== null && Object.hasOwn(item, field)
-    ? (item as Record<string, unknown>)[field]
-    : undefined;
-}
-
-function rowFrame(userId: string, missionId: string, state: RecordState) {
+  const { id, tableName, recordId, op, data, fieldMeta, clientId, actor, origin, spaceId } = row;
   return {
-    appId: 'ai',
-    tableName: 'aiMissions',
-    recordId: missionId,
-    userId,
-    op: 'update',
-    clientId: RUNNER_CLIENT_ID,
-    spaceId: state.space?.id ?? null,
-  } as const;
+    id,
+    tableName,
+    recordId,
+    op,
+    data,
+    fieldMeta,
+    clientId,
+    createdAt,
+    schemaVersion: 1,
+    actor,
+    origin,
+    spaceId,
+  };
 }
 
-function derivedId(parts: readonly unknown[]): string {
-  return uuidV5(JSON.stringify(parts), NAMESPACE);
+/** Elements of devices stay as they are, also those we cannot read; ours stands where its id stood, else at the end. */
+function withIteration(value: unknown, iteration: { readonly id: string }): unknown[] {
+  const items: readonly unknown[] = Array.isArray(value) ? value : [];
+  const position = items.findIndex((item) => iterationId(item) === iteration.id);
+  if (position === -1) return dropOldRunnerIterations([...items, iteration]);
+  const others = (item: unknown) => iterationId(item) !== iteration.id;
+  const replaced = { ...feedbackOf(items[position]), ...iteration };
+  return dropOldRunnerIterations([
+    ...items.slice(0, position),
+    replaced,
+    ...items.slice(position + 1).filter((item) => others(item)),
+  ]);
+}
+
+/** What the person wrote about an iteration outlives our newer version of it. */
+function feedbackOf(item: unknown): { userFeedback?: unknown } {
+  return isObject(item) && Object.hasOwn(item, 'userFeedback') ? { userFeedback: item['userFeedback'] } : {};
+}
+
+function isActive(state: RecordState): boolean {
+  return register(state, 'state')?.value === 'active';
+}
+
+/** created_at is left out: the projection may hold a row of ours before Postgres' own time for it is known. */
+function isSameWrite(a: Register, b: Register): boolean {
+  return a.rowId === b.rowId && a.stampUs === b.stampUs && JSON.stringify(a.value) === JSON.stringify(b.value);
 }
