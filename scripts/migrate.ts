@@ -1,0 +1,268 @@
+/** Brings the database up to this build, and tells whether it is. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import dotenv from 'dotenv';
+import pg from 'pg';
+import { projectPath } from './project.ts';
+
+const MIGRATIONS = projectPath('migrations');
+
+/** Session advisory lock: "mana" in ASCII. Two migrates at once take turns. */
+const LOCK_KEY = 0x6d616e61;
+
+const ROLES = ['mana_ai_runner', 'mana_auth_service'] as const;
+
+export type MigrateErrorCode =
+  | 'DATABASE_URL_MISSING'
+  | 'DATABASE_URL_INVALID'
+  | 'DATABASE_UNREACHABLE'
+  | 'DATABASE_NEWER'
+  | 'LOG_HIDDEN'
+  | 'MIGRATION_FAILED';
+
+/** A migrate that could not be done. The message is one line and never holds the password. */
+export class MigrateError extends Error {
+  readonly code: MigrateErrorCode;
+
+  constructor(code: MigrateErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'MigrateError';
+    this.code = code;
+  }
+}
+
+export type DatabaseCheckCode =
+  | 'DATABASE_URL_INVALID'
+  | 'DATABASE_UNREACHABLE'
+  | 'DATABASE_NEWER'
+  | 'NOT_MIGRATED'
+  | 'ROLE_UNUSABLE'
+  | 'ROLE_BYPASSES_RLS'
+  | 'RLS_INACTIVE'
+  | 'CHECK_FAILED';
+
+export type DatabaseCheck = { ok: true } | { ok: false; code: DatabaseCheckCode; message: string };
+
+type Migration = { name: string; sql: string };
+
+/** The migrations of this build, in order. */
+async function readMigrations(): Promise<Migration[]> {
+  const names = (await readdir(MIGRATIONS)).filter((name) => /^\d+_.*\.sql$/.test(name)).sort();
+  return Promise.all(
+    names.map(async (name) => ({
+      name: name.replace(/\.sql$/, ''),
+      sql: await readFile(join(MIGRATIONS, name), 'utf8'),
+    })),
+  );
+}
+
+/** What went wrong, in one line without the URL's password. */
+function describe(error: unknown, databaseUrl: string): string {
+  const text = rawMessage(error).replace(/\s+/g, ' ').trim();
+  return secretsOf(databaseUrl).reduce((line, secret) => line.replaceAll(secret, '***'), text);
+}
+
+/** A refused connection to a name with two addresses is an AggregateError without a message. */
+function rawMessage(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return rawMessage(error.errors[0]);
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+/** The password as it is written in the URL and as it is meant; also from text that is no URL. */
+function secretsOf(databaseUrl: string): string[] {
+  const written = /:\/\/[^/@]*?:(.*)@/.exec(databaseUrl)?.[1] ?? '';
+  const secrets = [databaseUrl, written];
+  try {
+    secrets.push(decodeURIComponent(written));
+    secrets.push(new URL(databaseUrl).searchParams.get('password') ?? '');
+  } catch {
+    // Not a URL: what the pattern found must do.
+  }
+  return secrets.filter((secret) => secret !== '');
+}
+
+/** Connects, or throws a MigrateError that names host, port and database. */
+async function connect(databaseUrl: string): Promise<pg.Client> {
+  const url = URL.canParse(databaseUrl) ? new URL(databaseUrl) : null;
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
+    throw new MigrateError('DATABASE_URL_INVALID', 'DATABASE_URL wants postgres://user:password@host:port/database');
+  }
+  try {
+    const client = new pg.Client({
+      connectionString: databaseUrl,
+      connectionTimeoutMillis: 10_000,
+      application_name: 'mana-edge migrate',
+    });
+    // Without a listener a connection that breaks while idle would end the process; the next query reports it.
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  } catch (error) {
+    const where = `${url.host}${url.pathname}`;
+    throw new MigrateError('DATABASE_UNREACHABLE', `cannot connect to ${where}: ${describe(error, databaseUrl)}`);
+  }
+}
+
+/** Names in the ledger; empty where there is none yet. */
+async function readLedger(client: pg.Client): Promise<string[]> {
+  const found = await client.query<{ ledger: string | null }>(
+    `select to_regclass('mana_ai.migrations')::text as ledger`,
+  );
+  if (found.rows[0]?.ledger == null) return [];
+  const { rows } = await client.query<{ name: string }>('select name from mana_ai.migrations order by name');
+  return rows.map((row) => row.name);
+}
+
+/** The line for a ledger that a newer build wrote, or null. */
+function newerThanBuild(ledger: readonly string[], migrations: readonly Migration[]): string | null {
+  const known = new Set(migrations.map((migration) => migration.name));
+  const unknown = ledger.filter((name) => !known.has(name));
+  if (unknown.length === 0) return null;
+  return `the database has migrations this build does not know (${unknown.join(', ')}): deploy a newer build`;
+}
+
+/** Makes the ledger where it is missing; an existing one asks for no right to create. */
+async function ensureLedger(client: pg.Client): Promise<void> {
+  await client.query(`
+    do $$
+    begin
+      if to_regclass('mana_ai.migrations') is null then
+        create schema if not exists mana_ai;
+        create table mana_ai.migrations (name text primary key, applied_at timestamptz not null default now());
+      end if;
+    end
+    $$`);
+}
+
+/** Runs one migration in a transaction of its own. False: another process was quicker. */
+async function apply(client: pg.Client, migration: Migration): Promise<boolean> {
+  await client.query('begin');
+  try {
+    // The ledger row comes first: behind a pooler, where session locks do not hold, a second migrate waits here.
+    const claim = 'insert into mana_ai.migrations (name) values ($1) on conflict do nothing';
+    const { rowCount } = await client.query(claim, [migration.name]);
+    if (rowCount === 1) await client.query(migration.sql);
+    await client.query('commit');
+    return rowCount === 1;
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** A database error of one migration as a MigrateError. */
+function migrationError(error: unknown, name: string, databaseUrl: string): MigrateError {
+  const line = describe(error, databaseUrl);
+  const sqlState = error instanceof pg.DatabaseError ? error.code : undefined;
+  if (sqlState === 'MA001') return new MigrateError('LOG_HIDDEN', line, { cause: error });
+  return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, { cause: error });
+}
+
+/**
+ * Applies what is missing, as the owner. Safe to run twice at once.
+ * @returns names of the migrations that this call applied
+ * @throws MigrateError
+ */
+export async function migrate(databaseUrl: string): Promise<{ applied: string[] }> {
+  const migrations = await readMigrations();
+  const client = await connect(databaseUrl);
+  let current = 'ledger';
+  try {
+    await client.query('select pg_advisory_lock($1)', [LOCK_KEY]);
+    const ledger = await readLedger(client);
+    const newer = newerThanBuild(ledger, migrations);
+    if (newer !== null) throw new MigrateError('DATABASE_NEWER', newer);
+    await ensureLedger(client);
+    const applied: string[] = [];
+    for (const migration of migrations.filter(({ name }) => !ledger.includes(name))) {
+      current = migration.name;
+      if (await apply(client, migration)) applied.push(migration.name);
+    }
+    return { applied };
+  } catch (error) {
+    throw error instanceof MigrateError ? error : migrationError(error, current, databaseUrl);
+  } finally {
+    // Ending the session releases the lock, whatever happened before.
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Whether one role can be taken on and row-level security holds for it. */
+async function checkRole(client: pg.Client, role: (typeof ROLES)[number], databaseUrl: string): Promise<DatabaseCheck> {
+  await client.query('begin');
+  try {
+    await client.query(`set local role ${role}`);
+    const { rows } = await client.query<{ bypasses: boolean; active: boolean }>(
+      `select rolsuper or rolbypassrls as bypasses, row_security_active('public.sync_changes') as active
+       from pg_catalog.pg_roles where rolname = current_user`,
+    );
+    if (rows[0]?.bypasses !== false) {
+      const message = `role ${role} is a superuser or has BYPASSRLS: row-level security would not apply`;
+      return { ok: false, code: 'ROLE_BYPASSES_RLS', message };
+    }
+    if (!rows[0].active) {
+      const message = `row-level security on sync_changes does not apply to role ${role}`;
+      return { ok: false, code: 'RLS_INACTIVE', message };
+    }
+    return { ok: true };
+  } catch (error) {
+    const message = `cannot take on role ${role}: ${describe(error, databaseUrl)}`;
+    return { ok: false, code: 'ROLE_UNUSABLE', message };
+  } finally {
+    await client.query('rollback').catch(() => undefined);
+  }
+}
+
+/** The ledger against this build. */
+async function checkLedger(client: pg.Client): Promise<DatabaseCheck> {
+  const [ledger, migrations] = [await readLedger(client), await readMigrations()];
+  const newer = newerThanBuild(ledger, migrations);
+  if (newer !== null) return { ok: false, code: 'DATABASE_NEWER', message: newer };
+  const missing = migrations.filter(({ name }) => !ledger.includes(name)).map(({ name }) => name);
+  if (missing.length === 0) return { ok: true };
+  const message = `migrations are missing (${missing.join(', ')}): run npm run migrate`;
+  return { ok: false, code: 'NOT_MIGRATED', message };
+}
+
+/**
+ * Whether `serve` may run on this database: all migrations applied, our roles usable, row-level security in force.
+ * Never throws for what the database says; the message is one line without the password.
+ */
+export async function checkDatabase(databaseUrl: string): Promise<DatabaseCheck> {
+  let client: pg.Client;
+  try {
+    client = await connect(databaseUrl);
+  } catch (error) {
+    const invalid = error instanceof MigrateError && error.code === 'DATABASE_URL_INVALID';
+    const code = invalid ? 'DATABASE_URL_INVALID' : 'DATABASE_UNREACHABLE';
+    return { ok: false, code, message: describe(error, databaseUrl) };
+  }
+  try {
+    let check = await checkLedger(client);
+    for (const role of ROLES) if (check.ok) check = await checkRole(client, role, databaseUrl);
+    return check;
+  } catch (error) {
+    return { ok: false, code: 'CHECK_FAILED', message: describe(error, databaseUrl) };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** `npm run migrate` */
+async function main(): Promise<void> {
+  dotenv.config({ quiet: true });
+  try {
+    // Empty means unset: compose passes ${VAR:-}.
+    const databaseUrl = process.env['DATABASE_URL'] ?? '';
+    if (databaseUrl === '') throw new MigrateError('DATABASE_URL_MISSING', 'DATABASE_URL is not set');
+    const { applied } = await migrate(databaseUrl);
+    for (const name of applied) console.log(`applied ${name}`);
+    if (applied.length === 0) console.log('nothing to do: the database is up to date');
+  } catch (error) {
+    console.error(`migrate: ${rawMessage(error)}`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
