@@ -37,6 +37,7 @@ const manaAi :Workerd.Worker = (
     (name = "CHANGE_FEED", durableObjectNamespace = "ChangeFeed"),
     (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
     (name = "POSTGRES_APPLICATION", text = "mana-ai"),
+    (name = "MANA_DRAIN_TOKEN", fromEnvironment = "MANA_DRAIN_TOKEN"),
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
     (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
     (name = "MANA_AI_PORT", fromEnvironment = "MANA_AI_PORT"),

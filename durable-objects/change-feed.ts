@@ -54,10 +54,15 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     if (this.#listener === undefined) await this.#listen();
   }
 
-  /** One pass over the outbox on demand; ends a sweep that is due as well. Throws PostgresError. */
-  async scan(): Promise<void> {
-    await this.#poll();
-    while (this.#store.sweepCursor() !== null) await this.#sweepSlice();
+  /** One pass over the outbox on demand; ends a sweep that is due as well. */
+  async scan(): Promise<{ ok: true } | { ok: false; code: string }> {
+    try {
+      await this.#poll();
+      while (this.#store.sweepCursor() !== null) await this.#sweepSlice();
+      return { ok: true };
+    } catch (thrown) {
+      return { ok: false, code: codeOf(thrown) };
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,295 @@
+import { formatInput, inputSource, type ResolvedInput } from '../src/inputs/index.ts';
+import { resolvePolicy, type Agent } from '../src/missions/agent.ts';
+import { nextDue } from '../src/missions/cadence.ts';
+import { readIterations, type Iteration } from '../src/missions/iteration.ts';
+import type { Mission } from '../src/missions/mission.ts';
+import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
+import { complete, type LlmError } from '../src/planner/llm-client.ts';
+import { applyAnswer, planSteps, planSummary, startPlan, type PlanState } from '../src/planner/loop.ts';
+import { buildPrompt, PROMPT_VERSION } from '../src/planner/prompt.ts';
+import { chooseTools } from '../src/planner/tool-choice.ts';
+import { CATALOG } from '../src/planner/tools/index.ts';
+import type { Tool } from '../src/planner/tools/tool.ts';
+import type { Database } from '../src/postgres/port.ts';
+import { parseChangeRow } from '../src/sync/change-row.ts';
+import { applyRow, isAlive, readRecord, type RecordState, type Register, register } from '../src/sync/merge.ts';
+import { selectRecordChanges } from '../src/sync/queries.ts';
+import { buildIterationRow, runIdentity, type RunIdentity } from '../src/sync/write-back.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { MissionStore } from './mission-store.ts';
+import type { MissionEntry, Projection } from './projection.ts';
+import type { RunnerSettings } from './settings.ts';
+
+/** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
+export type RunOutcome =
+  | { kind: 'written'; plans: number }
+  | { kind: 'dropped' }
+  | { kind: 'waits'; code: string }
+  | { kind: 'failed'; code: string; unreadable: boolean };
+
+/** What a run needs to go on after a crash, stored before each next step. `plan` is null for a run that ends as failed. */
+type Checkpoint = {
+  identity: RunIdentity;
+  due: Register;
+  startedMs: number;
+  finishedMs: number | null;
+  plan: PlanState | null;
+  failure: { name: string; message: string } | null;
+};
+
+export type MissionRunOptions = {
+  userId: string;
+  missionId: string;
+  projection: Projection;
+  store: MissionStore;
+  database: Database;
+  dispatcher: DurableObjectStub<Dispatcher>;
+  settings: RunnerSettings;
+  /** serialises work on the log within the object */
+  exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+};
+
+/**
+ * One run of one due mission: prepared -> planning, a checkpoint after each LLM round -> planned -> written.
+ * Every state is in the object's storage before the next step begins, so that a crash repeats at most the call in flight.
+ */
+export class MissionRun {
+  readonly #options: MissionRunOptions;
+  readonly #log = createLogger({ component: 'mission-run' });
+
+  constructor(options: MissionRunOptions) {
+    this.#options = options;
+  }
+
+  /** Starts or resumes the run. Throws PostgresError where the log cannot be reached. */
+  async continue(mostFailures: number): Promise<RunOutcome> {
+    const entry = this.#dueEntry();
+    if (entry === null) return this.#drop();
+    const checkpoint = await this.#openCheckpoint(entry);
+    if (this.#isExhausted(mostFailures)) return this.#fail(checkpoint);
+    if (checkpoint.plan === null || checkpoint.finishedMs !== null) return this.#writeBack(checkpoint);
+    const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
+    if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
+    const current = await this.#lookAgain();
+    if (current === null) return this.#drop();
+    const stopped = await this.#plan(checkpoint, current);
+    return stopped ?? this.#writeBack(checkpoint);
+  }
+
+  /** The mission as it stands, if it is still due and nothing stands in its way. */
+  #dueEntry(): MissionEntry | null {
+    const entry = this.#options.projection.mission(this.#options.missionId);
+    if (entry === null) return null;
+    const nowMs = Date.now();
+    const { status, dueAtMs } = missionStatus({ ...entry, nowMs });
+    return status === 'scheduled' && dueAtMs !== null && dueAtMs <= nowMs ? entry : null;
+  }
+
+  /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
+  async #lookAgain(): Promise<MissionEntry | null> {
+    await this.#options.exclusively(() => this.#options.projection.refreshPending());
+    const entry = this.#dueEntry();
+    return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null ? entry : null;
+  }
+
+  async #openCheckpoint({ mission, state, agent }: MissionEntry): Promise<Checkpoint> {
+    const due = register(state, 'nextRunAt');
+    if (due === null) throw new Error('a mission without nextRunAt cannot be due');
+    const identity = runIdentity({ userId: this.#options.userId, missionId: mission.id, nextRunAt: due });
+    const stored = this.#options.store.runOf(mission.id);
+    if (stored?.runId === identity.runId) {
+      metrics.checkpointResumes.inc();
+      return JSON.parse(stored.body) as Checkpoint;
+    }
+    const plan = startPlan(await this.#prompt(mission, agent));
+    return { identity, due, startedMs: Date.now(), finishedMs: null, plan, failure: null };
+  }
+
+  async #prompt(mission: Mission, agent: Agent | null): Promise<{ system: string; user: string }> {
+    return buildPrompt({
+      mission,
+      inputs: await this.#readInputs(mission),
+      lastIterations: readIterations(mission.iterations).slice(-3),
+      persona: agent?.systemPrompt ?? null,
+      locale: this.#options.settings.locale,
+      nowIso: new Date().toISOString(),
+      delimiter: crypto.randomUUID(),
+    });
+  }
+
+  async #readInputs(mission: Mission): Promise<ResolvedInput[]> {
+    const resolved: ResolvedInput[] = [];
+    for (const ref of mission.inputs) {
+      const source = inputSource(ref);
+      // Records of the person are read only under a grant; what needs none is plaintext by design.
+      if (source === null || source.needsGrant) {
+        metrics.grantSkips.inc({ reason: 'not-configured' });
+        continue;
+      }
+      const record = await this.#readRecord(source);
+      const input = record === null ? null : formatInput(ref.module, record);
+      if (input?.ok) resolved.push(input);
+    }
+    return resolved;
+  }
+
+  async #readRecord(source: { appId: string; tableName: string; recordId: string }): Promise<Record<string, unknown> | null> {
+    const { userId, database } = this.#options;
+    const statement = selectRecordChanges(userId, source.appId, source.tableName, source.recordId);
+    const [rows] = await database.transaction({ role: 'mana_ai_runner', userId, statements: [statement] });
+    let state: RecordState | null = null;
+    for (const row of rows ?? []) state = applyRow(state, parseChangeRow(row)).state;
+    return state !== null && isAlive(state) ? readRecord(state, source.recordId) : null;
+  }
+
+  /** Rounds until the plan is done; an outcome where the run has to stop before that. */
+  async #plan(checkpoint: Checkpoint, { mission, agent }: MissionEntry): Promise<RunOutcome | null> {
+    const tools = offeredTools(mission, agent, this.#options.settings.llm.maxTools);
+    while (checkpoint.plan !== null && !checkpoint.plan.done) {
+      const stopped = await this.#round(checkpoint, checkpoint.plan, tools);
+      if (stopped !== null) return stopped;
+    }
+    checkpoint.finishedMs = Date.now();
+    this.#save(checkpoint);
+    await this.#options.dispatcher.releasePermit(this.#options.userId);
+    metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
+    metrics.plansProduced.inc();
+    return null;
+  }
+
+  async #round(checkpoint: Checkpoint, plan: PlanState, tools: readonly Tool[]): Promise<RunOutcome | null> {
+    const { dispatcher, settings, userId } = this.#options;
+    const startedMs = Date.now();
+    const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
+    const result = await complete({ baseUrl, apiKey, model, timeoutMs, maxTokens, messages: plan.messages, tools });
+    metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
+    if (!result.ok) return this.#stopOn(result.error);
+    // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
+    checkpoint.plan = applyAnswer(plan, result.answer, tools);
+    this.#save(checkpoint);
+    const answer = await dispatcher.reportCall(userId, { kind: 'ok' });
+    return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
+  }
+
+  async #stopOn(error: LlmError): Promise<RunOutcome> {
+    metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
+    this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
+    if (error.outage) {
+      const { code, message, retryAfterMs } = error;
+      await this.#options.dispatcher.reportCall(this.#options.userId, { kind: 'outage', code, message, retryAfterMs });
+      return { kind: 'waits', code };
+    }
+    const unreadable = error.kind === 'bad-answer' || error.kind === 'empty-answer';
+    if (unreadable) metrics.parseFailures.inc();
+    return { kind: 'failed', code: error.code, unreadable };
+  }
+
+  #isExhausted(mostFailures: number): boolean {
+    return (this.#options.store.attempt(this.#options.missionId)?.failures ?? 0) >= mostFailures;
+  }
+
+  /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
+  async #fail(checkpoint: Checkpoint): Promise<RunOutcome> {
+    const code = this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
+    const message = `The mission could not be planned: the language model failed several times in a row (${code}).`;
+    checkpoint.failure = { name: 'PlannerError', message };
+    checkpoint.plan = null;
+    checkpoint.finishedMs = Date.now();
+    this.#save(checkpoint);
+    return this.#writeBack(checkpoint);
+  }
+
+  async #writeBack(checkpoint: Checkpoint): Promise<RunOutcome> {
+    const { projection, exclusively, store, missionId } = this.#options;
+    const outcome = await exclusively(async (): Promise<RunOutcome> => {
+      await projection.refreshPending();
+      const entry = projection.mission(missionId);
+      const row = entry === null ? null : this.#iterationRow(checkpoint, entry);
+      if (row === null) return { kind: 'dropped' };
+      if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
+      metrics.plansWrittenBack.inc();
+      return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1 };
+    });
+    store.deleteRunOf(missionId);
+    return outcome;
+  }
+
+  #iterationRow(checkpoint: Checkpoint, { mission, state, agent }: MissionEntry): ReturnType<typeof buildIterationRow> {
+    const { userId, missionId } = this.#options;
+    const { identity, due } = checkpoint;
+    const nowMs = Date.now();
+    return buildIterationRow({
+      userId,
+      missionId,
+      state,
+      identity,
+      dueRegister: due,
+      iteration: iterationOf(checkpoint),
+      nextRunAt: this.#nextRunAt(mission, checkpoint.startedMs, nowMs),
+      nowMs,
+      actor: actorOf(missionId, identity.iterationId, agent),
+    });
+  }
+
+  /** Computed from now, so that days of absence are one run; an interval counts from the start of this one. */
+  #nextRunAt(mission: Mission, startedMs: number, nowMs: number): string | null {
+    if (!mission.cadence.ok) return null;
+    const { cadence } = mission.cadence;
+    const afterMs = cadence.kind === 'interval' ? startedMs : nowMs;
+    const next = nextDue(cadence, { afterMs, missionId: mission.id, defaultZone: this.#options.settings.timeZone });
+    return next.ok && next.nextMs !== null ? new Date(next.nextMs).toISOString() : null;
+  }
+
+  /** What is no longer due is not run; a finished plan is not here, it is written back whatever became of the due time. */
+  async #drop(): Promise<RunOutcome> {
+    const stored = this.#options.store.runOf(this.#options.missionId);
+    const checkpoint = stored === null ? null : (JSON.parse(stored.body) as Checkpoint);
+    if (checkpoint !== null && checkpoint.finishedMs !== null) return this.#writeBack(checkpoint);
+    this.#options.store.deleteRunOf(this.#options.missionId);
+    return { kind: 'dropped' };
+  }
+
+  #save(checkpoint: Checkpoint): void {
+    const { store, missionId } = this.#options;
+    store.saveRun({ runId: checkpoint.identity.runId, missionId, body: JSON.stringify(checkpoint) });
+  }
+}
+
+function offeredTools(mission: Mission, agent: Agent | null, maxTools: number): readonly Tool[] {
+  return chooseTools({
+    tools: CATALOG,
+    decide: (tool) => (agent === null ? 'propose' : resolvePolicy(agent.policy, tool)),
+    inputModules: mission.inputs.map((ref) => ref.module),
+    missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
+    maxTools,
+  });
+}
+
+function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion: string } {
+  const { identity, plan, failure, startedMs, finishedMs } = checkpoint;
+  const steps = plan === null ? [] : planSteps(plan, identity.iterationId);
+  return {
+    id: identity.iterationId,
+    startedAt: new Date(startedMs).toISOString(),
+    finishedAt: new Date(finishedMs ?? startedMs).toISOString(),
+    plan: steps,
+    ...(plan === null ? {} : { summary: planSummary(plan) }),
+    source: 'server',
+    overallStatus: failure !== null ? 'failed' : steps.length > 0 ? 'awaiting-review' : 'approved',
+    ...(failure === null ? {} : { errorDetails: failure }),
+    promptVersion: String(PROMPT_VERSION),
+  };
+}
+
+function actorOf(missionId: string, iterationId: string, agent: Agent | null): Record<string, unknown> {
+  return {
+    kind: 'ai',
+    principalId: agent?.id ?? 'legacy:ai-default',
+    displayName: agent?.name || 'Mana',
+    missionId,
+    iterationId,
+    rationale: 'Planned by the mission runner while no device was open.',
+  };
+}

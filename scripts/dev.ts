@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { runCommand } from './environment.ts';
+import { LOCAL_HOST, startEmbedded } from './embedded.ts';
+import { projectPath } from './project.ts';
+
+const WAKE_EVERY_MS = 2_000;
+
+/** Both Workers in miniflare with reload on save, against the embedded PostgreSQL and the demo planner. */
+async function dev(): Promise<void> {
+  const embedded = await startEmbedded();
+  const { config, dataDir } = embedded;
+  const envFile = `${dataDir}/dev.env`;
+  const lines = Object.entries(embedded.environment)
+    .filter(([name]) => name === 'DATABASE_URL' || name.startsWith('MANA_'))
+    .map(([name, value]) => `${name}=${JSON.stringify(value ?? '')}`);
+  writeFileSync(envFile, lines.join('\n'), { mode: 0o600 });
+  const workers = [
+    startWrangler('wrangler.toml', config.port, 9229, envFile, `${dataDir}/dev-mana-ai`),
+    startWrangler('wrangler.mana-auth.toml', config.authPort, 9230, envFile, `${dataDir}/dev-mana-auth`),
+  ];
+  process.stdout.write(`missions: http://${LOCAL_HOST}:${config.port}/api/v1/me/missions\ntoken:    ${embedded.token}\n`);
+  // A reloaded Worker sleeps until it is touched.
+  const waking = setInterval(() => void fetch(`http://${LOCAL_HOST}:${config.port}/health`).catch(() => undefined), WAKE_EVERY_MS);
+  const stop = (): void => workers.forEach((worker) => worker.kill('SIGTERM'));
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  await Promise.all(workers.map((worker) => new Promise((done) => worker.once('exit', done))));
+  clearInterval(waking);
+  await embedded.stop();
+}
+
+function startWrangler(config: string, port: number, inspector: number, envFile: string, persistTo: string): ChildProcess {
+  const wrangler = projectPath('node_modules/wrangler/bin/wrangler.js');
+  const flags = ['--ip', LOCAL_HOST, '--port', String(port), '--inspector-port', String(inspector), '--show-interactive-dev-session=false'];
+  return spawn(
+    process.execPath,
+    [wrangler, 'dev', '--config', config, '--env-file', envFile, '--persist-to', persistTo, ...flags],
+    { cwd: projectPath('.'), stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+  );
+}
+
+await runCommand(dev);

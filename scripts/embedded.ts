@@ -1,0 +1,77 @@
+import { Client } from 'pg';
+import { parseManaAiConfig, type ManaAiConfig } from '../src/mana-ai/config.ts';
+import { startDemoPlanner } from './demo-planner.ts';
+import { DEMO_USER, seedDemoUser } from './demo-data.ts';
+import { startEmbeddedPostgres } from './embedded-postgres.ts';
+import { embeddedSecrets, signUserToken } from './embedded-secrets.ts';
+import { type Environment, makeDataDir, readEnvironment, StartError } from './environment.ts';
+import { migrate } from './migrate.ts';
+
+export const LOCAL_HOST = '127.0.0.1';
+
+/** Everything around the Workers that the embedded default brings itself. */
+export type Embedded = {
+  environment: Environment;
+  config: ManaAiConfig;
+  dataDir: string;
+  databaseUrl: string;
+  token: string;
+  usesDemoPlanner: boolean;
+  stop(): Promise<void>;
+};
+
+/** Starts PostgreSQL in the data folder, migrates and seeds it, and starts the demo planner where no LLM is configured. */
+export async function startEmbedded(): Promise<Embedded> {
+  const given = readEnvironment();
+  const { dataDir: configuredDir, llm, userTokens } = await configOf(given);
+  const dataDir = makeDataDir(configuredDir);
+  const secrets = await embeddedSecrets(dataDir);
+  const postgres = await startPostgres(dataDir);
+  const planner = llm.baseUrl === null ? await startDemoPlanner({ host: LOCAL_HOST }) : null;
+  const environment: Environment = {
+    ...given,
+    DATABASE_URL: postgres.databaseUrl,
+    MANA_SERVICE_KEY: given['MANA_SERVICE_KEY'] || secrets.serviceKey,
+    MANA_AUTH_ISSUER_KEY_PEM: given['MANA_AUTH_ISSUER_KEY_PEM'] || secrets.issuerKeyPem,
+    ...(planner === null ? {} : { MANA_LLM_URL: planner.url, MANA_LLM_MODEL: 'demo-planner' }),
+  };
+  await prepareDatabase(postgres.databaseUrl);
+  return {
+    environment,
+    config: await configOf(environment),
+    dataDir,
+    databaseUrl: postgres.databaseUrl,
+    token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', { userId: DEMO_USER, ...userTokens }),
+    usesDemoPlanner: planner !== null,
+    stop: async () => {
+      await planner?.close();
+      await postgres.stop();
+    },
+  };
+}
+
+async function configOf(environment: Environment): Promise<ManaAiConfig> {
+  const parsed = await parseManaAiConfig(environment);
+  if (!parsed.ok) throw new StartError(`${parsed.variable}: ${parsed.message}`);
+  return parsed.config;
+}
+
+async function startPostgres(dataDir: string): ReturnType<typeof startEmbeddedPostgres> {
+  try {
+    return await startEmbeddedPostgres({ dataDir: `${dataDir}/postgres` });
+  } catch (thrown) {
+    const expected = thrown instanceof Error && 'code' in thrown;
+    throw expected ? new StartError(thrown.message) : thrown;
+  }
+}
+
+async function prepareDatabase(databaseUrl: string): Promise<void> {
+  await migrate(databaseUrl);
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    await seedDemoUser(client, Date.now());
+  } finally {
+    await client.end();
+  }
+}

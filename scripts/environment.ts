@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
+import { config as loadDotenv } from 'dotenv';
+
+export type Environment = Record<string, string | undefined>;
+
+/** Something the person who started the command can mend; printed as one line, without a stack. */
+export class StartError extends Error {
+  override name = 'StartError';
+}
+
+/** The environment, with what it leaves unset or empty filled from `.env` in the working directory. */
+export function readEnvironment(): Environment {
+  const fromFile = loadDotenv({ processEnv: {}, quiet: true }).parsed ?? {};
+  const set = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== '');
+  return { ...fromFile, ...Object.fromEntries(set) };
+}
+
+/** The folder of MANA_DATA_DIR, made if it is missing. Throws StartError if it cannot be made. */
+export function makeDataDir(dataDir: string): string {
+  const path = resolve(dataDir);
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch {
+    throw new StartError(`MANA_DATA_DIR wants a folder that can be made and written; ${path} is not one`);
+  }
+  return path;
+}
+
+/** Throws StartError if something listens on the port already. */
+export async function assertPortFree(name: string, port: number, host: string): Promise<void> {
+  const server = createServer();
+  try {
+    await new Promise<void>((done, failed) => {
+      server.once('error', failed);
+      server.listen(port, host, done);
+    });
+  } catch {
+    throw new StartError(`${name}: port ${port} is taken; stop what listens there or set ${name} to another port`);
+  } finally {
+    server.close();
+  }
+}
+
+/** Runs a command's main function: a StartError is one line on stderr and exit code 1. */
+export async function runCommand(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (thrown) {
+    if (!(thrown instanceof StartError)) throw thrown;
+    process.stderr.write(`${thrown.message}\n`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,60 @@
+import { ChangeFeed as ChangeFeedObject } from '../../durable-objects/change-feed.ts';
+import { Dispatcher as DispatcherObject } from '../../durable-objects/dispatcher.ts';
+import { PostgresPool } from '../../durable-objects/postgres-pool.ts';
+import type { RunnerEnv, RunnerSettings } from '../../durable-objects/settings.ts';
+import { UserMissions as UserMissionsObject } from '../../durable-objects/user-missions.ts';
+import { type ManaAiConfig, parseManaAiConfig, type ParsedConfig } from './config.ts';
+import { createWorkerApp, wakeRunner } from './worker.ts';
+
+export { PostgresPool };
+
+/** Parsed once per isolate: the environment of a running Worker does not change. */
+let parsed: ParsedConfig | undefined;
+
+function configOf(env: RunnerEnv): ParsedConfig {
+  parsed ??= parseManaAiConfig(env);
+  return parsed;
+}
+
+function settingsOf(env: RunnerEnv): RunnerSettings {
+  const result = configOf(env);
+  if (!result.ok) throw new Error(`${result.variable} ${result.message}`);
+  return runnerSettings(result.config);
+}
+
+function runnerSettings({ tick, llm, timeZone, locale }: ManaAiConfig): RunnerSettings {
+  return {
+    tickEnabled: tick.enabled,
+    tickIntervalMs: tick.intervalMs,
+    timeZone,
+    locale,
+    llm: { ...llm, baseUrl: llm.baseUrl ?? '', model: llm.model ?? '' },
+  };
+}
+
+export class UserMissions extends UserMissionsObject {
+  constructor(ctx: DurableObjectState, env: RunnerEnv) {
+    super(ctx, env, settingsOf(env));
+  }
+}
+
+export class Dispatcher extends DispatcherObject {
+  constructor(ctx: DurableObjectState, env: RunnerEnv) {
+    super(ctx, env, settingsOf(env));
+  }
+}
+
+export class ChangeFeed extends ChangeFeedObject {
+  constructor(ctx: DurableObjectState, env: RunnerEnv) {
+    super(ctx, env, settingsOf(env));
+  }
+}
+
+export default {
+  async fetch(request, env, ctx): Promise<Response> {
+    return createWorkerApp(configOf(env), env).fetch(request, env, ctx);
+  },
+  async scheduled(_event, env, ctx): Promise<void> {
+    if (configOf(env).ok) ctx.waitUntil(wakeRunner(env));
+  },
+} satisfies ExportedHandler<RunnerEnv>;

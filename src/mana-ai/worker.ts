@@ -1,0 +1,65 @@
+import type { Hono } from 'hono';
+import {
+  CHANGE_FEED_NAME,
+  DISPATCHER_NAME,
+  POOL_NAME,
+  type RunnerEnv,
+} from '../../durable-objects/settings.ts';
+import { createLogger } from '../telemetry/logs.ts';
+import { metrics } from '../telemetry/metrics.ts';
+import { createApp, type RunnerHealth } from './app.ts';
+import { createUserTokenVerifier } from './auth.ts';
+import type { ParsedConfig } from './config.ts';
+import { tickOnce } from './tick.ts';
+
+let app: Hono | undefined;
+let woken = false;
+
+/** The app over this Worker's bindings, built on the first request and kept. */
+export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
+  app ??= createApp({
+    config,
+    verifyUserToken: config.ok
+      ? createUserTokenVerifier(config.config.userTokens)
+      : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
+    userMissions: (userId) => env.USER_MISSIONS.getByName(userId),
+    tick: () => tickOnce(env),
+    health: () => readHealth(config, env),
+    drain: () => drain(env),
+    metrics,
+    logger: createLogger({ component: 'http' }),
+  });
+  return app;
+}
+
+/** Nothing starts by itself in workerd: this arms the change feed and pokes what a crash cut off. Harmless when repeated. */
+export async function wakeRunner(env: RunnerEnv): Promise<void> {
+  await env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).wake();
+  await env.DISPATCHER.getByName(DISPATCHER_NAME).wake();
+}
+
+async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerHealth> {
+  if (!config.ok) throw new Error('health is not read without a configuration');
+  if (!woken) {
+    await wakeRunner(env);
+    woken = true;
+  }
+  const dispatcher = env.DISPATCHER.getByName(DISPATCHER_NAME);
+  const [postgres, llm, queue] = await Promise.all([
+    env.POSTGRES_POOL.getByName(POOL_NAME).health('mana_ai_runner'),
+    dispatcher.llmState(),
+    dispatcher.queueState(),
+  ]);
+  const { tick, llm: settings } = config.config;
+  return { postgres, llm: { ...llm, locality: settings.locality }, tick: { enabled: tick.enabled, ...queue } };
+}
+
+async function drain(env: RunnerEnv): Promise<{ drained: boolean }> {
+  await env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).stop();
+  const deadlineMs = Date.now() + 10_000;
+  for (;;) {
+    const drained = await env.DISPATCHER.getByName(DISPATCHER_NAME).drain();
+    if (drained || Date.now() >= deadlineMs) return { drained };
+    await scheduler.wait(50);
+  }
+}
