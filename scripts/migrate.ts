@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import dotenv from 'dotenv';
-import pg from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { projectPath } from './project.ts';
 
 const MIGRATIONS = projectPath('migrations');
@@ -48,7 +48,7 @@ type Migration = { name: string; sql: string };
 
 /** The migrations of this build, in order. */
 async function readMigrations(): Promise<Migration[]> {
-  const names = (await readdir(MIGRATIONS)).filter((name) => /^\d+_.*\.sql$/.test(name)).sort();
+  const names = (await readdir(MIGRATIONS)).filter((name) => /^\d+_.*\.sql$/.test(name)).toSorted();
   return Promise.all(
     names.map(async (name) => ({
       name: name.replace(/\.sql$/, ''),
@@ -83,13 +83,13 @@ function secretsOf(databaseUrl: string): string[] {
 }
 
 /** Connects, or throws a MigrateError that names host, port and database. */
-async function connect(databaseUrl: string): Promise<pg.Client> {
+async function connect(databaseUrl: string): Promise<Client> {
   const url = URL.canParse(databaseUrl) ? new URL(databaseUrl) : null;
   if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
     throw new MigrateError('DATABASE_URL_INVALID', 'DATABASE_URL wants postgres://user:password@host:port/database');
   }
   try {
-    const client = new pg.Client({
+    const client = new Client({
       connectionString: databaseUrl,
       connectionTimeoutMillis: 10_000,
       application_name: 'mana-edge migrate',
@@ -105,11 +105,11 @@ async function connect(databaseUrl: string): Promise<pg.Client> {
 }
 
 /** Names in the ledger; empty where there is none yet. */
-async function readLedger(client: pg.Client): Promise<string[]> {
+async function readLedger(client: Client): Promise<string[]> {
   const found = await client.query<{ ledger: string | null }>(
     `select to_regclass('mana_ai.migrations')::text as ledger`,
   );
-  if (found.rows[0]?.ledger == null) return [];
+  if ((found.rows[0]?.ledger ?? null) === null) return [];
   const { rows } = await client.query<{ name: string }>('select name from mana_ai.migrations order by name');
   return rows.map((row) => row.name);
 }
@@ -123,7 +123,7 @@ function newerThanBuild(ledger: readonly string[], migrations: readonly Migratio
 }
 
 /** Makes the ledger where it is missing; an existing one asks for no right to create. */
-async function ensureLedger(client: pg.Client): Promise<void> {
+async function ensureLedger(client: Client): Promise<void> {
   await client.query(`
     do $$
     begin
@@ -136,7 +136,7 @@ async function ensureLedger(client: pg.Client): Promise<void> {
 }
 
 /** Runs one migration in a transaction of its own. False: another process was quicker. */
-async function apply(client: pg.Client, migration: Migration): Promise<boolean> {
+async function apply(client: Client, migration: Migration): Promise<boolean> {
   await client.query('begin');
   try {
     // The ledger row comes first: behind a pooler, where session locks do not hold, a second migrate waits here.
@@ -154,7 +154,7 @@ async function apply(client: pg.Client, migration: Migration): Promise<boolean> 
 /** A database error of one migration as a MigrateError. */
 function migrationError(error: unknown, name: string, databaseUrl: string): MigrateError {
   const line = describe(error, databaseUrl);
-  const sqlState = error instanceof pg.DatabaseError ? error.code : undefined;
+  const sqlState = error instanceof DatabaseError ? error.code : undefined;
   if (sqlState === 'MA001') return new MigrateError('LOG_HIDDEN', line, { cause: error });
   return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, { cause: error });
 }
@@ -189,7 +189,7 @@ export async function migrate(databaseUrl: string): Promise<{ applied: string[] 
 }
 
 /** Whether one role can be taken on and row-level security holds for it. */
-async function checkRole(client: pg.Client, role: (typeof ROLES)[number], databaseUrl: string): Promise<DatabaseCheck> {
+async function checkRole(client: Client, role: (typeof ROLES)[number], databaseUrl: string): Promise<DatabaseCheck> {
   await client.query('begin');
   try {
     await client.query(`set local role ${role}`);
@@ -215,7 +215,7 @@ async function checkRole(client: pg.Client, role: (typeof ROLES)[number], databa
 }
 
 /** The ledger against this build. */
-async function checkLedger(client: pg.Client): Promise<DatabaseCheck> {
+async function checkLedger(client: Client): Promise<DatabaseCheck> {
   const [ledger, migrations] = [await readLedger(client), await readMigrations()];
   const newer = newerThanBuild(ledger, migrations);
   if (newer !== null) return { ok: false, code: 'DATABASE_NEWER', message: newer };
@@ -230,7 +230,7 @@ async function checkLedger(client: pg.Client): Promise<DatabaseCheck> {
  * Never throws for what the database says; the message is one line without the password.
  */
 export async function checkDatabase(databaseUrl: string): Promise<DatabaseCheck> {
-  let client: pg.Client;
+  let client: Client;
   try {
     client = await connect(databaseUrl);
   } catch (error) {

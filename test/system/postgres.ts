@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../../scripts/embedded-postgres.ts';
 
 export type TestPostgres = {
@@ -19,7 +19,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), 'mana-edge-postgres-'));
   try {
     const postgres = await startEmbeddedPostgres({ dataDir, durable: false });
-    const client = new pg.Client({ connectionString: postgres.databaseUrl });
+    const client = new Client({ connectionString: postgres.databaseUrl });
     client.on('error', () => undefined);
     await client.connect();
     return {
