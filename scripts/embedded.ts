@@ -23,7 +23,7 @@ export type Embedded = {
 /** Starts PostgreSQL in the data folder, migrates and seeds it, and starts the demo planner where no LLM is configured. */
 export async function startEmbedded(): Promise<Embedded> {
   const given = readEnvironment();
-  const { dataDir: configuredDir, llm, userTokens } = await configOf(given);
+  const { dataDir: configuredDir, llm, userTokens } = configOf(given);
   const dataDir = makeDataDir(configuredDir);
   const secrets = await embeddedSecrets(dataDir);
   const postgres = await startPostgres(dataDir);
@@ -38,7 +38,7 @@ export async function startEmbedded(): Promise<Embedded> {
   await prepareDatabase(postgres.databaseUrl);
   return {
     environment,
-    config: await configOf(environment),
+    config: configOf(environment),
     dataDir,
     databaseUrl: postgres.databaseUrl,
     token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', { userId: DEMO_USER, ...userTokens }),
@@ -50,9 +50,9 @@ export async function startEmbedded(): Promise<Embedded> {
   };
 }
 
-async function configOf(environment: Environment): Promise<ManaAiConfig> {
-  const parsed = await parseManaAiConfig(environment);
-  if (!parsed.ok) throw new StartError(`${parsed.variable}: ${parsed.message}`);
+function configOf(environment: Environment): ManaAiConfig {
+  const parsed = parseManaAiConfig(environment);
+  if (!parsed.ok) throw new StartError(`${parsed.variable} ${parsed.message}`);
   return parsed.config;
 }
 

@@ -1,4 +1,4 @@
-import { parseManaAiConfig, requireForServe } from '../src/mana-ai/config.ts';
+import { type ManaAiConfig, parseManaAiConfig, requireForServe } from '../src/mana-ai/config.ts';
 import { parseManaAuthConfig } from '../src/mana-auth/config.ts';
 import { type Environment, makeDataDir, readEnvironment, runCommand, StartError } from './environment.ts';
 import { checkDatabase } from './migrate.ts';
@@ -10,7 +10,7 @@ const HOST = '0.0.0.0';
 /** The production entry: both Workers on workerd against DATABASE_URL and MANA_LLM_URL, no embedded parts. */
 async function serve(): Promise<void> {
   const environment = readEnvironment();
-  const config = await checkedConfig(environment);
+  const config = checkedConfig(environment);
   const dataDir = makeDataDir(config.dataDir);
   const database = await checkDatabase(config.databaseUrl ?? '');
   if (!database.ok) throw new StartError(database.message);
@@ -28,13 +28,13 @@ async function serve(): Promise<void> {
   process.exit(stopping ? 0 : code || 1);
 }
 
-async function checkedConfig(environment: Environment) {
-  for (const result of [await parseManaAuthConfig(environment), await parseManaAiConfig(environment)]) {
-    if (!result.ok) throw new StartError(`${result.variable}: ${result.message}`);
-  }
-  const parsed = await parseManaAiConfig(environment);
+/** The grants Worker's variables stop the start as well: a malformed one would otherwise show only at the first request. */
+function checkedConfig(environment: Environment): ManaAiConfig {
+  const grants = parseManaAuthConfig(environment);
+  if (!grants.ok) throw new StartError(`${grants.variable} ${grants.message}`);
+  const parsed = parseManaAiConfig(environment);
   const complete = parsed.ok ? requireForServe(parsed.config) : parsed;
-  if (!complete.ok) throw new StartError(`${complete.variable}: ${complete.message}`);
+  if (!complete.ok) throw new StartError(`${complete.variable} ${complete.message}`);
   return complete.config;
 }
 

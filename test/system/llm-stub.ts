@@ -1,0 +1,111 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type ChatBody = {
+  model: string;
+  messages: { role: string; content?: string }[];
+  tools?: unknown[];
+  max_tokens?: number;
+};
+
+/** What the stub does with each request until it is told otherwise. */
+export type Behaviour =
+  | 'plan'
+  | 'hang'
+  | 'half-body'
+  | 'not-json'
+  | 'empty-choice'
+  | { status: number; retryAfterSeconds?: number }
+  | ((body: ChatBody) => unknown);
+
+export type LlmStub = {
+  /** base URL, with /v1 */
+  url: string;
+  requests: { body: ChatBody; atMs: number }[];
+  maxConcurrent(): number;
+  behave(behaviour: Behaviour): void;
+  latencyMs: number;
+  close(): Promise<void>;
+};
+
+/** An OpenAI-compatible server whose behaviour a test scripts. 'plan' proposes one task, then ends with a sentence. */
+export async function startLlmStub(): Promise<LlmStub> {
+  let behaviour: Behaviour = 'plan';
+  let open = 0;
+  let most = 0;
+  const requests: LlmStub['requests'] = [];
+  const server = createServer((request, response) => void handle(request, response));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const stub: LlmStub = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    requests,
+    maxConcurrent: () => most,
+    behave: (next) => {
+      behaviour = next;
+    },
+    latencyMs: 0,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = JSON.parse(await readBody(request)) as ChatBody;
+    requests.push({ body, atMs: Date.now() });
+    most = Math.max(most, ++open);
+    await new Promise((done) => setTimeout(done, stub.latencyMs));
+    open -= 1;
+    respond(behaviour, body, response);
+  }
+  return stub;
+}
+
+function respond(behaviour: Behaviour, body: ChatBody, response: ServerResponse): void {
+  if (behaviour === 'hang') return;
+  if (behaviour === 'half-body') {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' }).write('{"choices":[');
+    setTimeout(() => response.destroy(), 50);
+    return;
+  }
+  if (behaviour === 'not-json') return send(response, 200, '<html>a proxy says hello</html>');
+  if (behaviour === 'empty-choice') return send(response, 200, JSON.stringify({ choices: [] }));
+  if (typeof behaviour === 'function') return send(response, 200, JSON.stringify(behaviour(body)));
+  if (typeof behaviour === 'object') {
+    if (behaviour.retryAfterSeconds !== undefined)
+      response.setHeader('retry-after', String(behaviour.retryAfterSeconds));
+    return send(response, behaviour.status, JSON.stringify({ error: { message: 'scripted failure' } }));
+  }
+  send(response, 200, JSON.stringify(plan(body)));
+}
+
+function plan(body: ChatBody): unknown {
+  const acknowledged = body.messages.some((message) => message.role === 'tool');
+  return acknowledged ? finalAnswer('One task was proposed.') : toolCall('create_task', { title: 'Buy milk' });
+}
+
+export function toolCall(name: string, args: Record<string, unknown>): unknown {
+  const call = { id: 'call_1', type: 'function', function: { name, arguments: JSON.stringify(args) } };
+  return choice({ role: 'assistant', content: '', tool_calls: [call] }, 'tool_calls');
+}
+
+export function finalAnswer(content: string): unknown {
+  return choice({ role: 'assistant', content }, 'stop');
+}
+
+function choice(message: unknown, finishReason: string): unknown {
+  return {
+    choices: [{ index: 0, message, finish_reason: finishReason }],
+    usage: { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 },
+  };
+}
+
+function send(response: ServerResponse, status: number, body: string): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}

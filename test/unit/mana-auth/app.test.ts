@@ -1,0 +1,66 @@
+import { exportPKCS8, generateKeyPair } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { createApp } from '../../../src/mana-auth/app.ts';
+import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { createLogger } from '../../../src/telemetry/logs.ts';
+
+async function ed25519Pem(): Promise<string> {
+  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
+  return exportPKCS8(privateKey);
+}
+
+async function request(env: Record<string, string>, path: string, postgresOk = true): Promise<Response> {
+  const app = createApp({
+    config: parseManaAuthConfig(env),
+    postgresHealth: async () => ({ ok: postgresOk }),
+    logger: createLogger({ component: 'test' }),
+  });
+  return app.request(path);
+}
+
+type KeySet = { keys: Record<string, string>[] };
+
+describe('mana-auth', () => {
+  it('publishes the public halves of every issuer key and never a private part', async () => {
+    const pem = `${await ed25519Pem()}\n${await ed25519Pem()}`;
+    const response = await request({ MANA_AUTH_ISSUER_KEY_PEM: pem.replaceAll('\n', '\\n') }, '/.well-known/jwks.json');
+    const { keys } = (await response.json()) as KeySet;
+    expect(keys).toHaveLength(2);
+    expect(keys.map((key) => Object.keys(key).toSorted())).toEqual(
+      Array(2).fill(['alg', 'crv', 'kid', 'kty', 'use', 'x']),
+    );
+  });
+
+  it('keeps the two key sets apart', async () => {
+    const env = { MANA_AUTH_ISSUER_KEY_PEM: await ed25519Pem() };
+    expect(await (await request(env, '/.well-known/grant-jwks.json')).json()).toEqual({ keys: [] });
+  });
+
+  it('stays up and says degraded while Postgres is away', async () => {
+    const response = await request({}, '/health', false);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: 'degraded', postgres: { ok: false } });
+  });
+
+  it.each([
+    ['DATABASE_URL', 'mysql://nowhere'],
+    ['MANA_AUTH_KEK', 'short'],
+    ['MANA_GRANT_SIGNING_KEY_PEM', 'nonsense'],
+    ['MANA_AUTH_ISSUER_KEY_PEM', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----'],
+    ['MANA_AI_PUBLIC_KEY_PEM', 'nonsense'],
+  ])('answers 503 and names %s when it is malformed, without its value', async (name, value) => {
+    const response = await request({ [name]: value }, '/health');
+    const { code, error } = (await response.json()) as { code: string; error: string };
+    expect([response.status, code]).toEqual([503, 'CONFIG_INVALID']);
+    expect(error).toContain(name);
+    expect(error).not.toContain(value);
+  });
+
+  it('answers unknown routes with 404 in JSON', async () => {
+    const response = await request({}, '/nothing');
+    expect([response.status, await response.json()]).toEqual([
+      404,
+      { error: 'there is no such route', code: 'NOT_FOUND' },
+    ]);
+  });
+});
