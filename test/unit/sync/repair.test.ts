@@ -109,6 +109,22 @@ describe('lost iterations', () => {
     expect(itemsOf(second)).toEqual([a, b, x]);
   });
 
+  it('a row that arrives late is charged with the repair that it causes', () => {
+    const rows = [runner(2, [x]), device(10, [a])];
+    const repaired = [...rows, toRow(repairOf(rows)!, at(1001))];
+    const approved = { ...x, overallStatus: 'approved' };
+    const late = device(1002, [approved], { clientId: 'laptop', fieldMeta: { iterations: at(5) } });
+    expect(settled([...repaired, late])).toEqual([a, approved]);
+  });
+
+  it('a deletion ends where a device carries the iteration again', () => {
+    const gone = [runner(2, [x]), device(3, [x]), device(4, [])];
+    const carried = device(5, [x], { clientId: 'laptop' });
+    const blind = device(6, [a], { clientId: 'tablet' });
+    expect(settled([...gone, blind])).toEqual([a]);
+    expect(settled([...gone, carried, blind])).toEqual([a, x]);
+  });
+
   it('an array that lies in another order, or whose objects do, needs none', () => {
     const turned = { overallStatus: x['overallStatus'], startedAt: x['startedAt'], source: 'server', id: 'x' };
     expect(repairOf([device(1, [a, b]), runner(2, [turned, b, a])])).toBeNull();
@@ -160,6 +176,15 @@ describe('lost iterations', () => {
     const kept = own.filter((_, n) => n >= 60 || n === 3);
     const rows = [...own.map((item, n) => runner(n + 1, [item])), runner(300, kept), device(301, [a])];
     expect(settled(rows)).toEqual([a, ...kept]);
+    // nor where the devices deleted newer ones, so that fewer than 200 are left
+    const fewer = kept.slice(0, -50);
+    const deleted = [
+      ...rows.slice(0, -1),
+      device(301, kept),
+      device(302, fewer),
+      device(303, [a], { clientId: 'laptop' }),
+    ];
+    expect(settled(deleted)).toEqual([a, ...fewer]);
     // nor does a write-back that drops the 201st need a repair
     const seen = [device(1, own.slice(0, 201)), runner(2, own.slice(1, 202).concat(own.slice(3, 4)))];
     expect(repairOf(seen)).toBeNull();
