@@ -1,0 +1,34 @@
+import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
+import type { Logger } from '../telemetry/logs.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { UserTokenVerifier } from './auth.ts';
+import type { ManaAiConfig, ParsedConfig } from './config.ts';
+import type { Locality } from './locality.ts';
+
+/** What the runner knows of itself and of what it depends on. */
+export type RunnerHealth = {
+  postgres: ComponentHealth;
+  llm: ComponentHealth & { locality: Locality };
+  tick: { enabled: boolean; lastTickAt: string | null; queued: number; running: number };
+};
+
+/** One user's missions, wherever they live. */
+export type UserMissionsPort = {
+  listMissions(userId: string): Promise<InternalMission[]>;
+  listMissionsForOwner(userId: string): Promise<OwnerMission[]>;
+};
+
+/** What the routes need; nothing here knows of HTTP. */
+export type AppDeps = {
+  config: ParsedConfig;
+  verifyUserToken: UserTokenVerifier;
+  userMissions(userId: string): UserMissionsPort;
+  tick(): Promise<TickResult>;
+  health(): Promise<RunnerHealth>;
+  drain(): Promise<{ drained: boolean }>;
+  metrics: Pick<Metrics, 'registry' | 'httpRequests' | 'httpRequestDurationSeconds'>;
+  logger: Logger;
+};
+
+/** The same once the configuration is known to be well-formed. */
+export type RouteDeps = Omit<AppDeps, 'config'> & { config: ManaAiConfig };

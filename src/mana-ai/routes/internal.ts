@@ -1,0 +1,31 @@
+import type { Hono, MiddlewareHandler } from 'hono';
+import { serviceKeyMatches } from '../auth.ts';
+import type { RouteDeps } from '../deps.ts';
+import { refuse } from '../http-errors.ts';
+import { isUserId } from '../user-id.ts';
+
+/** Routes of operators and of `serve`, behind X-Service-Key. */
+export function internalRoutes(app: Hono, deps: RouteDeps): void {
+  const withServiceKey = serviceKeyGuard(deps.config.serviceKey);
+  app.post('/internal/tick', withServiceKey, async (c) => c.json(await deps.tick()));
+  app.post('/internal/drain', withServiceKey, async (c) => c.json(await deps.drain()));
+  app.get('/internal/missions/:userId', withServiceKey, async (c) => {
+    const userId = c.req.param('userId');
+    if (!isUserId(userId)) {
+      return refuse(c, 'BAD_REQUEST', 'userId must be 1 to 256 characters without control characters.');
+    }
+    return c.json({ missions: await deps.userMissions(userId).listMissions(userId) });
+  });
+}
+
+function serviceKeyGuard(expected: string | null): MiddlewareHandler {
+  return async (c, next) => {
+    if (expected === null) {
+      return refuse(c, 'SERVICE_KEY_NOT_CONFIGURED', 'MANA_SERVICE_KEY is not set, so this route is closed.');
+    }
+    if (!(await serviceKeyMatches(c.req.header('x-service-key') ?? '', expected))) {
+      return refuse(c, 'UNAUTHENTICATED', 'X-Service-Key is missing or wrong.');
+    }
+    return next();
+  };
+}
