@@ -1,0 +1,236 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type AppDeps, createApp, type RunnerHealth } from '../../../src/mana-ai/app.ts';
+import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import type { InternalMission, OwnerMission, TickResult } from '../../../src/missions/views.ts';
+import { createMetrics } from '../../../src/telemetry/metrics.ts';
+
+const KEY = { 'x-service-key': 'service-key' };
+const MISSION: InternalMission = { id: 'm1', title: 'One', state: 'active', nextRunAt: null, status: 'idle' };
+const OWNED: OwnerMission = { ...MISSION, objective: 'Do', cadence: null, occurrences: [], iterations: [] };
+const TICK: TickResult = {
+  scannedAt: '2026-01-01T00:00:00.000Z',
+  dueMissionCount: 1,
+  plansProduced: 1,
+  plansWrittenBack: 1,
+  parseFailures: 0,
+  errors: [],
+};
+const HEALTH: RunnerHealth = {
+  postgres: { ok: true },
+  llm: { ok: true, locality: 'local' },
+  tick: { enabled: true, lastTickAt: null, queued: 0, running: 0 },
+};
+
+function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = { MANA_SERVICE_KEY: 'service-key' }) {
+  const lines: unknown[] = [];
+  const log = (...line: unknown[]) => void lines.push(line);
+  const metrics = createMetrics();
+  const app = createApp({
+    config: parseManaAiConfig(env),
+    verifyUserToken: async (token) =>
+      token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
+    userMissions: () => ({ listMissions: async () => [MISSION], listMissionsForOwner: async () => [OWNED] }),
+    tick: async () => TICK,
+    health: async () => HEALTH,
+    drain: async () => ({ drained: true }),
+    metrics,
+    logger: { info: log, warn: log, error: log },
+    ...overrides,
+  });
+  return { app, metrics, lines };
+}
+
+async function expectError(answer: Response, status: number, code: string): Promise<string> {
+  expect(answer.status).toBe(status);
+  const body: unknown = await answer.json();
+  expect(body).toEqual({ error: expect.any(String), code });
+  return JSON.stringify(body);
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('GET /health', () => {
+  test('tells what the probes say', async () => {
+    const answer = await setUp().app.request('/health');
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ status: 'ok', ...HEALTH });
+  });
+
+  test('is 200 and degraded while a dependency is down', async () => {
+    const down = { ok: false, since: '2026-01-01T00:00:00.000Z', error: { code: 'LLM_UNAVAILABLE', message: 'Away.' } };
+    const health = { ...HEALTH, llm: { ...down, locality: 'local' as const } };
+    const answer = await setUp({ health: async () => health }).app.request('/health');
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ status: 'degraded', ...health });
+  });
+
+  test('answers within 2 s while the probes hang', async () => {
+    vi.useFakeTimers();
+    const pending = setUp({ health: () => new Promise(() => undefined) }).app.request('/health');
+    await vi.advanceTimersByTimeAsync(1_999);
+    const answer = await pending;
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({
+      status: 'degraded',
+      postgres: { ok: false, error: { code: 'PROBE_TIMEOUT' } },
+      llm: { ok: false, locality: 'local' },
+      tick: { enabled: true, queued: null },
+    });
+  });
+
+  test('answers when a probe throws, and does not tell what', async () => {
+    const answer = await setUp({ health: async () => Promise.reject(new Error('postgres://secret')) }).app.request(
+      '/health',
+    );
+    expect(answer.status).toBe(200);
+    const text = await answer.text();
+    expect(text).toContain('PROBE_FAILED');
+    expect(text).not.toContain('secret');
+  });
+});
+
+describe('GET /metrics', () => {
+  test('is Prometheus text and counts requests by route pattern, never by path', async () => {
+    const { app } = setUp();
+    await app.request('/internal/missions/user-77', { headers: KEY });
+    await app.request('/nowhere/user-77');
+    await app.request('/health', { method: 'BREW' });
+    const answer = await app.request('/metrics');
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const text = await answer.text();
+    expect(text).toContain(
+      'mana_ai_http_requests_total{method="GET",path="/internal/missions/:userId",status="200"} 1',
+    );
+    expect(text).toContain('mana_ai_http_requests_total{method="GET",path="unmatched",status="404"} 1');
+    expect(text).toContain('mana_ai_http_requests_total{method="other",path="unmatched",status="404"} 1');
+    expect(text).toContain('mana_ai_http_request_duration_seconds_count 3');
+    expect(text).not.toContain('user-77');
+  });
+});
+
+describe('/internal', () => {
+  const ROUTES = [
+    ['POST', '/internal/tick', TICK],
+    ['POST', '/internal/drain', { drained: true }],
+    ['GET', '/internal/missions/user-1', { missions: [MISSION] }],
+  ] as const;
+
+  test.each(ROUTES)('%s %s answers with the service key', async (method, path, body) => {
+    const answer = await setUp().app.request(path, { method, headers: KEY });
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual(body);
+  });
+
+  test.each(ROUTES)('%s %s is refused without the service key and with a wrong one', async (method, path) => {
+    const { app } = setUp();
+    await expectError(await app.request(path, { method }), 401, 'UNAUTHENTICATED');
+    const headers = { 'x-service-key': 'service-kex' };
+    await expectError(await app.request(path, { method, headers }), 401, 'UNAUTHENTICATED');
+  });
+
+  test.each(ROUTES)('%s %s is closed where no service key is set', async (method, path) => {
+    const { app } = setUp({}, {});
+    const headers = { 'x-service-key': '' };
+    await expectError(await app.request(path, { method, headers }), 503, 'SERVICE_KEY_NOT_CONFIGURED');
+  });
+
+  test.each(['a%00b', 'a%0Ab', 'x'.repeat(257)])('the user id %s is refused', async (id) => {
+    const answer = await setUp().app.request(`/internal/missions/${id}`, { headers: KEY });
+    expect(await expectError(answer, 400, 'BAD_REQUEST')).toContain('userId');
+  });
+
+  test.each([
+    ['x'.repeat(256), 'x'.repeat(256)],
+    ['a%2Fb', 'a/b'],
+    ['%C3%BC%25', 'ü%'],
+  ])('the user id %s is asked for as it is meant', async (path, expected) => {
+    const userMissions = vi.fn<AppDeps['userMissions']>(() => ({
+      listMissions: async () => [],
+      listMissionsForOwner: async () => [],
+    }));
+    const answer = await setUp({ userMissions }).app.request(`/internal/missions/${path}`, { headers: KEY });
+    expect(answer.status).toBe(200);
+    expect(userMissions).toHaveBeenCalledWith(expected);
+  });
+
+  test('bodies over 64 KiB are refused, with and without a length', async () => {
+    const { app } = setUp();
+    const body = 'x'.repeat(65_537);
+    const withLength = { method: 'POST', headers: { ...KEY, 'content-length': '65537' }, body };
+    await expectError(await app.request('/internal/tick', withLength), 413, 'BODY_TOO_LARGE');
+    const stream = new Blob([body]).stream();
+    const chunked = new Request('http://localhost/internal/tick', {
+      method: 'POST',
+      headers: KEY,
+      body: stream,
+      duplex: 'half',
+    } as RequestInit);
+    await expectError(await app.request(chunked), 413, 'BODY_TOO_LARGE');
+  });
+});
+
+describe('GET /api/v1/me/missions', () => {
+  test('shows the missions of the token, and only those', async () => {
+    const userMissions = vi.fn<AppDeps['userMissions']>(() => ({
+      listMissions: async () => [],
+      listMissionsForOwner: async () => [OWNED],
+    }));
+    const headers = { authorization: 'Bearer good' };
+    const answer = await setUp({ userMissions }).app.request('/api/v1/me/missions?userId=user-2', { headers });
+    expect(await answer.json()).toEqual({ missions: [OWNED] });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(userMissions.mock.calls).toEqual([['user-1']]);
+  });
+
+  test.each([undefined, 'good', 'Basic good', 'Bearer bad', 'Bearer good good'])(
+    'refuses %s',
+    async (authorization) => {
+      const headers = authorization === undefined ? {} : { authorization };
+      const answer = await setUp().app.request('/api/v1/me/missions', { headers });
+      await expectError(answer, 401, 'UNAUTHENTICATED');
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    },
+  );
+
+  test('says so when the key set cannot be fetched', async () => {
+    const answer = await setUp({
+      verifyUserToken: async () => ({ ok: false, code: 'KEY_SET_UNAVAILABLE' }),
+    }).app.request('/api/v1/me/missions');
+    await expectError(answer, 503, 'KEY_SET_UNAVAILABLE');
+  });
+});
+
+describe('every route', () => {
+  test.each([
+    ['GET', '/'],
+    ['GET', '/internal/tick'],
+    ['POST', '/health'],
+    ['GET', '/internal/missions/'],
+  ])('%s %s does not exist', async (method, path) => {
+    await expectError(await setUp().app.request(path, { method, headers: KEY }), 404, 'NOT_FOUND');
+  });
+
+  test('what fails inside is neither told nor logged', async () => {
+    const { app, lines, metrics } = setUp({ tick: async () => Promise.reject(new Error('secret detail')) });
+    const answer = await app.request('/internal/tick', { method: 'POST', headers: KEY });
+    expect(await expectError(answer, 500, 'INTERNAL')).not.toContain('secret');
+    expect(JSON.stringify(lines)).not.toContain('secret');
+    expect(lines).not.toEqual([]);
+    expect(await metrics.registry.metrics()).toContain('path="/internal/tick",status="500"} 1');
+  });
+
+  test.each([
+    ['GET', '/health'],
+    ['GET', '/metrics'],
+    ['POST', '/internal/tick'],
+    ['GET', '/api/v1/me/missions'],
+    ['GET', '/nowhere'],
+  ])('%s %s names the malformed variable', async (method, path) => {
+    const { app } = setUp({}, { MANA_LLM_MAX_TOOLS: 'plenty' });
+    const text = await expectError(await app.request(path, { method }), 503, 'CONFIG_INVALID');
+    expect(text).toContain('MANA_LLM_MAX_TOOLS');
+    expect(text).not.toContain('plenty');
+  });
+});

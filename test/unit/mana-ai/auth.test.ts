@@ -1,0 +1,94 @@
+import { base64url, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createUserTokenVerifier, serviceKeyMatches } from '../../../src/mana-ai/auth.ts';
+import { serveKeySet } from './key-set-server.ts';
+
+const known = await generateKeyPair('Ed25519', { extractable: true });
+const stranger = await generateKeyPair('Ed25519', { extractable: true });
+const publicJwk = await exportJWK(known.publicKey);
+const server = await serveKeySet([{ ...publicJwk, kid: 'k1' }]);
+afterAll(() => server.close());
+
+const CLAIMS = { iss: 'mana-auth', aud: 'mana', sub: 'user-1' };
+const OPTIONS = { jwksUrl: `${server.url}/jwks.json`, issuer: 'mana-auth', audience: 'mana' };
+const verify = createUserTokenVerifier(OPTIONS);
+
+type Shape = { claims?: JWTPayload; alg?: string; typ?: string; expires?: number | null; key?: CryptoKey | Uint8Array };
+
+async function token({
+  claims = {},
+  alg = 'EdDSA',
+  typ,
+  expires,
+  key = known.privateKey,
+}: Shape = {}): Promise<string> {
+  const jwt = new SignJWT({ ...CLAIMS, ...claims });
+  jwt.setProtectedHeader(typ === undefined ? { alg, kid: 'k1' } : { alg, kid: 'k1', typ });
+  if (expires !== null) jwt.setExpirationTime(expires ?? Math.floor(Date.now() / 1_000) + 600);
+  return jwt.sign(key);
+}
+
+const REFUSED = { ok: false, code: 'UNAUTHENTICATED' };
+
+describe('user tokens', () => {
+  test.each(['EdDSA', 'Ed25519'])('one signed with %s names its user', async (alg) => {
+    expect(await verify(await token({ alg }))).toEqual({ ok: true, userId: 'user-1' });
+  });
+
+  test.each<[string, () => Promise<string>]>([
+    ['no token', async () => ''],
+    ['no JWT', async () => 'a.b.c'],
+    ['alg none', async () => new UnsecuredJWT(CLAIMS).setExpirationTime('1h').encode()],
+    ['HS256 with the public key', () => token({ alg: 'HS256', key: base64url.decode(publicJwk.x ?? '') })],
+    [
+      'HS256 with the public JWK',
+      () => token({ alg: 'HS256', key: new TextEncoder().encode(JSON.stringify(publicJwk)) }),
+    ],
+    ['another key', () => token({ key: stranger.privateKey })],
+    ['another issuer', () => token({ claims: { iss: 'someone' } })],
+    ['another audience', () => token({ claims: { aud: 'mana-ai' } })],
+    ['expired', () => token({ expires: Math.floor(Date.now() / 1_000) - 1 })],
+    ['no expiry', () => token({ expires: null })],
+    ['not yet valid', () => token({ claims: { nbf: Math.floor(Date.now() / 1_000) + 600 } })],
+    ['a grant', () => token({ typ: 'mission-grant+jwt' })],
+    ['a grant under its long type', () => token({ typ: 'application/Mission-Grant+JWT' })],
+    ['an empty sub', () => token({ claims: { sub: '' } })],
+    ['a long sub', () => token({ claims: { sub: 'x'.repeat(257) } })],
+    ['a control character in sub', () => token({ claims: { sub: 'a\0b' } })],
+    [
+      'a changed payload',
+      async () => {
+        const [head, , signature] = (await token()).split('.');
+        return `${head}.${base64url.encode(JSON.stringify({ ...CLAIMS, sub: 'user-2', exp: 9_999_999_999 }))}.${signature}`;
+      },
+    ],
+  ])('refused: %s', async (_name, make) => {
+    expect(await verify(await make())).toEqual(REFUSED);
+  });
+
+  test('a token without sub is refused', async () => {
+    const jwt = new SignJWT({ iss: 'mana-auth', aud: 'mana' }).setProtectedHeader({ alg: 'EdDSA', kid: 'k1' });
+    expect(await verify(await jwt.setExpirationTime('1h').sign(known.privateKey))).toEqual(REFUSED);
+  });
+
+  test.each(['/elsewhere', '/broken'])('a key set at %s is none: redirects are not followed', async (path) => {
+    const other = createUserTokenVerifier({ ...OPTIONS, jwksUrl: server.url + path });
+    expect(await other(await token())).toEqual({ ok: false, code: 'KEY_SET_UNAVAILABLE' });
+  });
+
+  test('where nobody listens the key set is unavailable', async () => {
+    const gone = await serveKeySet([]);
+    gone.close();
+    const other = createUserTokenVerifier({ ...OPTIONS, jwksUrl: `${gone.url}/jwks.json` });
+    expect(await other(await token())).toEqual({ ok: false, code: 'KEY_SET_UNAVAILABLE' });
+  });
+});
+
+describe('service keys', () => {
+  test('only the very same key matches', async () => {
+    expect(await serviceKeyMatches('key-1', 'key-1')).toBe(true);
+    for (const given of ['', 'key-2', 'key-1 ', 'KEY-1', 'key-11']) {
+      expect(await serviceKeyMatches(given, 'key-1')).toBe(false);
+    }
+  });
+});
