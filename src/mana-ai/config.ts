@@ -9,6 +9,8 @@ export type ManaAiConfig = {
   authPort: number;
   dataDir: string;
   serviceKey: string | null;
+  /** made by `serve` at each start, so that draining needs no service key */
+  drainToken: string | null;
   tick: { enabled: boolean; intervalMs: number };
   llm: LlmConfig;
   timeZone: string;
@@ -69,6 +71,7 @@ function readConfig(env: EnvReader): ManaAiConfig {
     authPort,
     dataDir: env.line('MANA_DATA_DIR') ?? './.data',
     serviceKey: env.headerText('MANA_SERVICE_KEY'),
+    drainToken: env.headerText('MANA_DRAIN_TOKEN'),
     tick: {
       enabled: env.boolean('MANA_AI_TICK_ENABLED', true),
       intervalMs: env.integer('MANA_AI_TICK_INTERVAL_MS', 60_000, INTERVALS),

@@ -4,11 +4,11 @@ import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
 import { isUserId } from '../user-id.ts';
 
-/** Routes of operators and of `serve`, behind X-Service-Key. */
+/** Routes of operators, behind X-Service-Key, and the one of `serve`, behind a token that it makes at each start. */
 export function internalRoutes(app: Hono, deps: RouteDeps): void {
   const withServiceKey = serviceKeyGuard(deps.config.serviceKey);
   app.post('/internal/tick', withServiceKey, async (c) => c.json(await deps.tick()));
-  app.post('/internal/drain', withServiceKey, async (c) => c.json(await deps.drain()));
+  app.post('/internal/drain', drainTokenGuard(deps.config.drainToken), async (c) => c.json(await deps.drain()));
   app.get('/internal/missions/:userId', withServiceKey, async (c) => {
     const userId = c.req.param('userId');
     if (!isUserId(userId)) {
@@ -16,6 +16,15 @@ export function internalRoutes(app: Hono, deps: RouteDeps): void {
     }
     return c.json({ missions: await deps.userMissions(userId).listMissions(userId) });
   });
+}
+
+function drainTokenGuard(expected: string | null): MiddlewareHandler {
+  return async (c, next) => {
+    if (expected === null || !(await serviceKeyMatches(c.req.header('x-drain-token') ?? '', expected))) {
+      return refuse(c, 'UNAUTHENTICATED', 'Only the command that started this process may drain it; send it SIGTERM.');
+    }
+    return next();
+  };
 }
 
 function serviceKeyGuard(expected: string | null): MiddlewareHandler {

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { exportPKCS8, generateKeyPair } from 'jose';
+import { signUserToken } from '../../scripts/embedded-secrets.ts';
+import { projectPath } from '../../scripts/project.ts';
+import { freePort } from './free-port.ts';
+
+export const SERVICE_KEY = 'test-service-key';
+
+export type Runner = {
+  url: string;
+  dataDir: string;
+  /** everything that the process printed so far */
+  output(): string;
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+  /** with the service key */
+  internal(path: string, method?: 'GET' | 'POST'): Promise<Response>;
+  asUser(userId: string, path: string): Promise<Response>;
+  /** SIGTERM to the command; resolves with its exit code */
+  stop(): Promise<number | null>;
+  /** SIGKILL to everything at once */
+  kill(): Promise<void>;
+  /** after stop or kill: the same data folder, ports and keys */
+  restart(): Promise<void>;
+  /** removes the data folder; ends the process if it still runs */
+  dispose(): Promise<void>;
+};
+
+export type RunnerOptions = { databaseUrl: string; llmUrl: string; environment?: Record<string, string> };
+
+/** Starts the real `npm run serve` and waits for its line `ready`. */
+export async function startRunner({ databaseUrl, llmUrl, environment = {} }: RunnerOptions): Promise<Runner> {
+  const dataDir = mkdtempSync(`${tmpdir()}/mana-edge-runner-`);
+  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
+  const issuerKeyPem = await exportPKCS8(privateKey);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const variables = {
+    DATABASE_URL: databaseUrl,
+    MANA_LLM_URL: llmUrl,
+    MANA_LLM_MODEL: 'stub',
+    MANA_SERVICE_KEY: SERVICE_KEY,
+    MANA_DATA_DIR: dataDir,
+    MANA_AI_PORT: String(port),
+    MANA_AUTH_PORT: String(await freePort()),
+    MANA_AUTH_ISSUER_KEY_PEM: issuerKeyPem,
+    ...environment,
+  };
+  let served = await serve(variables);
+  const get: Runner['get'] = (path, headers = {}) => fetch(`${url}${path}`, { headers });
+  const asUser: Runner['asUser'] = async (userId, path) => {
+    const token = await signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
+    return get(path, { authorization: `Bearer ${token}` });
+  };
+  const kill = async (): Promise<void> => {
+    signalGroup(served.child, 'SIGKILL');
+    await served.exited;
+  };
+  return {
+    url,
+    dataDir,
+    output: () => served.output(),
+    get,
+    internal: (path, method = 'GET') => fetch(`${url}${path}`, { method, headers: { 'x-service-key': SERVICE_KEY } }),
+    asUser,
+    stop: async () => {
+      served.child.kill('SIGTERM');
+      return served.exited;
+    },
+    kill,
+    restart: async () => {
+      served = await serve(variables);
+    },
+    dispose: async () => {
+      await kill();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+type Served = { child: ChildProcess; exited: Promise<number | null>; output(): string };
+
+async function serve(variables: Record<string, string>): Promise<Served> {
+  const served = spawnServe(variables);
+  const code = await Promise.race([
+    served.exited,
+    waitFor(() => served.output().includes('ready\n') || undefined, 'the line `ready`', 60_000).then(() => 'ready'),
+  ]);
+  if (code !== 'ready') throw new Error(`serve ended with ${code} before it was ready:\n${served.output()}`);
+  return served;
+}
+
+/** The command as a user runs it, in a process group of its own so that a test can take the whole of it down. */
+export function spawnServe(variables: Record<string, string>): Served {
+  const child = spawn('npm', ['run', '--silent', 'serve'], {
+    cwd: projectPath('.'),
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...variables },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const exited = new Promise<number | null>((done) => child.once('exit', (code) => done(code)));
+  return { child, exited, output: () => text };
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-(child.pid ?? 0), signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+/** Asks until the answer is not undefined. */
+export async function waitFor<T>(
+  ask: () => Promise<T | undefined> | T | undefined,
+  what: string,
+  withinMs = 20_000,
+): Promise<T> {
+  const deadlineMs = Date.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadlineMs) throw new Error(`waited ${withinMs} ms for ${what}`);
+    await new Promise((done) => setTimeout(done, 25));
+  }
+}
