@@ -1,10 +1,5 @@
 import type { Hono } from 'hono';
-import {
-  CHANGE_FEED_NAME,
-  DISPATCHER_NAME,
-  POOL_NAME,
-  type RunnerEnv,
-} from '../../durable-objects/settings.ts';
+import { CHANGE_FEED_NAME, DISPATCHER_NAME, POOL_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';

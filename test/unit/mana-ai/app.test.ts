@@ -113,7 +113,6 @@ describe('GET /metrics', () => {
 describe('/internal', () => {
   const ROUTES = [
     ['POST', '/internal/tick', TICK],
-    ['POST', '/internal/drain', { drained: true }],
     ['GET', '/internal/missions/user-1', { missions: [MISSION] }],
   ] as const;
 
@@ -168,6 +167,30 @@ describe('/internal', () => {
       duplex: 'half',
     } as RequestInit);
     await expectError(await app.request(chunked), 413, 'BODY_TOO_LARGE');
+  });
+});
+
+describe('POST /internal/drain', () => {
+  const drain = { method: 'POST', headers: { 'x-drain-token': 'drain-token' } };
+
+  test('answers the token of the command that started the process, with and without a service key', async () => {
+    for (const env of [
+      { MANA_DRAIN_TOKEN: 'drain-token' },
+      { MANA_DRAIN_TOKEN: 'drain-token', MANA_SERVICE_KEY: 'k' },
+    ]) {
+      const answer = await setUp({}, env).app.request('/internal/drain', drain);
+      expect(answer.status).toBe(200);
+      expect(await answer.json()).toEqual({ drained: true });
+    }
+  });
+
+  test('is refused without the token, with a wrong one, with the service key, and where none is set', async () => {
+    const env = { MANA_DRAIN_TOKEN: 'drain-token', MANA_SERVICE_KEY: 'service-key' };
+    const { app } = setUp({}, env);
+    for (const headers of [{}, { 'x-drain-token': 'drain-tokem' }, KEY, { 'x-drain-token': '' }]) {
+      await expectError(await app.request('/internal/drain', { method: 'POST', headers }), 401, 'UNAUTHENTICATED');
+    }
+    await expectError(await setUp({}, {}).app.request('/internal/drain', drain), 401, 'UNAUTHENTICATED');
   });
 });
 

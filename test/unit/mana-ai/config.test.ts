@@ -25,6 +25,7 @@ const NONSENSE: readonly (readonly [string, string])[] = [
   ['MANA_AUTH_PORT', '65536'],
   ['MANA_DATA_DIR', './a\0b'],
   ['MANA_SERVICE_KEY', ' spaced '],
+  ['MANA_DRAIN_TOKEN', 'two\nlines'],
   ['MANA_AI_TICK_ENABLED', 'perhaps'],
   ['MANA_AI_TICK_INTERVAL_MS', '1e3'],
   ['MANA_LLM_URL', 'localhost:11434'],
@@ -83,6 +84,7 @@ describe('defaults', () => {
       authPort: 3001,
       dataDir: './.data',
       serviceKey: null,
+      drainToken: null,
       tick: { enabled: true, intervalMs: 60_000 },
       llm: {
         baseUrl: null,
