@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { readProjectFile, withoutComments } from './source-files.ts';
+
+/** The bindings of one Worker, as either file declares them. */
+type Bindings = {
+  compatibilityDate: string;
+  /** binding -> class */
+  objects: Record<string, string>;
+  classes: string[];
+  texts: Record<string, string>;
+};
+
+const CAPNP = readProjectFile('workerd.capnp').replaceAll(/#.*$/gm, '');
+
+function fromCapnp(constant: string): Bindings & { variables: string[] } {
+  const [, body = ''] = new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(CAPNP) ?? [];
+  return {
+    compatibilityDate: /compatibilityDate = "([^"]+)"/.exec(body)?.[1] ?? '',
+    objects: pairs(body, /\(name = "(\w+)", durableObjectNamespace = "(\w+)"\)/g),
+    classes: Object.keys(pairs(body, /\(className = "(\w+)", uniqueKey = "([\w-]+)", enableSql = true\)/g)).toSorted(),
+    texts: pairs(body, /\(name = "(\w+)", text = "([^"]*)"\)/g),
+    variables: Object.keys(pairs(body, /\(name = "(\w+)", fromEnvironment = "(\w+)"\)/g)),
+  };
+}
+
+/** The few forms that our own files use. */
+function fromWrangler(path: string): Bindings & { name: string; migrated: string[] } {
+  const text = readProjectFile(path).replaceAll(/^\s*#.*$/gm, '');
+  const [, vars = ''] = /\[vars\]\n((?:\w+ = .*\n?)*)/.exec(text) ?? [];
+  const objects = pairs(text, /\{ name = "(\w+)", class_name = "(\w+)" \}/g);
+  const migrated = Array.from(text.matchAll(/new_sqlite_classes = \[([^\]]*)\]/g), ([, list = '']) =>
+    names(list),
+  ).flat();
+  return {
+    name: /^name = "([^"]+)"/m.exec(text)?.[1] ?? '',
+    compatibilityDate: /^compatibility_date = "([^"]+)"/m.exec(text)?.[1] ?? '',
+    objects,
+    classes: Object.values(objects).toSorted(),
+    texts: pairs(vars, /(\w+) = "([^"]*)"/g),
+    migrated: migrated.toSorted(),
+  };
+}
+
+function names(list: string): string[] {
+  return Array.from(list.matchAll(/"(\w+)"/g), ([, name = '']) => name);
+}
+
+function pairs(text: string, pattern: RegExp): Record<string, string> {
+  return Object.fromEntries(Array.from(text.matchAll(pattern), ([, key = '', value = '']) => [key, value]));
+}
+
+const WORKERS = [
+  { constant: 'manaAi', wrangler: 'wrangler.toml', entry: 'src/mana-ai/index.ts' },
+  { constant: 'manaAuth', wrangler: 'wrangler.mana-auth.toml', entry: 'src/mana-auth/index.ts' },
+] as const;
+
+describe.each(WORKERS)('$wrangler and workerd.capnp describe one Worker', ({ constant, wrangler, entry }) => {
+  const own = fromCapnp(constant);
+  const cloud = fromWrangler(wrangler);
+
+  test('the compatibility date is the same, and not before 2026-08-01', () => {
+    expect(own.compatibilityDate).toBe(cloud.compatibilityDate);
+    expect(own.compatibilityDate >= '2026-08-01').toBe(true);
+  });
+
+  test('the same bindings lead to the same classes', () => {
+    expect(Object.keys(cloud.objects)).not.toEqual([]);
+    expect(own.objects).toEqual(cloud.objects);
+    expect(own.classes).toEqual(cloud.classes);
+  });
+
+  test('fixed texts are the same', () => {
+    expect(Object.keys(cloud.texts)).not.toEqual([]);
+    expect(own.texts).toEqual(cloud.texts);
+  });
+
+  test('every class has its migration, and no migration is for another', () => {
+    expect(cloud.migrated).toEqual(cloud.classes);
+  });
+
+  test('every class is exported by the entry', () => {
+    const code = withoutComments(readProjectFile(entry));
+    const missing = cloud.classes.filter(
+      (name) => !new RegExp(`export (?:class ${name}\\b|\\{[^}]*\\b${name}\\b)`).test(code),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('stored objects are found again: the unique keys are fixed', () => {
+    for (const name of own.classes) expect(CAPNP).toContain(`uniqueKey = "${cloud.name}-${name}"`);
+  });
+
+  test('each variable is bound under its own name, once', () => {
+    const bound = Array.from(CAPNP.matchAll(/\(name = "(\w+)", fromEnvironment = "(\w+)"\)/g), ([, name, from]) => [
+      name,
+      from,
+    ]);
+    expect(bound.filter(([name, from]) => name !== from)).toEqual([]);
+    expect(new Set(own.variables).size).toBe(own.variables.length);
+  });
+});
+
+test('the runner never gets a key of the grants Worker, nor the other way round', () => {
+  const [runner, grants] = [fromCapnp('manaAi').variables, fromCapnp('manaAuth').variables];
+  const secrets = ['MANA_GRANT_SIGNING_KEY_PEM', 'MANA_AUTH_KEK', 'MANA_AUTH_ISSUER_KEY_PEM'];
+  expect(runner.filter((name) => secrets.includes(name))).toEqual([]);
+  expect(grants.filter((name) => ['MANA_AI_PRIVATE_KEY_PEM', 'MANA_LLM_API_KEY'].includes(name))).toEqual([]);
+});

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { importsOf, readSources, type SourceFile, withoutComments } from './source-files.ts';
+
+const FILES = readSources(['src', 'durable-objects']);
+
+/** Rooms without a clock, chance or input of their own; of the planner all but the one file that calls the model. */
+const PURE = /^src\/(?:missions|sync|inputs|grants|audit|planner)\//;
+const IMPURE_PLANNER = 'src/planner/llm-client.ts';
+const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && path !== IMPURE_PLANNER;
+
+/** Statements for Postgres are plain data; these files name the type of it. */
+const MAY_NAME_POSTGRES = /^src\/sync\/(?:[a-z-]+-)?queries\.ts$/;
+const POSTGRES_PORT = 'src/postgres/port.ts';
+
+function offences(applies: (file: SourceFile) => boolean, forbidden: (name: string, file: SourceFile) => boolean) {
+  return FILES.filter(applies).flatMap((file) =>
+    file.imports.filter((name) => forbidden(name, file)).map((name) => `${file.path} -> ${name}`),
+  );
+}
+
+const within = (folder: string) => (file: SourceFile) => file.path.startsWith(`${folder}/`);
+
+describe('imports point inward', () => {
+  test('pure rooms import pure rooms and packages alone', () => {
+    const allowed = (name: string, { path }: SourceFile): boolean =>
+      PURE.test(name) || (name === POSTGRES_PORT && MAY_NAME_POSTGRES.test(path));
+    const isPackage = (name: string): boolean => !/^(?:src|durable-objects|scripts|test)\//.test(name);
+    expect(offences(isPure, (name, file) => !isPackage(name) && !allowed(name, file))).toEqual([]);
+  });
+
+  test('pure rooms import nothing of a platform', () => {
+    expect(
+      offences(isPure, (name) => /^(?:cloudflare|node):|^(?:openai|pino|prom-client|@neondatabase\/|hono)/.test(name)),
+    ).toEqual([]);
+  });
+
+  test('no pure file reaches the model's client', () => {
+    expect(offences(isPure, (name) => name === IMPURE_PLANNER)).toEqual([]);
+  });
+
+  test.each(['src/postgres', 'src/telemetry'])('%s knows itself alone', (room) => {
+    expect(
+      offences(within(room), (name) => /^(?:src|durable-objects)\//.test(name) && !name.startsWith(`${room}/`)),
+    ).toEqual([]);
+  });
+
+  test('durable objects know no Worker', () => {
+    expect(offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name))).toEqual([]);
+  });
+
+  test('neither Worker imports the other', () => {
+    expect(offences(within('src/mana-ai'), (name) => name.startsWith('src/mana-auth/'))).toEqual([]);
+    expect(offences(within('src/mana-auth'), (name) => name.startsWith('src/mana-ai/'))).toEqual([]);
+  });
+
+  test('the grants Worker knows of the objects the pool alone', () => {
+    const other = (name: string): boolean =>
+      name.startsWith('durable-objects/') && name !== 'durable-objects/postgres-pool.ts';
+    expect(offences(within('src/mana-auth'), other)).toEqual([]);
+  });
+
+  test('nothing that is deployed imports scripts or tests', () => {
+    expect(
+      offences(
+        () => true,
+        (name) => /^(?:scripts|test)\//.test(name),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('pure rooms take time and chance as arguments', () => {
+  test.each([
+    ['Date.now()', /\bDate\s*\.\s*now\b/],
+    ['new Date()', /\bnew\s+Date\s*\(\s*\)|\bnew\s+Date\b(?!\s*\()/],
+    ['Math.random()', /\bMath\s*\.\s*random\b/],
+    ['crypto.randomUUID()', /\brandomUUID\b/],
+    ['performance.now()', /\bperformance\s*\.\s*now\b/],
+    ['timers', /\b(?:setTimeout|setInterval)\b|\bscheduler\s*\./],
+    ['fetch', /\bfetch\s*\(/],
+    ['process.env', /\bprocess\s*\./],
+  ])('%s is in none of them', (_name, pattern) => {
+    expect(
+      FILES.filter((file) => isPure(file) && pattern.test(withoutComments(file.text))).map(({ path }) => path),
+    ).toEqual([]);
+  });
+});
+
+describe('the reader of imports', () => {
+  test('finds every form and resolves relative ones', () => {
+    const text = `import 'a';\nimport { b } from 'b';\nimport {\n  c,\n} from '../x/c.ts';\nexport * from './d.ts';\nvoid import('e');\n// from 'f'\n`;
+    expect(importsOf('src/room/file.ts', text)).toEqual(['a', 'b', 'src/x/c.ts', 'src/room/d.ts', 'e']);
+  });
+
+  test('there are files to look at', () => {
+    expect(FILES.filter(isPure).length).toBeGreaterThan(20);
+  });
+});
