@@ -55,7 +55,12 @@ export class AgendaStore {
       )
       .toArray();
     for (const { user_id: userId } of ready) {
-      this.#sql.exec(`insert into leases (user_id, boot, expires_ms) values (?, ?, ?)`, userId, lease.boot, lease.expiresMs);
+      this.#sql.exec(
+        `insert into leases (user_id, boot, expires_ms) values (?, ?, ?)`,
+        userId,
+        lease.boot,
+        lease.expiresMs,
+      );
     }
     if (ready.length > 0) this.#sql.exec(`insert or replace into admissions (one, last_ms) values (1, ?)`, nowMs);
     return ready.map(({ user_id: userId, due_ms: dueMs }) => ({ userId, dueMs }));
@@ -131,14 +136,18 @@ export class AgendaStore {
   }
 
   outage(): Outage | null {
-    const [row] = this.#sql.exec(`select * from outage`).toArray();
+    const [row] = this.#sql
+      .exec<{ code: string; message: string; since_ms: number; failures: number; retry_at_ms: number }>(
+        `select * from outage`,
+      )
+      .toArray();
     if (row === undefined) return null;
     return {
-      code: String(row['code']),
-      message: String(row['message']),
-      sinceMs: Number(row['since_ms']),
-      failures: Number(row['failures']),
-      retryAtMs: Number(row['retry_at_ms']),
+      code: row.code,
+      message: row.message,
+      sinceMs: row.since_ms,
+      failures: row.failures,
+      retryAtMs: row.retry_at_ms,
     };
   }
 

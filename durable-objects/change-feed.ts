@@ -214,4 +214,3 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
 function codeOf(thrown: unknown): string {
   return thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
 }
-

@@ -234,7 +234,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const expiryMs = this.#agenda.earliestLeaseExpiryMs();
     const readyMs = this.#agenda.earliestReadyMs();
     const full = this.#agenda.leaseCount() >= this.#admissionLimit();
-    const admissionMs = readyMs === null || full ? null : Math.max(readyMs, this.#agenda.outage()?.retryAtMs ?? 0, nowMs);
+    const admissionMs =
+      readyMs === null || full ? null : Math.max(readyMs, this.#agenda.outage()?.retryAtMs ?? 0, nowMs);
     const moments = [expiryMs, admissionMs].filter((moment) => moment !== null);
     return moments.length === 0 ? null : Math.min(...moments);
   }

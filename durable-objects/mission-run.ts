@@ -135,7 +135,11 @@ export class MissionRun {
     return resolved;
   }
 
-  async #readRecord(source: { appId: string; tableName: string; recordId: string }): Promise<Record<string, unknown> | null> {
+  async #readRecord(source: {
+    appId: string;
+    tableName: string;
+    recordId: string;
+  }): Promise<Record<string, unknown> | null> {
     const { userId, database } = this.#options;
     const statement = selectRecordChanges(userId, source.appId, source.tableName, source.recordId);
     const [rows] = await database.transaction({ role: 'mana_ai_runner', userId, statements: [statement] });

@@ -70,7 +70,10 @@ export class MissionStore {
 
   recordIds(tableName: CachedTable): string[] {
     return this.#sql
-      .exec<{ record_id: string }>(`select record_id from records where table_name = ? and part = 0 order by record_id`, tableName)
+      .exec<{ record_id: string }>(
+        `select record_id from records where table_name = ? and part = 0 order by record_id`,
+        tableName,
+      )
       .toArray()
       .map((row) => row.record_id);
   }
@@ -109,7 +112,13 @@ export class MissionStore {
   saveRun({ runId, missionId, body }: StoredRun): void {
     this.deleteRunOf(missionId);
     for (const [part, text] of partsOf(body).entries()) {
-      this.#sql.exec(`insert into runs (run_id, mission_id, part, body) values (?, ?, ?, ?)`, runId, missionId, part, text);
+      this.#sql.exec(
+        `insert into runs (run_id, mission_id, part, body) values (?, ?, ?, ?)`,
+        runId,
+        missionId,
+        part,
+        text,
+      );
     }
   }
 
@@ -119,7 +128,10 @@ export class MissionStore {
 
   attempt(missionId: string): Attempt | null {
     const [row] = this.#sql
-      .exec<{ failures: number; retry_at_ms: number; code: string }>(`select * from attempts where mission_id = ?`, missionId)
+      .exec<{ failures: number; retry_at_ms: number; code: string }>(
+        `select * from attempts where mission_id = ?`,
+        missionId,
+      )
       .toArray();
     return row === undefined ? null : { failures: row.failures, retryAtMs: row.retry_at_ms, code: row.code };
   }
@@ -154,7 +166,7 @@ export class MissionStore {
 
 function partsOf(text: string): string[] {
   const parts: string[] = [];
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const end = start + PART_LENGTH;
     // A cut inside a surrogate pair would not survive SQLite's UTF-8.
     const cut = isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;

@@ -56,7 +56,8 @@ async function timeout(ms: number): Promise<TransactionOutcome> {
     ok: false,
     failure: {
       code: 'POSTGRES_TIMEOUT',
-      message: new PostgresError({ code: 'POSTGRES_TIMEOUT', message: `Postgres did not answer within ${ms} ms` }).message,
+      message: new PostgresError({ code: 'POSTGRES_TIMEOUT', message: `Postgres did not answer within ${ms} ms` })
+        .message,
     },
   };
 }

@@ -102,7 +102,7 @@ export class Projection {
 
   async #readLog(start: ChangeCursor): Promise<Set<string>> {
     const changed = new Set<string>();
-    for (let cursor: ChangeCursor | null = start; cursor !== null; ) {
+    for (let cursor: ChangeCursor | null = start; cursor !== null;) {
       const rows = await this.#query(selectChanges(this.#userId, cursor));
       const parsed = rows.map((row) => parseChangeRow(row));
       for (const row of parsed) changed.add(this.#merge(row));

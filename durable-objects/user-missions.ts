@@ -98,7 +98,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       }
       this.#clearUserBackOff();
       const next = this.#store.nextDue();
-      if (next === null || next.readyMs > Date.now()) return { ...ended, nextDueMs: next?.readyMs ?? null, turn: 'nothing-due' };
+      if (next === null || next.readyMs > Date.now())
+        return { ...ended, nextDueMs: next?.readyMs ?? null, turn: 'nothing-due' };
       return await this.#runMission(userId, projection, next.missionId);
     } catch (thrown) {
       this.#log.warn('a turn was postponed', { code: codeOf(thrown) });
@@ -130,27 +131,13 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
     projection.updateDue(missionId);
-    const counts = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null };
-    const nextDueMs = this.#nextDueMs();
-    switch (outcome.kind) {
-      case 'written':
-        this.#store.clearAttempt(missionId);
-        return { userId, ...counts, nextDueMs, turn: 'planned', plansProduced: outcome.plans, plansWrittenBack: 1 };
-      case 'dropped':
-        this.#store.clearAttempt(missionId);
-        return { userId, ...counts, nextDueMs, turn: 'nothing-due' };
-      case 'waits':
-        return { userId, ...counts, nextDueMs, turn: 'postponed', error: outcome.code };
-      case 'failed': {
-        metrics.missionErrors.inc();
-        this.#recordFailure(missionId, outcome.code);
-        const parseFailures = outcome.unreadable ? 1 : 0;
-        return { userId, ...counts, nextDueMs: this.#nextDueMs(), turn: 'failed', parseFailures, error: outcome.code };
-      }
-    }
+    if (outcome.kind === 'failed') this.#recordFailure(missionId, outcome.code);
+    else if (outcome.kind !== 'waits') this.#store.clearAttempt(missionId);
+    return { userId, nextDueMs: this.#nextDueMs(), ...turnOf(outcome) };
   }
 
   #recordFailure(missionId: string, code: string): void {
+    metrics.missionErrors.inc();
     const failures = (this.#store.attempt(missionId)?.failures ?? 0) + 1;
     this.#store.saveAttempt(missionId, { failures, code, retryAtMs: Date.now() + backOffMs(failures, Math.random()) });
   }
@@ -246,6 +233,21 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     })();
     this.#queue = mine.catch(() => undefined);
     return mine;
+  }
+}
+
+function turnOf(outcome: RunOutcome): Omit<TurnReport, 'userId' | 'nextDueMs'> {
+  switch (outcome.kind) {
+    case 'written':
+      return { ...NO_TURN, turn: 'planned', plansProduced: outcome.plans, plansWrittenBack: 1 };
+    case 'dropped':
+      return { ...NO_TURN, turn: 'nothing-due' };
+    case 'waits':
+      return { ...NO_TURN, turn: 'postponed', error: outcome.code };
+    case 'failed':
+      return { ...NO_TURN, turn: 'failed', parseFailures: outcome.unreadable ? 1 : 0, error: outcome.code };
+    default:
+      return outcome satisfies never;
   }
 }
 

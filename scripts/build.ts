@@ -12,8 +12,20 @@ function bundle(config: string, outDir: string): void {
   mkdirSync(projectPath(outDir), { recursive: true });
   execFileSync(
     process.execPath,
-    [projectPath('node_modules/wrangler/bin/wrangler.js'), 'deploy', '--dry-run', '--config', config, '--outdir', outDir],
-    { cwd: projectPath('.'), stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+    [
+      projectPath('node_modules/wrangler/bin/wrangler.js'),
+      'deploy',
+      '--dry-run',
+      '--config',
+      config,
+      '--outdir',
+      outDir,
+    ],
+    {
+      cwd: projectPath('.'),
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
+    },
   );
 }
 

@@ -23,7 +23,12 @@ function demoRecords(nowMs: number): DemoRecord[] {
       appId: 'companion',
       table: 'companionGoals',
       id: goal.id,
-      data: { title: 'Read twelve books this year', status: 'active', currentValue: 4, target: { value: 12, period: 'year' } },
+      data: {
+        title: 'Read twelve books this year',
+        status: 'active',
+        currentValue: 4,
+        target: { value: 12, period: 'year' },
+      },
     },
     mission('demo-reading', {
       title: 'Keep me reading',

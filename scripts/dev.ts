@@ -19,9 +19,14 @@ async function dev(): Promise<void> {
     startWrangler('wrangler.toml', config.port, 9229, envFile, `${dataDir}/dev-mana-ai`),
     startWrangler('wrangler.mana-auth.toml', config.authPort, 9230, envFile, `${dataDir}/dev-mana-auth`),
   ];
-  process.stdout.write(`missions: http://${LOCAL_HOST}:${config.port}/api/v1/me/missions\ntoken:    ${embedded.token}\n`);
+  process.stdout.write(
+    `missions: http://${LOCAL_HOST}:${config.port}/api/v1/me/missions\ntoken:    ${embedded.token}\n`,
+  );
   // A reloaded Worker sleeps until it is touched.
-  const waking = setInterval(() => void fetch(`http://${LOCAL_HOST}:${config.port}/health`).catch(() => undefined), WAKE_EVERY_MS);
+  const waking = setInterval(
+    () => void fetch(`http://${LOCAL_HOST}:${config.port}/health`).catch(() => undefined),
+    WAKE_EVERY_MS,
+  );
   const stop = (): void => workers.forEach((worker) => worker.kill('SIGTERM'));
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -30,13 +35,31 @@ async function dev(): Promise<void> {
   await embedded.stop();
 }
 
-function startWrangler(config: string, port: number, inspector: number, envFile: string, persistTo: string): ChildProcess {
+function startWrangler(
+  config: string,
+  port: number,
+  inspector: number,
+  envFile: string,
+  persistTo: string,
+): ChildProcess {
   const wrangler = projectPath('node_modules/wrangler/bin/wrangler.js');
-  const flags = ['--ip', LOCAL_HOST, '--port', String(port), '--inspector-port', String(inspector), '--show-interactive-dev-session=false'];
+  const flags = [
+    '--ip',
+    LOCAL_HOST,
+    '--port',
+    String(port),
+    '--inspector-port',
+    String(inspector),
+    '--show-interactive-dev-session=false',
+  ];
   return spawn(
     process.execPath,
     [wrangler, 'dev', '--config', config, '--env-file', envFile, '--persist-to', persistTo, ...flags],
-    { cwd: projectPath('.'), stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+    {
+      cwd: projectPath('.'),
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
+    },
   );
 }
 

@@ -4,13 +4,21 @@ import { readIterations } from '../src/missions/iteration.ts';
 const LOOK_EVERY_MS = 500;
 
 /** Prints each iteration that the runner writes from now on, until it is stopped. */
-export async function printIterations(databaseUrl: string, print: (text: string) => void): Promise<() => Promise<void>> {
+export async function printIterations(
+  databaseUrl: string,
+  print: (text: string) => void,
+): Promise<() => Promise<void>> {
   const client = new Client({ connectionString: databaseUrl });
   client.on('error', () => undefined);
   await client.connect();
   const seen = new Set<string>();
   const look = async (isNew: (text: string) => void): Promise<void> => {
-    const { rows } = await client.query<{ id: string; record_id: string; iterations: unknown; next_run_at: string | null }>(
+    const { rows } = await client.query<{
+      id: string;
+      record_id: string;
+      iterations: unknown;
+      next_run_at: string | null;
+    }>(
       `select id, record_id, data->'iterations' as iterations, data->>'nextRunAt' as next_run_at from sync_changes
        where client_id = 'mana-ai-runner' and data ? 'iterations' and created_at > now() - interval '10 minutes' order by created_at`,
     );

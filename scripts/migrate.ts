@@ -19,6 +19,7 @@ export type MigrateErrorCode =
   | 'DATABASE_UNREACHABLE'
   | 'DATABASE_NEWER'
   | 'LOG_HIDDEN'
+  | 'ROLE_FORBIDDEN'
   | 'MIGRATION_FAILED';
 
 /** A migrate that could not be done. The message is one line and never holds the password. */
@@ -40,6 +41,7 @@ export type DatabaseCheckCode =
   | 'ROLE_UNUSABLE'
   | 'ROLE_BYPASSES_RLS'
   | 'RLS_INACTIVE'
+  | 'POLICIES_MISSING'
   | 'CHECK_FAILED';
 
 export type DatabaseCheck = { ok: true } | { ok: false; code: DatabaseCheckCode; message: string };
@@ -156,6 +158,7 @@ function migrationError(error: unknown, name: string, databaseUrl: string): Migr
   const line = describe(error, databaseUrl);
   const sqlState = error instanceof DatabaseError ? error.code : undefined;
   if (sqlState === 'MA001') return new MigrateError('LOG_HIDDEN', line, { cause: error });
+  if (sqlState === 'MA002') return new MigrateError('ROLE_FORBIDDEN', line, { cause: error });
   return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, { cause: error });
 }
 
@@ -193,8 +196,10 @@ async function checkRole(client: Client, role: (typeof ROLES)[number], databaseU
   await client.query('begin');
   try {
     await client.query(`set local role ${role}`);
-    const { rows } = await client.query<{ bypasses: boolean; active: boolean }>(
-      `select rolsuper or rolbypassrls as bypasses, row_security_active('public.sync_changes') as active
+    const { rows } = await client.query<{ bypasses: boolean; active: boolean; policed: boolean }>(
+      `select rolsuper or rolbypassrls as bypasses, row_security_active('public.sync_changes') as active,
+         (select count(*) filter (where polcmd in ('r', '*')) > 0 and count(*) filter (where polcmd in ('a', '*')) > 0
+          from pg_catalog.pg_policy where polrelid = 'public.sync_changes'::regclass) as policed
        from pg_catalog.pg_roles where rolname = current_user`,
     );
     if (rows[0]?.bypasses !== false) {
@@ -204,6 +209,11 @@ async function checkRole(client: Client, role: (typeof ROLES)[number], databaseU
     if (!rows[0].active) {
       const message = `row-level security on sync_changes does not apply to role ${role}`;
       return { ok: false, code: 'RLS_INACTIVE', message };
+    }
+    // Without a policy row-level security hides everything: the runner would idle without a word.
+    if (!rows[0].policed) {
+      const message = 'sync_changes has no policy for reading or none for inserting: nothing would be seen or written';
+      return { ok: false, code: 'POLICIES_MISSING', message };
     }
     return { ok: true };
   } catch (error) {

@@ -13,10 +13,12 @@ async function start(): Promise<void> {
     await embedded.stop();
   };
   const ports = { manaAi: config.port, manaAuth: config.authPort };
-  const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports }).catch(async (thrown: unknown) => {
-    await stopParts();
-    throw thrown;
-  });
+  const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports }).catch(
+    async (thrown: unknown) => {
+      await stopParts();
+      throw thrown;
+    },
+  );
   welcome(config.port, embedded.token, embedded.usesDemoPlanner);
   const stop = (): void => void workerd.stop();
   process.on('SIGINT', stop);
@@ -28,7 +30,8 @@ async function start(): Promise<void> {
 
 function welcome(port: number, token: string, usesDemoPlanner: boolean): void {
   const url = `http://${LOCAL_HOST}:${port}`;
-  if (usesDemoPlanner) say('planning with the demo planner, which follows simple rules; set MANA_LLM_URL for a real model');
+  if (usesDemoPlanner)
+    say('planning with the demo planner, which follows simple rules; set MANA_LLM_URL for a real model');
   say(`health:   ${url}/health`);
   say(`missions: ${url}/api/v1/me/missions`);
   say(`token:    ${token}`);

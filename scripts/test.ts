@@ -11,7 +11,14 @@ type Counts = { passed: number; failed: number };
 
 function runSuite(suite: string, reportDir: string): Counts {
   const report = `${reportDir}/${suite}.json`;
-  const args = ['run', '--config', `vitest.${suite}.config.ts`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const args = [
+    'run',
+    '--config',
+    `vitest.${suite}.config.ts`,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
   const { status } = spawnSync(process.execPath, [projectPath('node_modules/vitest/vitest.mjs'), ...args], {
     cwd: projectPath('.'),
     stdio: 'inherit',

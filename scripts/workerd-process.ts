@@ -58,7 +58,10 @@ function spawnWorkerd({ environment, dataDir, host, ports }: WorkerdOptions, dra
       ...sockets.flatMap((socket) => ['--socket-addr', socket]),
       ...folders.flatMap(([name, path]) => ['--directory-path', `${name}=${path}`]),
     ],
-    { stdio: ['ignore', 'inherit', 'inherit'], env: { ...environment, MANA_DRAIN_TOKEN: drainToken } as NodeJS.ProcessEnv },
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...environment, MANA_DRAIN_TOKEN: drainToken },
+    },
   );
 }
 
@@ -66,7 +69,8 @@ async function untilHealthy(ports: readonly number[]): Promise<void> {
   const deadlineMs = Date.now() + READY_WITHIN_MS;
   for (const port of ports) {
     while (!(await isHealthy(port))) {
-      if (Date.now() > deadlineMs) throw new StartError(`nothing answered /health on port ${port} within 30 s; the log above says why`);
+      if (Date.now() > deadlineMs)
+        throw new StartError(`nothing answered /health on port ${port} within 30 s; the log above says why`);
       await new Promise((done) => setTimeout(done, 50));
     }
   }
@@ -85,7 +89,12 @@ function failEarly(code: number): never {
   throw new StartError(`workerd ended with code ${code} before it was ready; the log above says why`);
 }
 
-async function stopWorkerd(child: ChildProcess, exited: Promise<number>, port: number, drainToken: string): Promise<void> {
+async function stopWorkerd(
+  child: ChildProcess,
+  exited: Promise<number>,
+  port: number,
+  drainToken: string,
+): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   await drain(port, drainToken);
   child.kill('SIGTERM');

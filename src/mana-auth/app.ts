@@ -7,7 +7,7 @@ import { publicKeySet } from './key-set.ts';
 export type ManaAuthDeps = {
   config: ParsedManaAuthConfig;
   /** answers within 2 s */
-  postgresHealth(): Promise<PostgresHealth>;
+  postgresHealth: () => Promise<PostgresHealth>;
   logger: Logger;
 };
 

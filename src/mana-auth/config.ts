@@ -18,7 +18,7 @@ const variables = z.object({
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, WANTS_DATABASE)
-    .refine(URL.canParse, WANTS_DATABASE)
+    .refine((url) => URL.canParse(url), WANTS_DATABASE)
     .optional(),
   MANA_AUTH_ISSUER_KEY_PEM: keys('ed25519-private', 'Ed25519 private keys as PKCS#8 PEM'),
   MANA_GRANT_SIGNING_KEY_PEM: keys('ed25519-private', 'Ed25519 private keys as PKCS#8 PEM'),

@@ -34,4 +34,3 @@ export function createClient(databaseUrl: string, applicationName: string): Clie
   useTcpTransport();
   return new Client(connectionSettings(databaseUrl, applicationName));
 }
-

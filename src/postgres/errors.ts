@@ -1,9 +1,5 @@
 export type PostgresErrorCode =
-  | 'POSTGRES_UNAVAILABLE'
-  | 'POSTGRES_BUSY'
-  | 'POSTGRES_TIMEOUT'
-  | 'POSTGRES_READ_ONLY'
-  | 'POSTGRES_REFUSED';
+  'POSTGRES_UNAVAILABLE' | 'POSTGRES_BUSY' | 'POSTGRES_TIMEOUT' | 'POSTGRES_READ_ONLY' | 'POSTGRES_REFUSED';
 
 /** A failure of Postgres as plain data: it crosses object boundaries, where Error classes do not. */
 export type PostgresFailure = { code: PostgresErrorCode; message: string; sqlState?: string };

@@ -2,8 +2,7 @@ import { PostgresError, type PostgresFailure } from './errors.ts';
 import type { Database, Row, TransactionRequest } from './port.ts';
 
 export type TransactionOutcome =
-  | { ok: true; results: readonly (readonly Row[])[] }
-  | { ok: false; failure: PostgresFailure };
+  { ok: true; results: readonly (readonly Row[])[] } | { ok: false; failure: PostgresFailure };
 
 export type PostgresHealth = { ok: boolean; since?: string; error?: { code: string; message: string } };
 

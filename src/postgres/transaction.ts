@@ -84,11 +84,10 @@ export function neonHttpDatabase(databaseUrl: string): Database {
       const statements = [scopeStatement(request), ...request.statements];
       try {
         const results = await sql.transaction(statements.map(({ text, values }) => sql.query(text, [...values])));
-        return results.slice(1) as Row[][];
+        return results.slice(1);
       } catch (thrown) {
         throw new PostgresError(classifyDriverError(thrown));
       }
     },
   };
 }
-

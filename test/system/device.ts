@@ -23,7 +23,15 @@ export function dueMission(fields: MissionFields = {}): MissionFields {
 /** Writes a record as a device does; returns the row's id. */
 export async function writeRecord(
   postgres: TestPostgres,
-  record: { userId: string; recordId: string; data: unknown; appId?: string; table?: string; op?: string; spaceId?: string },
+  record: {
+    userId: string;
+    recordId: string;
+    data: unknown;
+    appId?: string;
+    table?: string;
+    op?: string;
+    spaceId?: string;
+  },
 ): Promise<string> {
   const { userId, recordId, data, appId = 'ai', table = 'aiMissions', op = 'insert', spaceId = null } = record;
   const id = randomUUID();

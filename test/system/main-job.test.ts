@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
 import type { OwnerMission, TickResult } from '../../src/missions/views.ts';
@@ -31,7 +31,7 @@ async function firstRow(userId: string, recordId: string) {
 
 async function missionView(userId: string, missionId: string): Promise<Record<string, unknown> | undefined> {
   const response = await runner.internal(`/internal/missions/${encodeURIComponent(userId)}`);
-  const { missions } = (await response.json()) as { missions: Record<string, unknown>[] };
+  const { missions } = await response.json<{ missions: Record<string, unknown>[] }>();
   return missions.find((mission) => mission['id'] === missionId);
 }
 
@@ -44,7 +44,9 @@ describe('a due mission', () => {
     expect(row.data.iterations?.[0]).toMatchObject({
       source: 'server',
       overallStatus: 'awaiting-review',
-      plan: [{ status: 'planned', intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Buy milk' } } }],
+      plan: [
+        { status: 'planned', intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Buy milk' } } },
+      ],
     });
     expect(new Date(row.data.nextRunAt ?? 0).getTime()).toBeGreaterThan(Date.now());
     expect(Object.values(row.field_meta).map((stamp) => typeof stamp)).toEqual(['string', 'string']);
@@ -57,7 +59,8 @@ describe('a due mission', () => {
     const userId = randomUUID();
     await writeRecord(postgres, { userId, recordId: 'm1', data: dueMission() });
     await firstRow(userId, 'm1');
-    const mine = (await (await runner.asUser(userId, '/api/v1/me/missions')).json()) as { missions: OwnerMission[] };
+    const response = await runner.asUser(userId, '/api/v1/me/missions');
+    const mine = await response.json<{ missions: OwnerMission[] }>();
     expect(mine.missions[0]).toMatchObject({ id: 'm1', title: 'Groceries', status: 'scheduled' });
     expect(mine.missions[0]?.iterations).toHaveLength(1);
     const others = await (await runner.asUser(randomUUID(), '/api/v1/me/missions')).json();
@@ -66,7 +69,7 @@ describe('a due mission', () => {
 
   it('is seen though its transaction began long before it commits, behind others that committed first', async () => {
     const userId = randomUUID();
-    const late = new pg.Client({ connectionString: postgres.databaseUrl });
+    const late = new Client({ connectionString: postgres.databaseUrl });
     await late.connect();
     await late.query('begin');
     const lateRow = `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
@@ -83,8 +86,20 @@ describe('a due mission', () => {
   it('puts its plaintext goal into the prompt and no record that needs a grant', async () => {
     const userId = randomUUID();
     const secret = `note-${randomUUID()}`;
-    await writeRecord(postgres, { userId, appId: 'companion', table: 'companionGoals', recordId: 'g', data: { title: 'Run a marathon' } });
-    await writeRecord(postgres, { userId, appId: 'notes', table: 'notes', recordId: 'n', data: { title: secret, content: secret } });
+    await writeRecord(postgres, {
+      userId,
+      appId: 'companion',
+      table: 'companionGoals',
+      recordId: 'g',
+      data: { title: 'Run a marathon' },
+    });
+    await writeRecord(postgres, {
+      userId,
+      appId: 'notes',
+      table: 'notes',
+      recordId: 'n',
+      data: { title: secret, content: secret },
+    });
     const inputs = [
       { module: 'goals', table: 'companionGoals', id: 'g' },
       { module: 'notes', table: 'notes', id: 'n' },
@@ -135,7 +150,10 @@ describe('bad input', () => {
     ['a missing title', { title: null }],
     ['inputs that are no list', { inputs: { not: 'a list' } }],
     ['1 MB of objective', { objective: 'x'.repeat(1_000_000) }],
-    ['5,000 old iterations', { iterations: Array.from({ length: 5_000 }, (_, n) => ({ id: `old-${n}`, plan: [], source: 'browser' })) }],
+    [
+      '5,000 old iterations',
+      { iterations: Array.from({ length: 5_000 }, (_, n) => ({ id: `old-${n}`, plan: [], source: 'browser' })) },
+    ],
   ];
   it.each(plannable)('%s is ignored and the rest is planned', async (_name, fields) => {
     const userId = randomUUID();
@@ -147,7 +165,11 @@ describe('bad input', () => {
 
   it('a broken cadence lets the mission run once and shows invalid-cadence', async () => {
     const userId = randomUUID();
-    await writeRecord(postgres, { userId, recordId: 'm', data: dueMission({ cadence: { kind: 'daily', atHour: 99 } }) });
+    await writeRecord(postgres, {
+      userId,
+      recordId: 'm',
+      data: dueMission({ cadence: { kind: 'daily', atHour: 99 } }),
+    });
     expect((await firstRow(userId, 'm')).data.nextRunAt).toBeNull();
     const view = await missionView(userId, 'm');
     expect(view).toMatchObject({ status: 'idle', reason: 'invalid-cadence', nextRunAt: null });
@@ -166,8 +188,14 @@ describe('bad input', () => {
 describe('on demand', () => {
   it('a tick answers with its counts', async () => {
     const response = await runner.internal('/internal/tick', 'POST');
-    const result = (await response.json()) as TickResult;
-    expect(result).toMatchObject({ dueMissionCount: 0, plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, errors: [] });
+    const result = await response.json<TickResult>();
+    expect(result).toMatchObject({
+      dueMissionCount: 0,
+      plansProduced: 0,
+      plansWrittenBack: 0,
+      parseFailures: 0,
+      errors: [],
+    });
   });
 
   it('a mission that a device sets to now by hand runs again', async () => {

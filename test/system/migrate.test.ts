@@ -132,6 +132,32 @@ describe('migrate', () => {
     await db.end();
   });
 
+  test('an owner who may not grant the roles is told what to do; once a superuser granted them it may migrate', async () => {
+    await migrate(postgres.databaseUrl);
+    await postgres.query(`create role bare_owner login password 'bare'`);
+    await postgres.query('create database bare owner bare_owner');
+    const url = new URL(postgres.databaseUrl);
+    url.username = 'bare_owner';
+    url.password = 'bare';
+    url.pathname = '/bare';
+    const refusal = await refusalOf(url.href);
+    expect(refusal.code).toBe('ROLE_FORBIDDEN');
+    expect(refusal.message).toMatch(/superuser.*grant both roles to/);
+    await postgres.query('grant mana_ai_runner, mana_auth_service to bare_owner');
+    await migrate(url.href);
+    expect(await checkDatabase(url.href)).toEqual({ ok: true });
+  });
+
+  test('COPY of many rows leaves one outbox row per user', async () => {
+    const db = await freshDatabase();
+    await migrate(db.url);
+    await db.query(`copy sync_changes (app_id, table_name, record_id, user_id, op, client_id) from program
+      'for i in 1 2 3 4 5 6; do printf "ai\\tt\\tr\\tu%s\\tupdate\\tphone\\n" $((i % 2)); done'`);
+    expect(await db.query('select count(*)::int as n from sync_changes')).toEqual([{ n: 6 }]);
+    expect((await db.query(OUTBOX)).map((row) => row['user_id'])).toEqual(['u0', 'u1']);
+    await db.end();
+  });
+
   test('a ledger with unknown names asks for a newer build', async () => {
     const db = await freshDatabase();
     await migrate(db.url);
@@ -157,7 +183,7 @@ describe('migrate', () => {
 });
 
 describe('checkDatabase', () => {
-  test('tells a database without migrations, a log without row-level security and a role that bypasses it', async () => {
+  test('tells a database without migrations, a log without row-level security or policies and a role that bypasses it', async () => {
     const db = await freshDatabase();
     expect(await checkDatabase(db.url)).toMatchObject({ ok: false, code: 'NOT_MIGRATED' });
     await migrate(db.url);
@@ -168,6 +194,8 @@ describe('checkDatabase', () => {
     expect(await checkDatabase(db.url)).toMatchObject({ ok: false, code: 'ROLE_BYPASSES_RLS' });
     await db.query('alter role mana_ai_runner nobypassrls');
     expect(await checkDatabase(db.url)).toEqual({ ok: true });
+    await db.query('drop policy sync_changes_user_isolation on sync_changes');
+    expect(await checkDatabase(db.url)).toMatchObject({ ok: false, code: 'POLICIES_MISSING' });
     await db.end();
   });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { startEmbeddedPostgres } from '../../scripts/embedded-postgres.ts';
 import { migrate } from '../../scripts/migrate.ts';
-import pg from 'pg';
+import { Client } from 'pg';
 
 /** A real PostgreSQL at the address that vitest.worker.config.ts binds; the role `postgres` gets the password that it names. */
 export default async function setup(): Promise<() => Promise<void>> {
@@ -10,7 +10,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const port = Number(process.env['MANA_TEST_POSTGRES_PORT']);
   const postgres = await startEmbeddedPostgres({ dataDir, port, durable: false });
   await migrate(postgres.databaseUrl);
-  const client = new pg.Client({ connectionString: postgres.databaseUrl });
+  const client = new Client({ connectionString: postgres.databaseUrl });
   await client.connect();
   await client.query(`alter role postgres password 'test'`);
   await client.end();
