@@ -21,5 +21,9 @@ begin
       execute format('grant %I to current_user', role_name);
     end if;
   end loop;
+exception
+  when insufficient_privilege then
+    raise exception 'role "%" may not make or grant mana_ai_runner and mana_auth_service: run migrate once as a superuser, or have one grant both roles to "%"', current_user, current_user
+      using errcode = 'MA002';
 end
 $$;
