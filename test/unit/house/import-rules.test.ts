@@ -34,7 +34,7 @@ describe('imports point inward', () => {
     ).toEqual([]);
   });
 
-  test('no pure file reaches the model's client', () => {
+  test('no pure file calls the model', () => {
     expect(offences(isPure, (name) => name === IMPURE_PLANNER)).toEqual([]);
   });
 
