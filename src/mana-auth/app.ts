@@ -6,16 +6,18 @@ import { publicKeySet } from './key-set.ts';
 
 export type ManaAuthDeps = {
   config: ParsedManaAuthConfig;
-  /** answers within 2 s */
+  /** asks the pool; it may fail or never answer */
   postgresHealth: () => Promise<PostgresHealth>;
   logger: Logger;
+  /** longest wait for postgresHealth (1,800): /health promises an answer within 2 s */
+  healthTimeoutMs?: number;
 };
 
 /** Key sets may be kept that long: a rotated key is published before it signs. */
 const KEY_SET_CACHE = 'public, max-age=300';
 
 /** The HTTP surface of the grants Worker. */
-export function createApp({ config, postgresHealth, logger }: ManaAuthDeps): Hono {
+export function createApp({ config, postgresHealth, logger, healthTimeoutMs = 1_800 }: ManaAuthDeps): Hono {
   const app = new Hono();
   app.notFound((context) => refuse(context, 404, 'NOT_FOUND', 'there is no such route'));
   app.onError((error, context) => {
@@ -29,7 +31,7 @@ export function createApp({ config, postgresHealth, logger }: ManaAuthDeps): Hon
   }
   const { issuerKeys, grantSigningKeys } = config.config;
   app.get('/health', async (context) => {
-    const postgres = await postgresHealth();
+    const postgres = await boundedHealth(postgresHealth, healthTimeoutMs);
     return context.json({ status: postgres.ok ? 'ok' : 'degraded', postgres });
   });
   app.get('/.well-known/jwks.json', async (context) => {
@@ -41,6 +43,25 @@ export function createApp({ config, postgresHealth, logger }: ManaAuthDeps): Hon
     return context.json(await publicKeySet(grantSigningKeys, 'Ed25519'));
   });
   return app;
+}
+
+/** A pool that fails or stays silent is an unhealthy Postgres, never a failed /health. */
+async function boundedHealth(ask: () => Promise<PostgresHealth>, timeoutMs: number): Promise<PostgresHealth> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<PostgresHealth>((done) => {
+    timer = setTimeout(() => done(unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')), timeoutMs);
+  });
+  try {
+    return await Promise.race([ask(), late]);
+  } catch {
+    return unhealthy('POSTGRES_UNAVAILABLE', 'the pool could not be asked');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unhealthy(code: string, message: string): PostgresHealth {
+  return { ok: false, error: { code, message } };
 }
 
 function refuse(context: Context, status: 404 | 500 | 503, code: string, error: string): Response {

@@ -1,4 +1,5 @@
-import { exportPKCS8, generateKeyPair } from 'jose';
+import { generateKeyPairSync } from 'node:crypto';
+import { calculateJwkThumbprint, exportPKCS8, generateKeyPair } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../../src/mana-auth/app.ts';
 import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
@@ -34,6 +35,40 @@ describe('mana-auth', () => {
   it('keeps the two key sets apart', async () => {
     const env = { MANA_AUTH_ISSUER_KEY_PEM: await ed25519Pem() };
     expect(await (await request(env, '/.well-known/grant-jwks.json')).json()).toEqual({ keys: [] });
+  });
+
+  it('names a grant key by its RFC 7638 thumbprint, with alg Ed25519 and use sig', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const response = await request({ MANA_GRANT_SIGNING_KEY_PEM: pem }, '/.well-known/grant-jwks.json');
+    const { x = '' } = publicKey.export({ format: 'jwk' });
+    const kid = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x });
+    expect(await response.json()).toEqual({
+      keys: [{ kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'Ed25519', use: 'sig' }],
+    });
+  });
+
+  it('has an empty user key set when no issuer key is set; an empty variable is unset', async () => {
+    const response = await request({ MANA_AUTH_ISSUER_KEY_PEM: '' }, '/.well-known/jwks.json');
+    expect([response.status, await response.json()]).toEqual([200, { keys: [] }]);
+  });
+
+  it.each([
+    ['fails', () => Promise.reject(new Error('object reset')), 'POSTGRES_UNAVAILABLE'],
+    ['never answers', () => new Promise<never>(() => undefined), 'POSTGRES_TIMEOUT'],
+  ])('answers /health with 200 while the pool %s', async (_what, postgresHealth, code) => {
+    const config = parseManaAuthConfig({});
+    const logger = createLogger({ component: 'test' });
+    const response = await createApp({ config, postgresHealth, logger, healthTimeoutMs: 1 }).request('/health');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ status: 'degraded', postgres: { ok: false, error: { code } } });
+  });
+
+  it('tells an RSA key and says what to run', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const { error } = await (await request({ MANA_GRANT_SIGNING_KEY_PEM: pem }, '/health')).json<{ error: string }>();
+    expect(error).toMatch(/^MANA_GRANT_SIGNING_KEY_PEM .*npm run keys -- --replace/);
   });
 
   it('stays up and says degraded while Postgres is away', async () => {
