@@ -14,11 +14,15 @@ const ALGORITHMS = ['EdDSA', 'Ed25519'];
 /** A grant names a user and a signer too, but it is no proof of who calls. */
 const GRANT_TYPE = /^(?:application\/)?mission-grant\+jwt$/i;
 
+/** Far above any real token; what is longer is not worth decoding. */
+const LONGEST_TOKEN = 16 * 1_024;
+
 /** Verifies user tokens against a key set that is fetched when needed and kept; jose follows no redirects to another one. */
 export function createUserTokenVerifier({ jwksUrl, issuer, audience }: UserTokenOptions): UserTokenVerifier {
   const keySet = createRemoteJWKSet(new URL(jwksUrl));
   const options = { issuer, audience, algorithms: ALGORITHMS, requiredClaims: ['exp', 'sub'] };
   return async (token) => {
+    if (token.length > LONGEST_TOKEN) return { ok: false, code: 'UNAUTHENTICATED' };
     try {
       const { payload, protectedHeader } = await jwtVerify(token, keySet, options);
       const refused = GRANT_TYPE.test(protectedHeader.typ ?? '') || !isUserId(payload.sub);

@@ -99,7 +99,7 @@ function checkKey(env: EnvReader, name: string, kind: PemKind, wants: string): v
 }
 
 function readDatabaseUrl(env: EnvReader): string | null {
-  const text = env.text('DATABASE_URL');
+  const text = env.line('DATABASE_URL');
   if (text === null) return null;
   const url = URL.parse(text);
   const usable = url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && isDecodable(url);

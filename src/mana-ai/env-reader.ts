@@ -24,10 +24,12 @@ export class EnvReader {
     throw new ConfigError(name, 'wants text');
   }
 
-  /** Text without control characters. */
+  /** Text without control characters and without a space at either end, which nobody means and nobody sees. */
   line(name: string): string | null {
     const value = this.text(name);
-    if (value !== null && /\p{Cc}/u.test(value)) throw new ConfigError(name, 'wants one line of text');
+    if (value !== null && (/\p{Cc}/u.test(value) || value !== value.trim())) {
+      throw new ConfigError(name, 'wants one line of text without a space at either end');
+    }
     return value;
   }
 

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { Pseudonym } from './pseudonym.ts';
 
 /** All that a log line may say beside its sentence: nothing of people's content and no ids of people or records. */
 export type LogFields = {
@@ -12,6 +13,8 @@ export type LogFields = {
   path?: string;
   status?: number;
   kind?: string;
+  /** Never the id itself: see pseudonym(). */
+  user?: Pseudonym;
 };
 
 export type Logger = {
@@ -20,7 +23,18 @@ export type Logger = {
   error(message: string, fields?: LogFields): void;
 };
 
-const FIELD_NAMES = ['code', 'requestId', 'runId', 'durationMs', 'count', 'method', 'path', 'status', 'kind'] as const;
+const FIELD_NAMES = [
+  'code',
+  'requestId',
+  'runId',
+  'durationMs',
+  'count',
+  'method',
+  'path',
+  'status',
+  'kind',
+  'user',
+] as const;
 
 /** Node takes pino's own stream; bundles for workerd take its browser build, which has none and writes through `browser.write`. */
 const root = pino({

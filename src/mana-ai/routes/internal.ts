@@ -1,4 +1,4 @@
-import type { Hono, MiddlewareHandler } from 'hono';
+import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { serviceKeyMatches } from '../auth.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
@@ -10,12 +10,22 @@ export function internalRoutes(app: Hono, deps: RouteDeps): void {
   app.post('/internal/tick', withServiceKey, async (c) => c.json(await deps.tick()));
   app.post('/internal/drain', drainTokenGuard(deps.config.drainToken), async (c) => c.json(await deps.drain()));
   app.get('/internal/missions/:userId', withServiceKey, async (c) => {
-    const userId = c.req.param('userId');
-    if (!isUserId(userId)) {
+    const userId = userIdOf(c);
+    if (userId === null) {
       return refuse(c, 'BAD_REQUEST', 'userId must be 1 to 256 characters without control characters.');
     }
     return c.json({ missions: await deps.userMissions(userId).listMissions(userId) });
   });
+}
+
+/** The path's last part. Hono passes escapes that are no UTF-8 on as they stand, and an id must not be made of them. */
+function userIdOf(c: Context): string | null {
+  try {
+    const userId = decodeURIComponent(new URL(c.req.url).pathname.split('/').at(-1) ?? '');
+    return isUserId(userId) ? userId : null;
+  } catch {
+    return null;
+  }
 }
 
 function drainTokenGuard(expected: string | null): MiddlewareHandler {

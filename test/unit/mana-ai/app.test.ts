@@ -135,10 +135,13 @@ describe('/internal', () => {
     await expectError(await app.request(path, { method, headers }), 503, 'SERVICE_KEY_NOT_CONFIGURED');
   });
 
-  test.each(['a%00b', 'a%0Ab', 'x'.repeat(257)])('the user id %s is refused', async (id) => {
-    const answer = await setUp().app.request(`/internal/missions/${id}`, { headers: KEY });
-    expect(await expectError(answer, 400, 'BAD_REQUEST')).toContain('userId');
-  });
+  test.each(['a%00b', 'a%0Ab', '%C2%85', 'x'.repeat(257), 'x'.repeat(9_000), '%FF', '%ED%A0%80', 'a%'])(
+    'the user id %s is refused',
+    async (id) => {
+      const answer = await setUp().app.request(`/internal/missions/${id}`, { headers: KEY });
+      expect(await expectError(answer, 400, 'BAD_REQUEST')).toContain('userId');
+    },
+  );
 
   test.each([
     ['x'.repeat(256), 'x'.repeat(256)],

@@ -1,29 +1,45 @@
 import { base64url, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createUserTokenVerifier, serviceKeyMatches } from '../../../src/mana-ai/auth.ts';
 import { serveKeySet } from './key-set-server.ts';
 
 const known = await generateKeyPair('Ed25519', { extractable: true });
 const stranger = await generateKeyPair('Ed25519', { extractable: true });
 const publicJwk = await exportJWK(known.publicKey);
-const server = await serveKeySet([{ ...publicJwk, kid: 'k1' }]);
+const rsa = await generateKeyPair('RS256', { extractable: true });
+const rsaJwk = await exportJWK(rsa.publicKey);
+const server = await serveKeySet([
+  { ...publicJwk, kid: 'k1' },
+  { ...rsaJwk, kid: 'rsa' },
+]);
 afterAll(() => server.close());
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const CLAIMS = { iss: 'mana-auth', aud: 'mana', sub: 'user-1' };
 const OPTIONS = { jwksUrl: `${server.url}/jwks.json`, issuer: 'mana-auth', audience: 'mana' };
 const verify = createUserTokenVerifier(OPTIONS);
 
-type Shape = { claims?: JWTPayload; alg?: string; typ?: string; expires?: number | null; key?: CryptoKey | Uint8Array };
+type Shape = {
+  claims?: JWTPayload;
+  alg?: string;
+  kid?: string;
+  typ?: string;
+  expires?: number | null;
+  key?: CryptoKey | Uint8Array;
+};
 
 async function token({
   claims = {},
   alg = 'EdDSA',
+  kid = 'k1',
   typ,
   expires,
   key = known.privateKey,
 }: Shape = {}): Promise<string> {
   const jwt = new SignJWT({ ...CLAIMS, ...claims });
-  jwt.setProtectedHeader(typ === undefined ? { alg, kid: 'k1' } : { alg, kid: 'k1', typ });
+  jwt.setProtectedHeader(typ === undefined ? { alg, kid } : { alg, kid, typ });
   if (expires !== null) jwt.setExpirationTime(expires ?? Math.floor(Date.now() / 1_000) + 600);
   return jwt.sign(key);
 }
@@ -44,6 +60,7 @@ describe('user tokens', () => {
       'HS256 with the public JWK',
       () => token({ alg: 'HS256', key: new TextEncoder().encode(JSON.stringify(publicJwk)) }),
     ],
+    ['RS256 with a key of the set', () => token({ alg: 'RS256', kid: 'rsa', key: rsa.privateKey })],
     ['another key', () => token({ key: stranger.privateKey })],
     ['another issuer', () => token({ claims: { iss: 'someone' } })],
     ['another audience', () => token({ claims: { aud: 'mana-ai' } })],
@@ -54,6 +71,10 @@ describe('user tokens', () => {
     ['a grant under its long type', () => token({ typ: 'application/Mission-Grant+JWT' })],
     ['an empty sub', () => token({ claims: { sub: '' } })],
     ['a long sub', () => token({ claims: { sub: 'x'.repeat(257) } })],
+    ['half of a surrogate pair in sub', () => token({ claims: { sub: '\ud800' } })],
+    ['a sub that is no text', () => token({ claims: { sub: 5 } as never })],
+    ['a genuine one of 5 MB', () => token({ claims: { padding: 'x'.repeat(5_000_000) } })],
+    ['8 MB of nothing', async () => `a.${'b'.repeat(8_000_000)}.c`],
     ['a control character in sub', () => token({ claims: { sub: 'a\0b' } })],
     [
       'a changed payload',
@@ -64,6 +85,15 @@ describe('user tokens', () => {
     ],
   ])('refused: %s', async (_name, make) => {
     expect(await verify(await make())).toEqual(REFUSED);
+  });
+
+  test('it ends at the very second of exp', async () => {
+    const exp = Math.floor(Date.now() / 1_000) + 100;
+    const text = await token({ expires: exp });
+    vi.useFakeTimers({ now: exp * 1_000 - 1, toFake: ['Date'] });
+    expect(await verify(text)).toEqual({ ok: true, userId: 'user-1' });
+    vi.setSystemTime(exp * 1_000);
+    expect(await verify(text)).toEqual(REFUSED);
   });
 
   test('a token without sub is refused', async () => {

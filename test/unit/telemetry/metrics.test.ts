@@ -54,6 +54,11 @@ describe('metrics', () => {
     expect(text.match(/^mana_ai_tokens_used_total\{/gm)).toHaveLength(201);
   });
 
+  test('an overlong value is counted as other and takes no place', () => {
+    const label = boundedLabel(1);
+    expect(['x'.repeat(129), 'x'.repeat(128)].map(label)).toEqual(['other', 'x'.repeat(128)]);
+  });
+
   test('a bounded label keeps the values it saw first', () => {
     const label = boundedLabel(2);
     expect(['a', 'b', 'c', 'a'].map(label)).toEqual(['a', 'b', 'other', 'a']);
