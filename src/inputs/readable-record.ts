@@ -1,0 +1,42 @@
+import { isRecord } from '../missions/fields.ts';
+import { isEncrypted } from '../missions/mission.ts';
+
+/** One line of an input's text: how it is called, and the first of these fields that can be read (`target.value` looks inside). */
+export type FieldLine = { label: string; fields: readonly string[]; longest?: number };
+
+export type Reading = { text: string; encryptedFields: number };
+
+const LONGEST_FIELD = 8_000;
+
+/**
+ * The readable fields of a record as `Label: value` lines, in the order of `lines`. Ciphertext (`enc:`) is counted and never
+ * shown; what is neither text, number nor boolean is left out.
+ */
+export function readLines(record: Record<string, unknown>, lines: readonly FieldLine[]): Reading {
+  const shown: string[] = [];
+  let encryptedFields = 0;
+  for (const { label, fields, longest = LONGEST_FIELD } of lines) {
+    const values = fields.map((path) => valueAt(record, path));
+    encryptedFields += values.filter(isCiphertext).length;
+    const value = values.map(plainText).find((text) => text !== '');
+    if (value !== undefined) shown.push(`${label}: ${value.slice(0, longest).toWellFormed()}`);
+  }
+  return { text: shown.join('\n'), encryptedFields };
+}
+
+/** The value as text; '' for what cannot be shown. */
+export function plainText(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return typeof value === 'string' && !isCiphertext(value) ? value.trim() : '';
+}
+
+/** A value of a record, of an object inside it where the path has a dot; own properties only. */
+export function valueAt(record: Record<string, unknown>, path: string): unknown {
+  let value: unknown = record;
+  for (const name of path.split('.')) value = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return value;
+}
+
+function isCiphertext(value: unknown): boolean {
+  return typeof value === 'string' && isEncrypted(value.trimStart());
+}
