@@ -37,15 +37,22 @@ export function parseManaAuthConfig(env: Readonly<Record<string, unknown>> | obj
     const [issue] = parsed.error.issues;
     return { ok: false, variable: String(issue?.path[0]), message: issue?.message ?? 'is malformed' };
   }
-  const { DATABASE_URL, MANA_AUTH_ISSUER_KEY_PEM, MANA_GRANT_SIGNING_KEY_PEM } = parsed.data;
-  return {
-    ok: true,
-    config: {
-      databaseUrl: DATABASE_URL ?? null,
-      issuerKeys: MANA_AUTH_ISSUER_KEY_PEM ?? [],
-      grantSigningKeys: MANA_GRANT_SIGNING_KEY_PEM ?? [],
-    },
-  };
+  const {
+    DATABASE_URL,
+    MANA_AUTH_ISSUER_KEY_PEM: issuerKeys = [],
+    MANA_GRANT_SIGNING_KEY_PEM: grantSigningKeys = [],
+  } = parsed.data;
+  // A signer of user tokens must never be able to sign grants.
+  if (shareKey(issuerKeys, grantSigningKeys)) {
+    const message = 'wants other keys than MANA_AUTH_ISSUER_KEY_PEM';
+    return { ok: false, variable: 'MANA_GRANT_SIGNING_KEY_PEM', message };
+  }
+  return { ok: true, config: { databaseUrl: DATABASE_URL ?? null, issuerKeys, grantSigningKeys } };
+}
+
+function shareKey(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  const known = new Set(some.map(String));
+  return others.some((key) => known.has(String(key)));
 }
 
 function keys(kind: PemKind, wants: string) {

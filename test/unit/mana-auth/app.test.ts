@@ -64,6 +64,13 @@ describe('mana-auth', () => {
     expect(await response.json()).toMatchObject({ status: 'degraded', postgres: { ok: false, error: { code } } });
   });
 
+  it('refuses a key that would sign user tokens and grants, also as a second key', async () => {
+    const [issuer, grant] = [await ed25519Pem(), await ed25519Pem()];
+    const env = { MANA_AUTH_ISSUER_KEY_PEM: issuer, MANA_GRANT_SIGNING_KEY_PEM: `${grant}\n${issuer}` };
+    expect(parseManaAuthConfig(env)).toMatchObject({ ok: false, variable: 'MANA_GRANT_SIGNING_KEY_PEM' });
+    expect(parseManaAuthConfig({ ...env, MANA_GRANT_SIGNING_KEY_PEM: grant })).toMatchObject({ ok: true });
+  });
+
   it('tells an RSA key and says what to run', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
