@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { oneLine } from '../text.ts';
+
+/**
+ * A tool of the Mana app that the model may propose. The runner never executes it: a call becomes a step of the plan.
+ * `name` is `[a-z0-9_]`, at most 64 characters, because some servers rewrite other names.
+ */
+export type Tool = {
+  name: string;
+  module: string;
+  description: string;
+  parameters: z.ZodObject;
+  /** words, beside those of its name, by which a mission's text asks for it; lower case */
+  words: readonly string[];
+  /** A sentence for a person, one line of at most 300 characters. */
+  summarise(params: Record<string, unknown>): string;
+};
+
+type ToolSpec<Shape extends z.ZodRawShape> = {
+  name: string;
+  description: string;
+  parameters: Shape;
+  summarise: (params: z.infer<z.ZodObject<Shape, z.core.$strict>>) => string;
+};
+
+/** Makes a tool of one module; still without its module's name and words. */
+export type ModuleTool = Omit<Tool, 'module' | 'words'>;
+
+const MAX_SUMMARY = 300;
+const MAX_QUOTE = 100;
+
+/** A tool with typed parameters; unknown parameters are refused, `summarise` sees validated ones only. */
+export function tool<const Shape extends z.ZodRawShape>(spec: ToolSpec<Shape>): ModuleTool {
+  const parameters = z.strictObject(spec.parameters);
+  return {
+    name: spec.name,
+    description: spec.description,
+    parameters,
+    summarise: (params) => {
+      const parsed = parameters.safeParse(params);
+      return oneLine(parsed.success ? spec.summarise(parsed.data) : `Use ${spec.name}`, MAX_SUMMARY);
+    },
+  };
+}
+
+/** The tools of one module of the app. `words` are those of a mission's text that speak of it, in English and German. */
+export function toolsOf(module: string, words: readonly string[], tools: readonly ModuleTool[]): readonly Tool[] {
+  return tools.map((entry) => ({ ...entry, module, words }));
+}
+
+/** Text that must say something. */
+export function text(description?: string): z.ZodString {
+  return described(z.string(), description).refine((value) => value.trim() !== '', 'must not be empty');
+}
+
+/** Text that may be left out. */
+export function optionalText(description?: string): z.ZodOptional<z.ZodString> {
+  return z.optional(described(z.string(), description));
+}
+
+/** The id of a record; the model must have read it somewhere. */
+export function id(of: string): z.ZodString {
+  return text(`Id of ${of}, exactly as it stands in the data.`);
+}
+
+/** A finite number. */
+export function number(description?: string): z.ZodNumber {
+  return described(z.number(), description);
+}
+
+/** One of fixed words. */
+export function oneOf<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  description?: string,
+): z.ZodEnum<{ [Value in Values[number]]: Value }> {
+  return described(z.enum(values), description) as z.ZodEnum<{ [Value in Values[number]]: Value }>;
+}
+
+/** Words of a person inside a summary: one line, in quotes, at most 100 characters. */
+export function quote(words: string): string {
+  return `'${oneLine(words, MAX_QUOTE)}'`;
+}
+
+/** ` <before><value>` for a summary, or nothing where there is no value. */
+export function part(before: string, value: string | number | undefined): string {
+  const shown = value === undefined ? '' : oneLine(String(value), MAX_QUOTE);
+  return shown === '' ? '' : `${before}${shown}`;
+}
+
+const schemas = new WeakMap<z.ZodObject, Record<string, unknown>>();
+
+/** The JSON Schema of a tool's parameters, as the chat completions API wants it. Do not change the answer: it is shared. */
+export function jsonSchemaOf({ parameters }: Tool): Record<string, unknown> {
+  const known = schemas.get(parameters);
+  if (known !== undefined) return known;
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(parameters) as Record<string, unknown>;
+  schemas.set(parameters, schema);
+  return schema;
+}
+
+function described<Schema extends z.ZodType>(schema: Schema, description: string | undefined): Schema {
+  return description === undefined ? schema : schema.describe(description);
+}
