@@ -39,6 +39,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   #listener: Client | undefined;
   #polling: Promise<void> | undefined;
   #pollAgain = false;
+  #stopped = false;
 
   constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
     super(ctx, env);
@@ -49,7 +50,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
 
   /** Nothing runs by itself after a start: whoever serves /health calls this, and the alarm goes on from there. */
   async wake(): Promise<void> {
-    if (!this.#settings.tickEnabled) return;
+    if (!this.#settings.tickEnabled || this.#stopped) return;
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
     if (this.#listener === undefined) await this.#listen();
   }
@@ -65,11 +66,12 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     }
   }
 
+  /** The process is about to end: no more polls, and the connection is closed without waiting for the server's word. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.ctx.storage.deleteAlarm();
-    const listener = this.#listener;
+    this.#listener?.end().catch(() => undefined);
     this.#listener = undefined;
-    await listener?.end().catch(() => undefined);
   }
 
   override async alarm(): Promise<void> {
@@ -84,7 +86,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     } catch (thrown) {
       this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
     }
-    await this.ctx.storage.setAlarm(Date.now() + nextMs);
+    if (!this.#stopped) await this.ctx.storage.setAlarm(Date.now() + nextMs);
   }
 
   async #listen(): Promise<void> {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import workerdBinary from 'workerd';
+import workerd from 'workerd';
 import { ensureBuilt } from './built-workers.ts';
 import { assertPortFree, type Environment, StartError } from './environment.ts';
 import { projectPath } from './project.ts';
@@ -50,7 +50,7 @@ function spawnWorkerd({ environment, dataDir, host, ports }: WorkerdOptions, dra
   for (const [, path] of folders) mkdirSync(path, { recursive: true, mode: 0o700 });
   const sockets = [`mana-ai=${host}:${ports.manaAi}`, `mana-auth=${host}:${ports.manaAuth}`];
   return spawn(
-    workerdBinary,
+    workerd.default,
     [
       'serve',
       projectPath('workerd.capnp'),

@@ -1,5 +1,5 @@
-/** The package exports the path of its binary and brings no types. */
+/** A CommonJS package that exports the path of its binary and brings no types. */
 declare module 'workerd' {
-  const path: string;
-  export default path;
+  const workerd: { default: string };
+  export default workerd;
 }
