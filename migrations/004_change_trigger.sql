@@ -28,12 +28,14 @@ begin
   end;
 
   begin
-    -- Known users are left out first, so that the usual insert takes no lock that another one waits for.
+    -- Known users are left out, and so are those that another open transaction is adding right now (it holds the advisory lock):
+    -- waiting for its commit would hold up mana-sync. Should that one roll back, the user's next change adds the user.
     insert into mana_ai.users (user_id)
     select distinct i.user_id
     from inserted i
     where i.app_id = 'ai' and i.client_id <> 'mana-ai-runner' and length(i.user_id) <= 256
       and not exists (select from mana_ai.users u where u.user_id = i.user_id)
+      and pg_try_advisory_xact_lock(hashtextextended('mana_ai.users:' || i.user_id, 0))
     order by i.user_id
     on conflict do nothing;
   exception

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { exportPKCS8, generateKeyPair, importPKCS8, SignJWT } from 'jose';
+import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, importPKCS8, SignJWT } from 'jose';
 
 /** What the embedded default makes for itself on its first start. */
 export type EmbeddedSecrets = { issuerKeyPem: string; serviceKey: string };
@@ -22,12 +22,14 @@ export async function signUserToken(
   issuerKeyPem: string,
   user: { userId: string; issuer: string; audience: string },
 ): Promise<string> {
+  const key = await importPKCS8(issuerKeyPem, 'EdDSA', { extractable: true });
+  // With several issuer keys only the kid tells which one signed.
   return new SignJWT()
-    .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT' })
+    .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: await calculateJwkThumbprint(key) })
     .setSubject(user.userId)
     .setIssuer(user.issuer)
     .setAudience(user.audience)
     .setIssuedAt()
     .setExpirationTime(TOKEN_LIFETIME)
-    .sign(await importPKCS8(issuerKeyPem, 'EdDSA'));
+    .sign(key);
 }

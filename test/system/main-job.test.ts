@@ -75,7 +75,10 @@ describe('a due mission', () => {
     const lateRow = `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
       values ('ai', 'aiMissions', 'late', $1, 'insert', $2, 'test-device')`;
     await late.query(lateRow, [userId, JSON.stringify(dueMission())]);
+    // A new user's open transaction must not hold up another insert of that user: the trigger may not wait for it.
+    await postgres.query(`set statement_timeout = '1s'`);
     await writeRecord(postgres, { userId, recordId: 'early', data: dueMission() });
+    await postgres.query(`reset statement_timeout`);
     await firstRow(userId, 'early');
     expect(await runnerRows(postgres, userId, 'late')).toHaveLength(0);
     await late.query('commit');

@@ -79,9 +79,12 @@ describe('connections', () => {
   });
 
   it('that the server ends are replaced', async () => {
-    // The superuser of the test database may end any backend; the pool's own role may end those of its role only.
-    const pid = await pool.run(request('select pg_terminate_backend(pg_backend_pid())'));
-    expect(pid).toMatchObject({ ok: false, failure: { code: 'POSTGRES_UNAVAILABLE' } });
+    const statements = ['reset role', 'select pg_terminate_backend(pg_backend_pid())'].map((text) => ({
+      text,
+      values: [],
+    }));
+    const ended = await pool.run({ role: 'mana_ai_runner', userId: null, statements });
+    expect(ended).toMatchObject({ ok: false, failure: { code: 'POSTGRES_UNAVAILABLE' } });
     expect(await pool.run(request('select 1 as one'))).toEqual({ ok: true, results: [[{ one: '1' }]] });
   });
 });
