@@ -3,7 +3,7 @@ import type { LlmAnswer, ToolCall, Usage } from './chat.ts';
 import { llmError, type LlmError } from './llm-error.ts';
 import { cutText, stripThoughts } from './text.ts';
 
-const MAX_CONTENT = 100_000;
+const MAX_CONTENT = 32_000;
 const MAX_CALLS = 200;
 
 /**

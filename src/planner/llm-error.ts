@@ -63,7 +63,9 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
   const value = header?.trim() ?? '';
   if (value === '') return null;
   // Beyond the RFC some servers send fractions of a second.
-  const ms = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
+  const isSeconds = /^\d+(\.\d+)?$/.test(value);
+  // Date.parse also makes dates of bare numbers such as "-3"; an HTTP date begins with the day's name.
+  const ms = isSeconds ? Number(value) * 1_000 : /^[a-z]{3}/i.test(value) ? Date.parse(value) - nowMs : Number.NaN;
   return Number.isNaN(ms) ? null : Math.round(Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS));
 }
 

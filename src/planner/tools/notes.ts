@@ -30,7 +30,7 @@ export const notes = toolsOf(
     }),
     tool({
       name: 'add_tag_to_note',
-      description: 'Give a note a tag.',
+      description: 'Give an existing note a tag.',
       parameters: { noteId: id('the note'), tag: text('One word or a short phrase, without #.') },
       summarise: ({ noteId, tag }) => `Tag note ${quote(noteId)} with ${quote(tag)}`,
     }),

@@ -1,0 +1,214 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LlmAnswer } from '../../../src/planner/chat.ts';
+import {
+  applyAnswer,
+  MAX_ROUNDS,
+  MAX_STEPS,
+  planSteps,
+  planSummary,
+  type PlanState,
+  startPlan,
+} from '../../../src/planner/loop.ts';
+import { CATALOG } from '../../../src/planner/tools/index.ts';
+
+const offered = CATALOG.filter(({ module }) => module !== 'website');
+const fresh = startPlan({ system: 'rules', user: 'mission' });
+
+type Call = { name: string; arguments?: unknown; id?: string };
+
+function answer(content: string, calls: Call[] = []): LlmAnswer {
+  return {
+    content,
+    toolCalls: calls.map(({ name, arguments: args = {}, id = '' }) => ({
+      id,
+      name,
+      arguments: typeof args === 'string' ? args : JSON.stringify(args),
+    })),
+    usage: { promptTokens: 10, completionTokens: null },
+    finishReason: calls.length > 0 ? 'tool_calls' : 'stop',
+  };
+}
+
+function task(title: string): Call {
+  return { name: 'create_task', arguments: { title } };
+}
+
+function replies(state: PlanState): unknown[] {
+  return state.messages.filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(content) as unknown);
+}
+
+describe('a plan', () => {
+  it('records a valid call as a step and tells the model so', () => {
+    const state = applyAnswer(fresh, answer('Milk is out.', [task('Buy milk')]), offered);
+    expect(state.steps).toEqual([
+      {
+        toolName: 'create_task',
+        params: { title: 'Buy milk' },
+        summary: "Create task 'Buy milk'",
+        rationale: 'Milk is out.',
+      },
+    ]);
+    expect(state.done).toBe(false);
+    expect(state.messages.slice(2)).toMatchObject([
+      { role: 'assistant', toolCalls: [{ id: 'call_1_1', name: 'create_task', arguments: '{"title":"Buy milk"}' }] },
+      { role: 'tool', toolCallId: 'call_1_1' },
+    ]);
+    expect(replies(state)).toMatchObject([{ status: 'recorded' }]);
+  });
+
+  it('leaves the state that it was given as it was', () => {
+    const before = structuredClone(fresh);
+    applyAnswer(fresh, answer('', [task('a')]), offered);
+    expect(fresh).toEqual(before);
+  });
+
+  it('ends with an answer without calls, whose words are the summary', () => {
+    const state = applyAnswer(applyAnswer(fresh, answer('', [task('a')]), offered), answer('One task.'), offered);
+    expect(state).toMatchObject({ done: true, round: 2, answerText: 'One task.' });
+    expect(planSummary(state)).toBe('One task.');
+    expect(applyAnswer(state, answer('more', [task('b')]), offered)).toBe(state);
+  });
+
+  it('ends after five rounds, and says how many steps there are where the model said nothing', () => {
+    let state = fresh;
+    for (let round = 1; round <= MAX_ROUNDS; round += 1) {
+      expect(state.done).toBe(false);
+      state = applyAnswer(state, answer('', [task(`task ${round}`)]), offered);
+    }
+    expect(state.done).toBe(true);
+    expect(planSummary(state)).toBe('5 steps were proposed.');
+  });
+
+  it.each([
+    ['an unknown tool', { name: 'rm_rf' }],
+    ['a tool that was not offered', { name: 'publish_website', arguments: { siteId: 's' } }],
+    ['arguments that are no JSON', { name: 'create_task', arguments: '{"title":' }],
+    ['arguments that are no object', { name: 'create_task', arguments: '["a"]' }],
+    ['a missing required parameter', { name: 'create_task', arguments: { priority: 'low' } }],
+    ['a required text that is blank', { name: 'create_task', arguments: { title: '  ' } }],
+    ['a value outside its enum', { name: 'create_task', arguments: { title: 'a', priority: 'urgent' } }],
+    ['a value of another type', { name: 'create_task', arguments: { title: 7 } }],
+    ['an unknown parameter', { name: 'create_task', arguments: { title: 'a', owner: 'b' } }],
+    ['arguments that are too long', { name: 'create_task', arguments: { title: 'a'.repeat(20_000) } }],
+    ['a number beyond all numbers', { name: 'log_mood', arguments: '{"level":1e999,"emotion":"happy"}' }],
+  ])('refuses %s to the model and records nothing', (_rule, call) => {
+    const state = applyAnswer(fresh, answer('', [call]), offered);
+    expect(state.steps).toEqual([]);
+    expect(state).toMatchObject({ refusedCalls: 1, done: false });
+    expect(replies(state)).toMatchObject([{ status: 'refused' }]);
+    expect(JSON.stringify(state.messages.at(-2)).length).toBeLessThan(500);
+  });
+
+  it('refuses arguments that are nested without end', () => {
+    const nested = `{"clientName":"a","lines":[${'['.repeat(5_000)}${']'.repeat(5_000)}]}`;
+    const state = applyAnswer(fresh, answer('', [{ name: 'create_invoice', arguments: nested }]), offered);
+    expect(state).toMatchObject({ steps: [], refusedCalls: 1 });
+  });
+
+  it('takes empty arguments for a tool without parameters', () => {
+    const state = applyAnswer(fresh, answer('', [{ name: 'stop_timer', arguments: '' }]), offered);
+    expect(state.steps).toMatchObject([{ toolName: 'stop_timer', params: {} }]);
+    expect(state.messages.at(-2)).toMatchObject({ toolCalls: [{ arguments: '{}' }] });
+  });
+
+  it('refuses a step that it already has, in this round or an earlier one, whatever the order of its params', () => {
+    const first = { name: 'create_task', arguments: { title: 'a', priority: 'low' } };
+    const again = { name: 'create_task', arguments: { priority: 'low', title: 'a' } };
+    const one = applyAnswer(fresh, answer('', [first, again]), offered);
+    const two = applyAnswer(one, answer('', [again, task('b')]), offered);
+    expect(two.steps.map(({ params }) => params['title'])).toEqual(['a', 'b']);
+    expect(two.refusedCalls).toBe(2);
+  });
+
+  it('gives each call of a round an id of its own', () => {
+    const state = applyAnswer(
+      fresh,
+      answer('', [
+        { ...task('a'), id: 'x' },
+        { ...task('b'), id: 'x' },
+      ]),
+      offered,
+    );
+    expect(state.messages.slice(3)).toMatchObject([{ toolCallId: 'x' }, { toolCallId: 'call_1_2' }]);
+  });
+
+  it('is full at some point', () => {
+    let state = fresh;
+    for (let round = 0; round < 2; round += 1) {
+      const calls = Array.from({ length: 30 }, (_, index) => task(`task ${round} ${index}`));
+      state = applyAnswer(state, answer('', calls), offered);
+    }
+    expect(state.steps).toHaveLength(MAX_STEPS);
+    expect(state.refusedCalls).toBe(20);
+  });
+
+  it('strips thoughts from what it keeps', () => {
+    const state = applyAnswer(fresh, answer('<think>secret</think>Because.', [task('a')]), offered);
+    expect(JSON.stringify(state)).not.toContain('secret');
+    expect(state.steps[0]?.rationale).toBe('Because.');
+  });
+
+  it('counts tokens where the provider does', () => {
+    const state = applyAnswer(applyAnswer(fresh, answer('', [task('a')]), offered), answer('done'), offered);
+    expect(state.usage).toEqual({ promptTokens: 20, completionTokens: 0 });
+  });
+
+  it('numbers the steps that it writes', () => {
+    const state = applyAnswer(fresh, answer('', [task('a'), task('b')]), offered);
+    expect(planSteps(state, 'it')).toEqual([
+      {
+        id: 'it-1',
+        summary: "Create task 'a'",
+        status: 'planned',
+        intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'a' } },
+      },
+      {
+        id: 'it-2',
+        summary: "Create task 'b'",
+        status: 'planned',
+        intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'b' } },
+      },
+    ]);
+  });
+
+  it('takes out of params what jsonb refuses', () => {
+    const args = '{"title":"a\\u0000b\\ud800c","description":"two\\nlines"}';
+    const state = applyAnswer(fresh, answer('', [{ name: 'create_task', arguments: args }]), offered);
+    expect(state.steps[0]?.params).toEqual({ title: 'ab\ufffdc', description: 'two\nlines' });
+  });
+
+  it('stays bounded, well-formed and the same after a crash, whatever the model answers', () => {
+    const names = fc.constantFrom('create_task', 'create_note', 'update_website_block', 'nope');
+    const args = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 50 }),
+      fc.json(),
+      fc
+        .record({ title: fc.string({ unit: 'binary' }), content: fc.string({ unit: 'binary', maxLength: 3_000 }) })
+        .map((value) => JSON.stringify(value)),
+    );
+    const call = fc.record({ name: names, arguments: args, id: fc.string({ maxLength: 200 }) });
+    const anyAnswer = fc
+      .record({ content: fc.string({ unit: 'binary' }), calls: fc.array(call, { maxLength: 60 }) })
+      .map(({ content, calls }) => answer(content, calls));
+    fc.assert(
+      fc.property(fc.array(anyAnswer, { minLength: 1, maxLength: 7 }), (answers) => {
+        let state = fresh;
+        for (const next of answers) {
+          const resumed = JSON.parse(JSON.stringify(state)) as PlanState;
+          state = applyAnswer(state, next, CATALOG);
+          expect(applyAnswer(resumed, next, CATALOG)).toEqual(state);
+        }
+        const text = JSON.stringify(state);
+        expect(text.length).toBeLessThan(1_000_000);
+        const written = JSON.stringify([planSteps(state, 'it'), planSummary(state)]);
+        expect(written).not.toMatch(/\\u0000|\\ud[89a-f]/i);
+        expect(state.round).toBeLessThanOrEqual(MAX_ROUNDS);
+        const calls = state.messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
+        expect(calls.length).toBe(state.steps.length + state.refusedCalls);
+        for (const { arguments: kept } of calls) expect(typeof JSON.parse(kept)).toBe('object');
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
