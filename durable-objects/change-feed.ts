@@ -13,6 +13,7 @@ import {
 } from '../src/sync/feed-queries.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import type { AgendaEntry } from './agenda-store.ts';
+import { callAgainOnReset } from './call-again.ts';
 import { FeedStore } from './feed-store.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
@@ -191,8 +192,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   async #refreshUser(userId: string, since: string | null): Promise<AgendaEntry> {
-    const user = this.env.USER_MISSIONS.getByName(userId);
-    const refreshed = await user.refresh(userId, since);
+    const refreshed = await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).refresh(userId, since));
     // A failure must reach the poll, which then repeats these entries instead of counting them as delivered.
     if (!refreshed.ok) throw new PostgresError(refreshed.failure);
     return { userId, dueMs: refreshed.nextDueMs };

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
+import { callAgainOnReset } from './call-again.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
 
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */
@@ -214,7 +215,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** A poke that fails leaves the lease to run out; the user is then admitted again. */
   async #poke(userId: string): Promise<void> {
     try {
-      await this.env.USER_MISSIONS.getByName(userId).poke(userId);
+      await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke(userId));
     } catch {
       this.#agenda.expireLease(userId, Date.now() + 5_000);
       await this.#armAlarm(Date.now());

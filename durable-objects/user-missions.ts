@@ -17,6 +17,9 @@ export type Refreshed = { ok: true; nextDueMs: number | null } | { ok: false; fa
 /** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
 const MOST_FAILURES = 6;
 
+/** Long enough for the answer of the last event to leave and for the next one to come. */
+const LINGER_MS = 100;
+
 const NO_TURN = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null } as const;
 
 /**
@@ -31,6 +34,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   #tables: MissionStore | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #running: string | null = null;
+  #eventsOpen = 0;
 
   constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
     super(ctx, env);
@@ -39,6 +43,10 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   /** Reads the user's changes from `since` (an instant of the log; null: all of it) and answers when a mission is due next. */
   async refresh(userId: string, since: string | null): Promise<Refreshed> {
+    return this.#attended(() => this.#refresh(userId, since));
+  }
+
+  async #refresh(userId: string, since: string | null): Promise<Refreshed> {
     this.#store.setMeta('user_id', userId);
     const projection = this.#projection(userId);
     try {
@@ -59,22 +67,18 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   async listMissions(userId: string): Promise<InternalMission[]> {
-    await this.#completeCache(userId);
-    const queue = await this.#dispatcher().llmState();
-    return this.#projection(userId)
-      .missions()
-      .map((entry) => this.#internalView(entry, !queue.ok));
+    return this.#attended(() => this.#list(userId, (entry, llmDown) => this.#internalView(entry, llmDown)));
   }
 
   async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
-    await this.#completeCache(userId);
-    const queue = await this.#dispatcher().llmState();
-    return this.#projection(userId)
-      .missions()
-      .map((entry) => this.#ownerView(entry, !queue.ok));
+    return this.#attended(() => this.#list(userId, (entry, llmDown) => this.#ownerView(entry, llmDown)));
   }
 
   override async alarm(): Promise<void> {
+    await this.#attended(() => this.#takeTurn());
+  }
+
+  async #takeTurn(): Promise<void> {
     const userId = this.#store.meta('user_id');
     if (userId === null) return;
     try {
@@ -201,8 +205,34 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   /** A list asked for before the feed has come by reads the log first; where that fails, what is known is shown. */
-  async #completeCache(userId: string): Promise<void> {
-    if (!this.#store.isComplete()) await this.refresh(userId, null);
+  async #list<View>(userId: string, view: (entry: MissionEntry, llmDown: boolean) => View): Promise<View[]> {
+    if (!this.#store.isComplete()) await this.#refresh(userId, null);
+    const llm = await this.#dispatcher().llmState();
+    return this.#projection(userId)
+      .missions()
+      .map((entry) => view(entry, !llm.ok));
+  }
+
+  async #attended<T>(work: () => Promise<T>): Promise<T> {
+    this.#eventsOpen += 1;
+    try {
+      return await work();
+    } finally {
+      this.#eventsOpen -= 1;
+      this.ctx.waitUntil(this.#letGo());
+    }
+  }
+
+  /**
+   * Leaves memory once nothing is going on: an object costs 240 KB and workerd would keep it for 10 s, which a herd cannot afford.
+   * Without sync() the event's writes would be lost; close to an alarm the abort would race it.
+   */
+  async #letGo(): Promise<void> {
+    await this.ctx.storage.sync();
+    await scheduler.wait(LINGER_MS);
+    const alarmMs = await this.ctx.storage.getAlarm();
+    if (this.#eventsOpen > 0 || (alarmMs !== null && alarmMs < Date.now() + 2_000)) return;
+    this.ctx.abort('nothing is going on in this object');
   }
 
   /** Made on first use, so that an object which emptied itself stays empty. */

@@ -1,4 +1,5 @@
 import type { Hono } from 'hono';
+import { callAgainOnReset } from '../../durable-objects/call-again.ts';
 import { CHANGE_FEED_NAME, DISPATCHER_NAME, POOL_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
@@ -17,7 +18,11 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
     verifyUserToken: config.ok
       ? createUserTokenVerifier(config.config.userTokens)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
-    userMissions: (userId) => env.USER_MISSIONS.getByName(userId),
+    userMissions: (name) => ({
+      listMissions: (userId) => callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissions(userId)),
+      listMissionsForOwner: (userId) =>
+        callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissionsForOwner(userId)),
+    }),
     tick: () => tickOnce(env),
     health: () => readHealth(config, env),
     drain: () => drain(env),
