@@ -4,26 +4,44 @@ import type { AddressInfo } from 'node:net';
 /** The parts of a chat completion request that the rules look at. */
 type Message = { role: string; content?: string | null };
 type ChatRequest = { model: string; messages: Message[]; tools?: { function: { name: string } }[] };
-type Rule = { words: RegExp; tool: string; call: (topic: string) => Record<string, unknown> };
+
+/** What a prompt says about its mission, as far as the rules read it. */
+type Facts = { title: string; objective: string; goals: string[]; inTwoDays: string | null };
+type Call = { name: string; arguments: Record<string, unknown> };
+type Rule = { tool: string; words: RegExp; call: (facts: Facts) => Record<string, unknown> };
 
 const RULES: readonly Rule[] = [
   {
-    words: /\b(task|todo|week|read|prepare)/i,
-    tool: 'create_task',
-    call: (topic) => ({ title: `Next step: ${topic}`, priority: 'medium' }),
+    tool: 'create_event',
+    words: /\b(meeting|appointment|calendar|termin|treffen)/i,
+    call: ({ title, inTwoDays }) => {
+      const day = inTwoDays ?? '2027-01-04';
+      return { title, startTime: `${day}T09:00:00Z`, endTime: `${day}T10:00:00Z` };
+    },
   },
   {
-    words: /\b(note|question|write|idea)/i,
     tool: 'create_note',
-    call: (topic) => ({ title: topic, content: `Open questions about: ${topic}` }),
+    words: /\b(note|question|write|idea|notiz|frage|idee)/i,
+    call: ({ title, objective }) => ({
+      title: `Open questions: ${title}`,
+      content: `Objective: ${objective}\n\n- What is next?`,
+    }),
+  },
+  {
+    tool: 'create_habit',
+    words: /\b(habit|routine|gewohnheit)/i,
+    call: ({ title }) => ({ title, icon: 'star', color: '#22c55e' }),
   },
 ];
 
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const LONGEST_TOPIC = 80;
+const MOST_CALLS = 3;
 
 /**
- * An OpenAI-compatible server that plans by simple rules, so that a first start shows the whole path without a model.
- * A demo: it matches words of the request and knows nothing. `npm start` uses it only where MANA_LLM_URL is unset.
+ * An OpenAI-compatible server that plans by simple rules, so that a first start shows the whole path without a model. A demo:
+ * it matches words of the prompt and knows nothing. Deterministic. `npm start` uses it only where MANA_LLM_URL is unset.
+ * POST /v1/chat/completions and GET /health; port 0 takes any free one.
  */
 export async function startDemoPlanner({
   port = 0,
@@ -46,51 +64,94 @@ export async function startDemoPlanner({
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST' || request.url !== '/v1/chat/completions')
-    return send(response, 404, { error: 'not found' });
+  if (request.method === 'GET' && request.url === '/health')
+    return send(response, 200, { status: 'ok', planner: 'demo' });
+  if (request.method !== 'POST' || request.url !== '/v1/chat/completions') {
+    return send(response, 404, {
+      error: { message: 'The demo planner knows POST /v1/chat/completions and GET /health.' },
+    });
+  }
   try {
     send(response, 200, completion(JSON.parse(await readBody(request)) as ChatRequest));
   } catch {
-    send(response, 400, { error: 'the body is not a chat completion request' });
+    send(response, 400, { error: { message: 'The body is not a chat completion request.' } });
   }
 }
 
+/** First the calls that fit the prompt; once they are acknowledged, the sentence that ends the plan. */
 function completion(request: ChatRequest): Record<string, unknown> {
-  const planned = request.messages.some((message) => message.role === 'tool');
-  const calls = planned ? [] : callsFor(request);
-  const content = calls.length > 0 ? '' : 'These steps follow from your objective; approve the ones that help.';
-  const message = { role: 'assistant', content, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+  const facts = readFacts(request.messages);
+  const planned = request.messages.some(({ role }) => role === 'tool');
+  const calls = planned ? [] : callsFor(facts, new Set(request.tools?.map((tool) => tool.function.name)));
+  const content = calls.length > 0 ? `This brings "${facts.title}" forward.` : closingWords(facts);
   return {
     id: 'demo',
     object: 'chat.completion',
     created: 0,
     model: request.model,
-    choices: [{ index: 0, finish_reason: calls.length > 0 ? 'tool_calls' : 'stop', message }],
+    choices: [
+      {
+        index: 0,
+        finish_reason: calls.length > 0 ? 'tool_calls' : 'stop',
+        message: { role: 'assistant', content, ...(calls.length > 0 ? { tool_calls: calls.map(toWire) } : {}) },
+      },
+    ],
     usage: usageOf(request, content),
   };
 }
 
-function callsFor({ messages, tools = [] }: ChatRequest): Record<string, unknown>[] {
-  const text = messages
-    .filter((message) => message.role === 'user')
-    .map((message) => message.content ?? '')
-    .join('\n');
-  const offered = new Set(tools.map((tool) => tool.function.name));
-  const topic = topicOf(text);
-  return RULES.filter((rule) => offered.has(rule.tool) && rule.words.test(text)).map((rule, index) => ({
-    id: `call_${index + 1}`,
-    type: 'function',
-    function: { name: rule.tool, arguments: JSON.stringify(rule.call(topic)) },
+function callsFor(facts: Facts, offered: ReadonlySet<string>): Call[] {
+  const matching = RULES.filter(({ words }) => words.test(facts.objective)).map(({ tool, call }) => ({
+    name: tool,
+    arguments: call(facts),
+  }));
+  const calls = [...tasksFor(facts, matching.length === 0), ...matching];
+  return calls.filter(({ name }) => offered.has(name)).slice(0, MOST_CALLS);
+}
+
+/** A task for each goal of the prompt; one for the mission itself where nothing else fits it. */
+function tasksFor({ title, objective, goals, inTwoDays }: Facts, nothingElse: boolean): Call[] {
+  const due = inTwoDays === null ? {} : { dueDate: inTwoDays };
+  const asked = nothingElse || /\b(task|todo|prepare|plan|aufgabe|erledig)/i.test(objective);
+  const topics = goals.length > 0 ? goals : asked ? [title] : [];
+  return topics.slice(0, 2).map((topic) => ({
+    name: 'create_task',
+    arguments: { title: `Next step: ${topic}`, ...due, priority: 'medium', description: `For the mission "${title}".` },
   }));
 }
 
-/** The mission's title if the prompt names one, else its first line with words. */
-function topicOf(text: string): string {
-  const titled = /title:\s*(.+)/i.exec(text)?.[1];
-  const line = titled ?? text.split('\n').find((candidate) => /\p{L}{3}/u.test(candidate)) ?? 'your mission';
-  return line.trim().slice(0, LONGEST_TOPIC).toWellFormed();
+function closingWords({ title, goals }: Facts): string {
+  const reason = goals.length > 0 ? ` They follow from the goal "${goals[0]}".` : '';
+  return `These are the next steps for "${title}".${reason} Proposed by the demo planner, which follows simple rules.`;
 }
 
+function readFacts(messages: readonly Message[]): Facts {
+  const user = textOf(messages, 'user');
+  const title = short(/^Title: (.+)$/m.exec(user)?.[1] ?? 'your mission');
+  const objective = /^Objective:\n([^]*?)\nEND MISSION/m.exec(user)?.[1] ?? user;
+  const goals = [...user.matchAll(/^Goal: (.+)$/gm)].map((match) => short(match[1] ?? ''));
+  const now = /^Now it is (\S+)\.$/m.exec(textOf(messages, 'system'))?.[1] ?? '';
+  const nowMs = Date.parse(now);
+  const inTwoDays = Number.isNaN(nowMs) ? null : new Date(nowMs + 2 * 86_400_000).toISOString().slice(0, 10);
+  return { title, objective, goals, inTwoDays };
+}
+
+function textOf(messages: readonly Message[], role: string): string {
+  return messages
+    .filter((message) => message.role === role)
+    .map(({ content }) => content ?? '')
+    .join('\n');
+}
+
+function short(text: string): string {
+  return text.trim().slice(0, LONGEST_TOPIC).toWellFormed();
+}
+
+function toWire({ name, arguments: args }: Call, index: number): Record<string, unknown> {
+  return { id: `call_${index + 1}`, type: 'function', function: { name, arguments: JSON.stringify(args) } };
+}
+
+/** Four characters a token, so that budgets and metrics have something to count. */
 function usageOf({ messages }: ChatRequest, content: string): Record<string, number> {
   const promptTokens = Math.ceil(JSON.stringify(messages).length / 4);
   const completionTokens = Math.ceil(content.length / 4) + 20;
@@ -103,7 +164,12 @@ function usageOf({ messages }: ChatRequest, content: string): Record<string, num
 
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).byteLength;
+    if (size > MAX_BODY_BYTES) throw new Error('the body is too large');
+    chunks.push(chunk as Buffer);
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 
@@ -112,6 +178,6 @@ function send(response: ServerResponse, status: number, body: unknown): void {
 }
 
 if (import.meta.main) {
-  const { url } = await startDemoPlanner({ port: 8000 });
+  const { url } = await startDemoPlanner({ port: Number(process.argv[2] ?? 8_000) });
   process.stdout.write(`demo planner at ${url}\n`);
 }
