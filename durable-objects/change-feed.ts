@@ -15,6 +15,7 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import type { AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
 import { FeedStore } from './feed-store.ts';
+import type { Refreshed } from './user-missions.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
 /** Objects called by one event stay in memory until it ends, so users are refreshed in slices. */
@@ -192,7 +193,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   async #refreshUser(userId: string, since: string | null): Promise<AgendaEntry> {
-    const refreshed = await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).refresh(userId, since));
+    const refreshed = await callAgainOnReset(async (): Promise<Refreshed> =>
+      this.env.USER_MISSIONS.getByName(userId).refresh(userId, since),
+    );
     // A failure must reach the poll, which then repeats these entries instead of counting them as delivered.
     if (!refreshed.ok) throw new PostgresError(refreshed.failure);
     return { userId, dueMs: refreshed.nextDueMs };

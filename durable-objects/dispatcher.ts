@@ -8,6 +8,9 @@ import type { RunnerEnv, RunnerSettings } from './settings.ts';
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */
 const PREPARING_USERS = 4;
 
+/** From admission to the request for a permit a user only reads the log: an admission that got lost is noticed this soon. */
+const ADMISSION_LEASE_MS = 60_000;
+
 /** What a lease outlives the longest LLM call by. */
 const LEASE_MARGIN_MS = 60_000;
 
@@ -90,6 +93,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   async acquirePermit(userId: string): Promise<'granted' | 'llm-down' | 'draining'> {
     this.#start();
     const askedMs = Date.now();
+    this.#agenda.renewLease(userId, this.#lease().expiresMs);
     for (;;) {
       const refusal = this.#permitRefusal();
       if (refusal !== null) return refusal;
@@ -207,7 +211,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   #admitReady(nowMs: number): string[] {
     const free = this.#admissionLimit() - this.#agenda.leaseCount();
     if (free <= 0) return [];
-    const ready = this.#agenda.takeReady(nowMs, free, this.#lease());
+    const lease = { boot: bootId ?? '', expiresMs: nowMs + ADMISSION_LEASE_MS };
+    const ready = this.#agenda.takeReady(nowMs, free, lease);
     for (const { dueMs } of ready) metrics.wakeDelaySeconds.observe(Math.max(0, nowMs - dueMs) / 1_000);
     return ready.map(({ userId }) => userId);
   }

@@ -63,7 +63,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   /** Admission: the tick starts in the object's own alarm, which outlives the caller and a crash. */
   async poke(userId: string): Promise<void> {
     this.#store.setMeta('user_id', userId);
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
+    // Set anew even where one stands: after a kill or a let-go the time may be stored without anything that would fire it.
+    await this.ctx.storage.setAlarm(Date.now());
   }
 
   async listMissions(userId: string): Promise<InternalMission[]> {
