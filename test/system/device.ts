@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { TestPostgres } from './postgres.ts';
 
+/** The part of a database that a device needs. */
+export type Log = Pick<TestPostgres, 'query'>;
+
 export type MissionFields = Record<string, unknown>;
 
 export const PAST = '2026-01-01T00:00:00.000Z';
@@ -22,7 +25,7 @@ export function dueMission(fields: MissionFields = {}): MissionFields {
 
 /** Writes a record as a device does; returns the row's id. */
 export async function writeRecord(
-  postgres: TestPostgres,
+  postgres: Log,
   record: {
     userId: string;
     recordId: string;
@@ -66,7 +69,7 @@ export type RunnerRow = {
 };
 
 /** What the runner wrote about a mission, oldest first. */
-export async function runnerRows(postgres: TestPostgres, userId: string, recordId: string): Promise<RunnerRow[]> {
+export async function runnerRows(postgres: Log, userId: string, recordId: string): Promise<RunnerRow[]> {
   const rows = await postgres.query(
     `select id, data, field_meta, actor, origin, space_id, created_at from sync_changes
      where client_id = 'mana-ai-runner' and user_id = $1 and record_id = $2 order by created_at`,

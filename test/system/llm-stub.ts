@@ -16,11 +16,13 @@ export type Behaviour =
   | 'not-json'
   | 'empty-choice'
   | { status: number; retryAfterSeconds?: number }
+  /** the answer, also later; text is sent as it stands, anything else as JSON */
   | ((body: ChatBody) => unknown);
 
 export type LlmStub = {
   /** base URL, with /v1 */
   url: string;
+  port: number;
   requests: { body: ChatBody; atMs: number }[];
   maxConcurrent(): number;
   behave(behaviour: Behaviour): void;
@@ -29,15 +31,22 @@ export type LlmStub = {
 };
 
 /** An OpenAI-compatible server whose behaviour a test scripts. 'plan' proposes one task, then ends with a sentence. */
-export async function startLlmStub(): Promise<LlmStub> {
+export async function startLlmStub(port = 0): Promise<LlmStub> {
   let behaviour: Behaviour = 'plan';
   let open = 0;
   let most = 0;
   const requests: LlmStub['requests'] = [];
-  const server = createServer((request, response) => void handle(request, response));
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      // A client that was killed leaves half a request behind.
+      if (request.complete) throw error;
+    });
+  });
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  const address = server.address() as AddressInfo;
   const stub: LlmStub = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    url: `http://127.0.0.1:${address.port}/v1`,
+    port: address.port,
     requests,
     maxConcurrent: () => most,
     behave: (next) => {
@@ -55,13 +64,23 @@ export async function startLlmStub(): Promise<LlmStub> {
     requests.push({ body, atMs: Date.now() });
     most = Math.max(most, ++open);
     await new Promise((done) => setTimeout(done, stub.latencyMs));
+    if (typeof behaviour !== 'function') {
+      open -= 1;
+      respond(behaviour, body, response);
+      return;
+    }
+    const answer = await behaviour(body);
     open -= 1;
-    respond(behaviour, body, response);
+    send(response, 200, typeof answer === 'string' ? answer : JSON.stringify(answer));
   }
   return stub;
 }
 
-function respond(behaviour: Behaviour, body: ChatBody, response: ServerResponse): void {
+function respond(
+  behaviour: Exclude<Behaviour, (body: ChatBody) => unknown>,
+  body: ChatBody,
+  response: ServerResponse,
+): void {
   if (behaviour === 'hang') return;
   if (behaviour === 'half-body') {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' }).write('{"choices":[');
@@ -70,7 +89,6 @@ function respond(behaviour: Behaviour, body: ChatBody, response: ServerResponse)
   }
   if (behaviour === 'not-json') return send(response, 200, '<html>a proxy says hello</html>');
   if (behaviour === 'empty-choice') return send(response, 200, JSON.stringify({ choices: [] }));
-  if (typeof behaviour === 'function') return send(response, 200, JSON.stringify(behaviour(body)));
   if (typeof behaviour === 'object') {
     if (behaviour.retryAfterSeconds !== undefined)
       response.setHeader('retry-after', String(behaviour.retryAfterSeconds));
@@ -79,9 +97,14 @@ function respond(behaviour: Behaviour, body: ChatBody, response: ServerResponse)
   send(response, 200, JSON.stringify(plan(body)));
 }
 
-function plan(body: ChatBody): unknown {
-  const acknowledged = body.messages.some((message) => message.role === 'tool');
-  return acknowledged ? finalAnswer('One task was proposed.') : toolCall('create_task', { title: 'Buy milk' });
+/** What 'plan' answers. */
+export function plan(body: ChatBody): unknown {
+  return isSecondRound(body) ? finalAnswer('One task was proposed.') : toolCall('create_task', { title: 'Buy milk' });
+}
+
+/** Whether the request brings the acknowledgement of calls that an earlier answer made. */
+export function isSecondRound(body: ChatBody): boolean {
+  return body.messages.some((message) => message.role === 'tool');
 }
 
 export function toolCall(name: string, args: Record<string, unknown>): unknown {
