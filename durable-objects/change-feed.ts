@@ -1,6 +1,7 @@
 import type { Client } from '@neondatabase/serverless';
 import { DurableObject } from 'cloudflare:workers';
-import { createClient, isNeonUrl } from '../src/postgres/driver.ts';
+import { createClient } from '../src/postgres/driver.ts';
+import { isNeonUrl } from '../src/postgres/neon-url.ts';
 import { PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { Database, Row, Statement } from '../src/postgres/port.ts';

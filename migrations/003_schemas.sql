@@ -21,4 +21,6 @@ revoke all on public.sync_changes from mana_ai_runner;
 grant usage on schema public, mana_ai to mana_ai_runner;
 grant select, insert on public.sync_changes to mana_ai_runner;
 grant select, delete on mana_ai.change_outbox, mana_ai.users to mana_ai_runner;
+-- `serve` may run under a login that is only a member of these roles: it checks the ledger at its start.
+grant select on mana_ai.migrations to mana_ai_runner;
 grant usage on schema mana_auth to mana_auth_service;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { runCommand } from './environment.ts';
+import { atStop, runCommand } from './command.ts';
+import { StartError } from './environment.ts';
 import { LOCAL_HOST, startEmbedded } from './embedded.ts';
 import { projectPath } from './project.ts';
 
@@ -27,12 +28,17 @@ async function dev(): Promise<void> {
     () => void fetch(`http://${LOCAL_HOST}:${config.port}/health`).catch(() => undefined),
     WAKE_EVERY_MS,
   );
-  const stop = (): void => workers.forEach((worker) => worker.kill('SIGTERM'));
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  await Promise.all(workers.map((worker) => new Promise((done) => worker.once('exit', done))));
-  clearInterval(waking);
-  await embedded.stop();
+  atStop(async () => clearInterval(waking));
+  for (const worker of workers) atStop(() => endProcess(worker));
+  await Promise.race(workers.map((worker) => new Promise((done) => worker.once('exit', done))));
+  throw new StartError('wrangler dev ended; the log above says why');
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((done) => child.once('exit', done));
+  child.kill('SIGTERM');
+  await exited;
 }
 
 function startWrangler(

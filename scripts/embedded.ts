@@ -1,5 +1,7 @@
 import { Client } from 'pg';
-import { parseManaAiConfig, type ManaAiConfig } from '../src/mana-ai/config.ts';
+import type { ManaAiConfig } from '../src/mana-ai/config.ts';
+import { atStop } from './command.ts';
+import { checkedConfig } from './checked-config.ts';
 import { startDemoPlanner } from './demo-planner.ts';
 import { DEMO_USER, seedDemoUser } from './demo-data.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
@@ -17,17 +19,16 @@ export type Embedded = {
   databaseUrl: string;
   token: string;
   usesDemoPlanner: boolean;
-  stop(): Promise<void>;
 };
 
 /** Starts PostgreSQL in the data folder, migrates and seeds it, and starts the demo planner where no LLM is configured. */
 export async function startEmbedded(): Promise<Embedded> {
   const given = readEnvironment();
-  const { dataDir: configuredDir, llm, userTokens } = configOf(given);
+  const { dataDir: configuredDir, llm, userTokens } = checkedConfig(given);
   const dataDir = makeDataDir(configuredDir);
   const secrets = await embeddedSecrets(dataDir);
   const postgres = await startPostgres(dataDir);
-  const planner = llm.baseUrl === null ? await startDemoPlanner({ host: LOCAL_HOST }) : null;
+  const planner = llm.baseUrl === null ? await startPlanner() : null;
   const environment: Environment = {
     ...given,
     DATABASE_URL: postgres.databaseUrl,
@@ -38,31 +39,29 @@ export async function startEmbedded(): Promise<Embedded> {
   await prepareDatabase(postgres.databaseUrl);
   return {
     environment,
-    config: configOf(environment),
+    config: checkedConfig(environment),
     dataDir,
     databaseUrl: postgres.databaseUrl,
     token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', { userId: DEMO_USER, ...userTokens }),
     usesDemoPlanner: planner !== null,
-    stop: async () => {
-      await planner?.close();
-      await postgres.stop();
-    },
   };
-}
-
-function configOf(environment: Environment): ManaAiConfig {
-  const parsed = parseManaAiConfig(environment);
-  if (!parsed.ok) throw new StartError(`${parsed.variable} ${parsed.message}`);
-  return parsed.config;
 }
 
 async function startPostgres(dataDir: string): ReturnType<typeof startEmbeddedPostgres> {
   try {
-    return await startEmbeddedPostgres({ dataDir: `${dataDir}/postgres` });
+    const postgres = await startEmbeddedPostgres({ dataDir: `${dataDir}/postgres` });
+    atStop(() => postgres.stop());
+    return postgres;
   } catch (thrown) {
     const expected = thrown instanceof Error && 'code' in thrown;
     throw expected ? new StartError(thrown.message) : thrown;
   }
+}
+
+async function startPlanner(): ReturnType<typeof startDemoPlanner> {
+  const planner = await startDemoPlanner({ host: LOCAL_HOST });
+  atStop(() => planner.close());
+  return planner;
 }
 
 async function prepareDatabase(databaseUrl: string): Promise<void> {

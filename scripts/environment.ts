@@ -42,14 +42,3 @@ export async function assertPortFree(name: string, port: number, host: string): 
     server.close();
   }
 }
-
-/** Runs a command's main function: a StartError is one line on stderr and exit code 1. */
-export async function runCommand(main: () => Promise<void>): Promise<void> {
-  try {
-    await main();
-  } catch (thrown) {
-    if (!(thrown instanceof StartError)) throw thrown;
-    process.stderr.write(`${thrown.message}\n`);
-    process.exit(1);
-  }
-}

@@ -1,4 +1,4 @@
-import { runCommand } from './environment.ts';
+import { atStop, runCommand } from './command.ts';
 import { LOCAL_HOST, startEmbedded } from './embedded.ts';
 import { printIterations } from './iteration-printer.ts';
 import { startWorkerd } from './workerd-process.ts';
@@ -7,25 +7,11 @@ import { startWorkerd } from './workerd-process.ts';
 async function start(): Promise<void> {
   const embedded = await startEmbedded();
   const { environment, config, dataDir } = embedded;
-  const stopPrinting = await printIterations(embedded.databaseUrl, say);
-  const stopParts = async (): Promise<void> => {
-    await stopPrinting();
-    await embedded.stop();
-  };
+  atStop(await printIterations(embedded.databaseUrl, say));
   const ports = { manaAi: config.port, manaAuth: config.authPort };
-  const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports }).catch(
-    async (thrown: unknown) => {
-      await stopParts();
-      throw thrown;
-    },
-  );
+  const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports });
   welcome(config.port, embedded.token, embedded.usesDemoPlanner);
-  const stop = (): void => void workerd.stop();
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  const code = await workerd.exited;
-  await stopParts();
-  process.exit(code);
+  throw await workerd.ended;
 }
 
 function welcome(port: number, token: string, usesDemoPlanner: boolean): void {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import workerd from 'workerd';
 import { ensureBuilt } from './built-workers.ts';
+import { atStop } from './command.ts';
 import { assertPortFree, type Environment, StartError } from './environment.ts';
 import { projectPath } from './project.ts';
 
@@ -13,13 +14,8 @@ export type WorkerdOptions = {
   ports: { manaAi: number; manaAuth: number };
 };
 
-export type WorkerdProcess = {
-  pid: number;
-  /** resolves with the exit code (or 128 and the signal's stead) whenever and however the process ends */
-  exited: Promise<number>;
-  /** drains, then SIGTERM, then SIGKILL after 5 s; resolves when the process is gone */
-  stop(): Promise<void>;
-};
+/** `ended` resolves when the process ends without having been told to. */
+export type WorkerdProcess = { ended: Promise<StartError> };
 
 const READY_WITHIN_MS = 30_000;
 const DRAIN_WITHIN_MS = 11_000;
@@ -35,14 +31,14 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
   const drainToken = randomUUID();
   const child = spawnWorkerd(options, drainToken);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
-  const stop = (): Promise<void> => stopWorkerd(child, exited, ports.manaAi, drainToken);
-  try {
-    await Promise.race([untilHealthy(Object.values(ports)), exited.then(failEarly)]);
-  } catch (thrown) {
-    child.kill('SIGKILL');
-    throw thrown;
-  }
-  return { pid: child.pid ?? 0, exited, stop };
+  atStop(() => stopWorkerd(child, exited, ports.manaAi, drainToken));
+  const ended = exited.then((code) => new StartError(`workerd ended with code ${code}; the log above says why`));
+  await Promise.race([untilHealthy(Object.values(ports)), ended.then(raise)]);
+  return { ended };
+}
+
+function raise(error: StartError): never {
+  throw error;
 }
 
 function spawnWorkerd({ environment, dataDir, host, ports }: WorkerdOptions, drainToken: string): ChildProcess {
@@ -85,10 +81,7 @@ async function isHealthy(port: number): Promise<boolean> {
   }
 }
 
-function failEarly(code: number): never {
-  throw new StartError(`workerd ended with code ${code} before it was ready; the log above says why`);
-}
-
+/** Drain, SIGTERM, and SIGKILL where that does not help. */
 async function stopWorkerd(
   child: ChildProcess,
   exited: Promise<number>,
@@ -103,7 +96,7 @@ async function stopWorkerd(
   clearTimeout(forced);
 }
 
-/** A Worker that cannot answer is stopped all the same: runs resume from their checkpoints. */
+/** A Worker that cannot answer, or that a Ctrl-C has ended already, is stopped all the same: runs resume from their checkpoints. */
 async function drain(port: number, drainToken: string): Promise<void> {
   try {
     await fetch(`http://127.0.0.1:${port}/internal/drain`, {
@@ -111,7 +104,8 @@ async function drain(port: number, drainToken: string): Promise<void> {
       headers: { 'X-Drain-Token': drainToken },
       signal: AbortSignal.timeout(DRAIN_WITHIN_MS),
     });
-  } catch {
-    process.stderr.write('the Workers did not drain in time; runs resume at the next start\n');
+  } catch (thrown) {
+    const timedOut = thrown instanceof Error && thrown.name === 'TimeoutError';
+    if (timedOut) process.stderr.write('the Workers did not drain in time; runs resume at the next start\n');
   }
 }

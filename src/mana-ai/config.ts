@@ -1,4 +1,5 @@
 import { type PemKind, readPemKeys } from '../grants/pem.ts';
+import { isNeonUrl } from '../postgres/neon-url.ts';
 import { ConfigError, EnvReader } from './env-reader.ts';
 import { isCloudModel, isLocalHost, type Locality } from './locality.ts';
 
@@ -104,7 +105,18 @@ function readDatabaseUrl(env: EnvReader): string | null {
   const url = URL.parse(text);
   const usable = url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && isDecodable(url);
   if (!usable) throw new ConfigError('DATABASE_URL', 'wants a postgres:// or postgresql:// URL with a host');
+  if (asksForTls(url) && !isNeonUrl(text)) {
+    throw new ConfigError(
+      'DATABASE_URL',
+      'asks for TLS by sslmode, which connections over TCP do not have; use a tunnel or Neon',
+    );
+  }
   return text;
+}
+
+/** Data must not travel in the clear where its owner asked for the opposite. */
+function asksForTls(url: URL): boolean {
+  return ['require', 'verify-ca', 'verify-full'].includes(url.searchParams.get('sslmode') ?? '');
 }
 
 /** A stray % in a password breaks the driver at its first connection, far from here. */

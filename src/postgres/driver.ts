@@ -7,11 +7,6 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 /** Longest wait for a connection to open or to become free, in milliseconds. */
 export const CONNECTION_TIMEOUT_MS = 5_000;
 
-/** Neon is reached through the driver's own transport, every other Postgres over TCP. */
-export function isNeonUrl(databaseUrl: string): boolean {
-  return /\.neon\.(tech|build)$/i.test(new URL(databaseUrl).hostname);
-}
-
 /** Points the driver's socket at plain TCP. Process-wide and idempotent; called before the first connection is opened. */
 export function useTcpTransport(): void {
   neonConfig.webSocketConstructor = TcpWebSocket as unknown as typeof WebSocket;

@@ -78,7 +78,7 @@ async function putBack(client: PoolClient, reusable: boolean): Promise<void> {
 
 /** Transactions over Neon's HTTP endpoint, which takes the whole list in one request. */
 export function neonHttpDatabase(databaseUrl: string): Database {
-  const sql = neon(databaseUrl, { types: { getTypeParser: () => (text: string) => text } as never });
+  const sql = neon(databaseUrl, { types: { getTypeParser: () => (text: string) => text } });
   return {
     async transaction(request) {
       const statements = [scopeStatement(request), ...request.statements];
