@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { exportPKCS8, generateKeyPair } from 'jose';
 import { signUserToken } from '../../scripts/embedded-secrets.ts';
@@ -79,7 +79,7 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   };
 }
 
-type Served = { child: ChildProcess; exited: Promise<number | null>; output(): string };
+export type Served = { child: ChildProcess; exited: Promise<number | null>; output(): string };
 
 async function serve(variables: Record<string, string>): Promise<Served> {
   const served = spawnServe(variables);
@@ -93,7 +93,11 @@ async function serve(variables: Record<string, string>): Promise<Served> {
 
 /** The command as a user runs it, in a process group of its own so that a test can take the whole of it down. */
 export function spawnServe(variables: Record<string, string>): Served {
-  const child = spawn('npm', ['run', '--silent', 'serve'], {
+  return spawnScript('serve', variables);
+}
+
+function spawnScript(script: string, variables: Record<string, string>): Served {
+  const child = spawn('npm', ['run', '--silent', script], {
     cwd: projectPath('.'),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...variables },
     detached: true,
@@ -104,6 +108,78 @@ export function spawnServe(variables: Record<string, string>): Served {
   child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const exited = new Promise<number | null>((done) => child.once('exit', (code) => done(code)));
   return { child, exited, output: () => text };
+}
+
+export type EmbeddedRun = {
+  url: string;
+  output(): string;
+  exited: Promise<number | null>;
+  /** Ctrl-C: a terminal sends SIGINT to the whole group */
+  interrupt(): void;
+};
+
+/** `npm start` or `npm run dev` in a data folder, on free ports, with nothing else configured. */
+export async function runEmbedded(
+  script: 'start' | 'dev',
+  dataDir: string,
+  changes: Record<string, string> = {},
+): Promise<EmbeddedRun> {
+  const port = await freePort();
+  const served = spawnScript(script, {
+    MANA_DATA_DIR: dataDir,
+    MANA_AI_PORT: String(port),
+    MANA_AUTH_PORT: String(await freePort()),
+    ...changes,
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    output: () => served.output(),
+    exited: served.exited,
+    interrupt: () => signalGroup(served.child, 'SIGINT'),
+  };
+}
+
+/** The demo user's token, once it is printed. */
+export async function tokenOf(running: EmbeddedRun): Promise<string> {
+  return waitFor(() => /^token:\s+(\S+)$/m.exec(running.output())?.[1], 'the token', 30_000);
+}
+
+/** Processes that work in a folder or were told of it: the command, workerd and PostgreSQL with its children. */
+export function processesOf(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => traceOf(pid).includes(folder))
+    .map(Number);
+}
+
+function traceOf(pid: string): string {
+  try {
+    const texts = [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`].map((path) => readFileSync(path, 'utf8'));
+    return [readlinkSync(`/proc/${pid}/cwd`), ...texts].join('\n');
+  } catch {
+    // Ended meanwhile.
+    return '';
+  }
+}
+
+/** The last of them may end a moment after the command that started it. */
+export async function untilNoProcess(folder: string): Promise<void> {
+  await waitFor(() => processesOf(folder).length === 0 || undefined, `no process to be left in ${folder}`, 5_000);
+}
+
+/** Ends what a failed test left running in its folder, and the folder. */
+export async function removeWithProcesses(folder: string): Promise<void> {
+  for (const pid of processesOf(folder)) killProcess(pid);
+  await untilNoProcess(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Ended meanwhile.
+  }
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
