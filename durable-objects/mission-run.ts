@@ -39,6 +39,11 @@ type Checkpoint = {
   failure: { name: string; message: string } | null;
 };
 
+/** Stands for the agent of missions that name none (facts: records). */
+const DEFAULT_AGENT_ID = 'legacy:ai-default';
+
+type RoundSetting = { tools: readonly Tool[]; agent: Agent | null };
+
 export type MissionRunOptions = {
   userId: string;
   missionId: string;
@@ -152,7 +157,7 @@ export class MissionRun {
   async #plan(checkpoint: Checkpoint, { mission, agent }: MissionEntry): Promise<RunOutcome | null> {
     const tools = offeredTools(mission, agent, this.#options.settings.llm.maxTools);
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
-      const stopped = await this.#round(checkpoint, checkpoint.plan, tools);
+      const stopped = await this.#round(checkpoint, checkpoint.plan, { tools, agent });
       if (stopped !== null) return stopped;
     }
     checkpoint.finishedMs = Date.now();
@@ -163,7 +168,7 @@ export class MissionRun {
     return null;
   }
 
-  async #round(checkpoint: Checkpoint, plan: PlanState, tools: readonly Tool[]): Promise<RunOutcome | null> {
+  async #round(checkpoint: Checkpoint, plan: PlanState, { tools, agent }: RoundSetting): Promise<RunOutcome | null> {
     const { dispatcher, settings, userId } = this.#options;
     const startedMs = Date.now();
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
@@ -173,6 +178,7 @@ export class MissionRun {
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
     checkpoint.plan = applyAnswer(plan, result.answer, tools);
     this.#save(checkpoint);
+    countRound(plan, checkpoint.plan, agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok' });
     return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
   }
@@ -261,6 +267,21 @@ export class MissionRun {
   }
 }
 
+function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
+  const tokens = tokensOf(after) - tokensOf(before);
+  metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
+  for (const { toolName } of after.steps.slice(before.steps.length)) {
+    metrics.toolCalls.inc({ tool: toolName, policy: 'propose', outcome: 'recorded' });
+  }
+  // What was refused may carry any name that a model makes up, so it is counted without one.
+  const refused = after.refusedCalls - before.refusedCalls;
+  if (refused > 0) metrics.toolCalls.inc({ tool: 'other', policy: 'propose', outcome: 'refused' }, refused);
+}
+
+function tokensOf({ usage }: PlanState): number {
+  return usage.promptTokens + usage.completionTokens;
+}
+
 function offeredTools(mission: Mission, agent: Agent | null, maxTools: number): readonly Tool[] {
   return chooseTools({
     tools: CATALOG,
@@ -290,7 +311,7 @@ function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion: strin
 function actorOf(missionId: string, iterationId: string, agent: Agent | null): Record<string, unknown> {
   return {
     kind: 'ai',
-    principalId: agent?.id ?? 'legacy:ai-default',
+    principalId: agent?.id ?? DEFAULT_AGENT_ID,
     displayName: agent?.name || 'Mana',
     missionId,
     iterationId,

@@ -188,6 +188,23 @@ describe('bad input', () => {
   });
 });
 
+describe('the metrics', () => {
+  it('count plans, tokens and calls under the names that dashboards know', async () => {
+    const userId = randomUUID();
+    await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
+    await firstRow(userId, 'm');
+    const text = await (await runner.get('/metrics')).text();
+    for (const sample of [
+      /^mana_ai_plans_written_back_total [1-9]/m,
+      /^mana_ai_tokens_used_total\{agent_id="legacy:ai-default"\} [1-9]/m,
+      /^mana_ai_tool_calls_total\{tool="create_task",policy="propose",outcome="recorded"\} [1-9]/m,
+    ]) {
+      expect(text).toMatch(sample);
+    }
+    expect(text).not.toContain(userId);
+  });
+});
+
 describe('on demand', () => {
   it('a tick answers with its counts', async () => {
     const response = await runner.internal('/internal/tick', 'POST');
