@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import { migrate } from '../../scripts/migrate.ts';
 import type { InternalMission, TickResult } from '../../src/missions/views.ts';
 import { dueMission, type Log, PAST, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, isSecondRound, type LlmStub, plan, startLlmStub } from './llm-stub.ts';
+import { type Behaviour, type ChatBody, isSecondRound, type LlmStub, plan, startLlmStub } from './llm-stub.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { type Runner, startRunner, waitFor } from './runner.ts';
 
@@ -151,7 +151,7 @@ describe('a runner that is killed', () => {
   });
 
   it('again and again, at any point: one row for each mission', async (test) => {
-    const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2' });
+    const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2', MANA_AI_TICK_INTERVAL_MS: '1000' });
     on.llm.latencyMs = 20;
     const users = Array.from({ length: 6 }, () => randomUUID());
     const missions = users.flatMap((userId) => [
@@ -210,22 +210,28 @@ async function untilProgress(on: Stage, random: () => number, all: number): Prom
 }
 
 describe.concurrent('an LLM that fails', () => {
-  const failures: [string, { status: number; retryAfterSeconds?: number }][] = [
-    ['answers 500', { status: 500 }],
-    ['answers 429 with Retry-After', { status: 429, retryAfterSeconds: 6 }],
+  const failures: [string, Behaviour, number][] = [
+    ['answers 500', { status: 500 }, 4_000],
+    ['answers 429 with Retry-After', { status: 429, retryAfterSeconds: 6 }, 6_000],
+    ['hangs for longer than MANA_LLM_TIMEOUT_MS', 'hang', 4_000],
+    ['breaks off its answer', 'half-body', 4_000],
   ];
-  it.for(failures)('and %s makes missions wait, and is used again when it is back', async ([, failure], test) => {
-    const on = await stage(test);
-    on.llm.behave(failure);
-    const userId = randomUUID();
-    await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
-    await expectOutage(on, userId);
-    const failedMs = on.llm.requests.at(-1)?.atMs ?? 0;
-    on.llm.behave('plan');
-    await expectRecovery(on, userId);
-    expect((on.llm.requests[1]?.atMs ?? 0) - failedMs).toBeGreaterThanOrEqual((failure.retryAfterSeconds ?? 4) * 1_000);
-    expect(on.llm.requests).toHaveLength(3);
-  });
+  it.for(failures)(
+    'and %s makes missions wait, and is used again when it is back',
+    async ([, failure, waitsMs], test) => {
+      const on = await stage(test, { MANA_LLM_TIMEOUT_MS: '2000' });
+      on.llm.behave(failure);
+      const userId = randomUUID();
+      await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
+      await expectOutage(on, userId);
+      const failed = on.llm.requests.length;
+      on.llm.behave('plan');
+      await expectRecovery(on, userId);
+      const [last, next] = on.llm.requests.slice(failed - 1).map(({ atMs }) => atMs);
+      expect((next ?? 0) - (last ?? 0)).toBeGreaterThanOrEqual(waitsMs);
+      expect(on.llm.requests).toHaveLength(failed + 2);
+    },
+  );
 
   it('and refuses connections makes missions wait, and is used again when it is back', async (test) => {
     const on = await stage(test);
