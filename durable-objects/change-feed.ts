@@ -54,8 +54,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   /** Nothing runs by itself after a start: whoever serves /health calls this, and the alarm goes on from there. */
   async wake(): Promise<void> {
     if (!this.#settings.tickEnabled || this.#stopped) return;
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
-    if (this.#listener === undefined) await this.#listen();
+    // The alarm of a killed process is an interval away, and what was committed meanwhile told nobody. It polls now, and listens.
+    if (this.#listener === undefined) await this.ctx.storage.setAlarm(Date.now());
   }
 
   /** One pass over the outbox on demand; ends a sweep that is due as well. */

@@ -150,6 +150,18 @@ describe('a runner that is killed', () => {
     expect(countOf(on, isSecondRound)).toBe(2);
   });
 
+  it('finds at its next start what was written meanwhile, without waiting for the poll', async (test) => {
+    const on = await stage(test);
+    const [before, meanwhile] = [randomUUID(), randomUUID()];
+    await writeRecord(on.log, { userId: before, recordId: 'm', data: dueMission() });
+    await firstRow(on, before);
+    await on.runner.kill();
+    await writeRecord(on.log, { userId: meanwhile, recordId: 'm', data: dueMission() });
+    await on.runner.restart();
+    await firstRow(on, meanwhile);
+    expect(await rowCount(on)).toBe(2);
+  });
+
   it('again and again, at any point: one row for each mission', async (test) => {
     const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2', MANA_AI_TICK_INTERVAL_MS: '1000' });
     on.llm.latencyMs = 20;
