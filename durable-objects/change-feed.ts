@@ -1,5 +1,6 @@
 import type { Client } from '@neondatabase/serverless';
 import { DurableObject } from 'cloudflare:workers';
+import { backOffMs } from '../src/missions/back-off.ts';
 import { createClient } from '../src/postgres/driver.ts';
 import { isNeonUrl } from '../src/postgres/neon-url.ts';
 import { PostgresError } from '../src/postgres/errors.ts';
@@ -13,6 +14,7 @@ import {
   selectUsersAfter,
 } from '../src/sync/feed-queries.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
 import type { AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
 import { FeedStore } from './feed-store.ts';
@@ -27,6 +29,12 @@ const SWEEP_PAUSE_MS = 1_000;
 
 const SWEEP_EVERY_MS = 24 * 60 * 60_000;
 
+/** Longest wait for the listening connection's sign of life. */
+const LISTENER_ANSWER_MS = 5_000;
+
+type UserSince = { userId: string; since: string | null };
+type RefreshOutcome =
+  { kind: 'refreshed'; entry: AgendaEntry } | { kind: 'away'; code: string } | { kind: 'unreadable' };
 type OutboxEntry = { id: string; userId: string; xid: string; since: string };
 type OutboxPage = { horizon: string; newest: string; entries: OutboxEntry[] };
 
@@ -43,6 +51,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   #polling: Promise<void> | undefined;
   #pollAgain = false;
   #stopped = false;
+  #listenFailures = 0;
 
   constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
     super(ctx, env);
@@ -82,6 +91,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     try {
       await this.#listen();
       await this.#poll();
+      await this.#retryFailures();
       if (this.#store.sweepCursor() !== null) {
         await this.#sweepSlice();
         if (this.#store.sweepCursor() !== null) nextMs = SWEEP_PAUSE_MS;
@@ -89,13 +99,15 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     } catch (thrown) {
       this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
     }
-    if (!this.#stopped) await this.ctx.storage.setAlarm(Date.now() + nextMs);
+    if (this.#stopped) return;
+    if (this.#listenFailures > 0) nextMs = Math.min(nextMs, this.#listenAgainMs());
+    await this.ctx.storage.setAlarm(Date.now() + nextMs);
   }
 
   async #listen(): Promise<void> {
-    const databaseUrl = this.env.DATABASE_URL;
-    if (this.#listener !== undefined || isNeonUrl(databaseUrl)) return;
-    const client = createClient(databaseUrl, `${this.env.POSTGRES_APPLICATION}-listen`);
+    if (isNeonUrl(this.env.DATABASE_URL)) return;
+    if (this.#listener !== undefined && (await answers(this.#listener))) return;
+    const client = createClient(this.env.DATABASE_URL, `${this.env.POSTGRES_APPLICATION}-listen`);
     const lost = (): void => this.#lose(client);
     client.on('error', lost);
     client.on('end', lost);
@@ -104,15 +116,23 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     try {
       await client.connect();
       await client.query('listen mana_ai_changes');
+      this.#listenFailures = 0;
     } catch {
       this.#lose(client);
       this.#log.warn('LISTEN could not be set up; the poll goes on alone', { code: 'POSTGRES_UNAVAILABLE' });
     }
   }
 
-  /** The next alarm opens a new listener; until then the poll is the only way that changes arrive. */
+  /** Notifications of a lost connection are gone: the alarm comes soon, listens again and polls for what was missed. */
   #lose(client: Client): void {
-    if (this.#listener === client) this.#listener = undefined;
+    if (this.#listener !== client) return;
+    this.#listener = undefined;
+    this.#listenFailures += 1;
+    if (!this.#stopped) void this.ctx.storage.setAlarm(Date.now() + this.#listenAgainMs());
+  }
+
+  #listenAgainMs(): number {
+    return Math.min(this.#settings.tickIntervalMs, 500 * 2 ** Math.min(this.#listenFailures, 10));
   }
 
   /** Polls never overlap: a request during one leads to one more after it. */
@@ -172,7 +192,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       const known = sinceByUser.get(userId);
       if (known === undefined || since < known) sinceByUser.set(userId, since);
     }
-    const users = [...sinceByUser];
+    const users = [...sinceByUser].map(([userId, since]) => ({ userId, since }));
     for (let start = 0; start < users.length; start += SLICE_USERS) {
       await this.#refreshSlice(users.slice(start, start + SLICE_USERS));
     }
@@ -184,22 +204,44 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     if (cursor === null) return;
     const rows = await this.#query(selectUsersAfter(cursor, SLICE_USERS));
     const users = rows.map((row) => String(row['user_id']));
-    await this.#refreshSlice(users.map((userId) => [userId, null]));
+    await this.#refreshSlice(users.map((userId) => ({ userId, since: null })));
     this.#store.advanceSweep(users.length < SLICE_USERS ? null : (users.at(-1) ?? null));
   }
 
-  async #refreshSlice(users: readonly (readonly [string, string | null])[]): Promise<void> {
-    const agenda = await Promise.all(users.map(([userId, since]) => this.#refreshUser(userId, since)));
+  async #refreshSlice(users: readonly UserSince[]): Promise<void> {
+    const outcomes = await Promise.all(users.map((user) => this.#refreshUser(user)));
+    const agenda = outcomes.flatMap((outcome) => (outcome.kind === 'refreshed' ? [outcome.entry] : []));
     await this.env.DISPATCHER.getByName(DISPATCHER_NAME).register(agenda);
+    // The database is away: these entries must not count as delivered, so the poll ends here and is repeated.
+    const away = outcomes.find((outcome) => outcome.kind === 'away');
+    if (away !== undefined) throw new FeedError(away.code);
   }
 
-  async #refreshUser(userId: string, since: string | null): Promise<AgendaEntry> {
-    const refreshed = await callAgainOnReset(async (): Promise<Refreshed> =>
-      this.env.USER_MISSIONS.getByName(userId).refresh(userId, since),
-    );
-    // A failure must reach the poll, which then repeats these entries instead of counting them as delivered.
-    if (!refreshed.ok) throw new PostgresError(refreshed.failure);
-    return { userId, dueMs: refreshed.nextDueMs };
+  /** One user's unreadable log is that user's trouble alone: it is tried again later, and everybody else goes on. */
+  async #refreshUser({ userId, since }: UserSince): Promise<RefreshOutcome> {
+    const refreshed = await this.#refreshed({ userId, since });
+    if (refreshed.ok) {
+      this.#store.clearFailure(userId);
+      return { kind: 'refreshed', entry: { userId, dueMs: refreshed.nextDueMs } };
+    }
+    if (refreshed.passing) return { kind: 'away', code: refreshed.code };
+    metrics.skippedRows.inc({ reason: 'user-log-unreadable' });
+    this.#store.noteFailure(userId, since, (failures) => Date.now() + backOffMs(failures, Math.random()));
+    return { kind: 'unreadable' };
+  }
+
+  async #refreshed({ userId, since }: UserSince): Promise<Refreshed> {
+    try {
+      return await callAgainOnReset(async (): Promise<Refreshed> =>
+        this.env.USER_MISSIONS.getByName(userId).refresh(userId, since),
+      );
+    } catch {
+      return { ok: false, code: 'USER_LOG_UNREADABLE', passing: false };
+    }
+  }
+
+  async #retryFailures(): Promise<void> {
+    await this.#refreshSlice(this.#store.failuresDue(Date.now(), SLICE_USERS));
   }
 
   async #readPage(position: OutboxPosition): Promise<OutboxPage> {
@@ -217,6 +259,26 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 }
 
+/** Ends a poll that has to be repeated. */
+class FeedError extends Error {
+  override name = 'FeedError';
+  readonly code: string;
+  constructor(code: string) {
+    super('the change feed could not read the log of its users');
+    this.code = code;
+  }
+}
+
+/** A half-open connection says nothing by itself. */
+async function answers(client: Client): Promise<boolean> {
+  try {
+    const silence = scheduler.wait(LISTENER_ANSWER_MS).then(() => false);
+    return await Promise.race([client.query('select 1').then(() => true), silence]);
+  } catch {
+    return false;
+  }
+}
+
 function codeOf(thrown: unknown): string {
-  return thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+  return thrown instanceof PostgresError || thrown instanceof FeedError ? thrown.code : 'INTERNAL';
 }

@@ -1,3 +1,5 @@
+export type UnreadableUser = { userId: string; since: string | null };
+
 type Delivered = { id: string; xid: string };
 
 /** What the change feed remembers: its horizon in the outbox, what it delivered above it, and where a sweep stands. */
@@ -10,6 +12,7 @@ export class FeedStore {
       create table if not exists feed (name text primary key, value text not null);
       -- xid as text of 20 digits: transaction numbers have 64 bits, and their text sorts only when padded
       create table if not exists delivered (id text primary key, xid text not null);
+      create table if not exists failures (user_id text primary key, since text, failures integer not null, retry_at_ms integer not null);
     `);
   }
 
@@ -39,6 +42,41 @@ export class FeedStore {
     }
   }
 
+  /** Users whose log could not be read and who are to be tried again now. */
+  failuresDue(nowMs: number, limit: number): UnreadableUser[] {
+    return this.#sql
+      .exec<{ user_id: string; since: string | null }>(
+        `select user_id, since from failures where retry_at_ms <= ? order by retry_at_ms limit ?`,
+        nowMs,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ userId: row.user_id, since: row.since }));
+  }
+
+  /** Keeps the earliest `since`, null standing for the whole log; `retryAt` takes the number of failures in a row. */
+  noteFailure(userId: string, since: string | null, retryAt: (failures: number) => number): void {
+    const [known] = this.#sql
+      .exec<{ since: string | null; failures: number }>(
+        `select since, failures from failures where user_id = ?`,
+        userId,
+      )
+      .toArray();
+    const failures = (known?.failures ?? 0) + 1;
+    const earliest = known === undefined ? since : earlier(known.since, since);
+    this.#sql.exec(
+      `insert or replace into failures (user_id, since, failures, retry_at_ms) values (?, ?, ?, ?)`,
+      userId,
+      earliest,
+      failures,
+      retryAt(failures),
+    );
+  }
+
+  clearFailure(userId: string): void {
+    this.#sql.exec(`delete from failures where user_id = ?`, userId);
+  }
+
   /** User id after which the running sweep goes on; null when none runs. */
   sweepCursor(): string | null {
     return this.#get('sweep_cursor');
@@ -66,6 +104,11 @@ export class FeedStore {
   #set(name: string, value: string): void {
     this.#sql.exec(`insert or replace into feed (name, value) values (?, ?)`, name, value);
   }
+}
+
+function earlier(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return null;
+  return a < b ? a : b;
 }
 
 function padded(xid: string): string {

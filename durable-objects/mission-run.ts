@@ -214,8 +214,8 @@ export class MissionRun {
   async #writeBack(checkpoint: Checkpoint): Promise<RunOutcome> {
     const { projection, exclusively, store, missionId } = this.#options;
     const outcome = await exclusively(async (): Promise<RunOutcome> => {
-      await projection.refreshPending();
-      const entry = projection.mission(missionId);
+      const present = await projection.refreshPending();
+      const entry = present ? projection.mission(missionId) : null;
       const row = entry === null ? null : this.#iterationRow(checkpoint, entry);
       if (row === null) return { kind: 'dropped' };
       if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();

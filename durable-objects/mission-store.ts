@@ -44,6 +44,15 @@ export class MissionStore {
     return this.meta('complete') === 'true';
   }
 
+  markComplete(): void {
+    this.setMeta('complete', 'true');
+  }
+
+  /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
+  clearCache(): void {
+    this.#sql.exec(`delete from records; delete from due; delete from meta where name = 'complete';`);
+  }
+
   record(tableName: CachedTable, recordId: string): RecordState | null {
     const parts = this.#sql
       .exec<{ body: string }>(
@@ -150,7 +159,6 @@ export class MissionStore {
     this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
   }
 
-  /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
   #rebuildCacheTables(): void {
     this.#sql.exec(`
       drop table if exists records;

@@ -7,12 +7,12 @@ import { type ChangeRow, type NewChangeRow, parseChangeRow } from '../src/sync/c
 import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
 import {
   type ChangeCursor,
+  deleteUser,
   FROM_THE_BEGINNING,
   insertChange,
   selectChangeById,
   selectChanges,
-  selectPendingSince,
-  selectUserPresence,
+  selectPending,
 } from '../src/sync/queries.ts';
 import { buildRescheduleRow, toRow } from '../src/sync/write-back.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
@@ -38,33 +38,41 @@ export class Projection {
   }
 
   /**
-   * Merges the rows from `since` on; null, or a cache that was never complete, reads the whole log.
-   * @returns false when the user has no row of app 'ai' left
+   * Merges the rows from `since` on; a cache that was never complete reads the whole log.
+   * @returns false when the user has no rows left
    * @throws PostgresError
    */
-  async refresh(since: string | null): Promise<boolean> {
-    const whole = since === null || !this.#store.isComplete();
-    const changed = await this.#readLog(whole ? FROM_THE_BEGINNING : { kind: 'from', createdAt: since });
-    if (whole) {
-      if (!(await this.#isPresent())) return false;
-      this.#store.setMeta('complete', 'true');
-    }
-    await this.#settle(changed);
-    return true;
+  async refresh(since: string): Promise<boolean> {
+    return this.#store.isComplete() ? this.#readFrom({ kind: 'from', createdAt: since }) : this.rebuild();
+  }
+
+  /** Reads the whole log into an empty cache: what the log does not hold any more is gone here too. Runs under way are kept. */
+  async rebuild(): Promise<boolean> {
+    this.#store.clearCache();
+    const present = await this.#readFrom(FROM_THE_BEGINNING);
+    if (present) this.#store.markComplete();
+    return present;
   }
 
   /** Merges what the change feed has not delivered yet, so that a run starts from the newest state. */
   async refreshPending(): Promise<boolean> {
-    const [row] = await this.#query(selectPendingSince(this.#userId));
-    const since = row?.['since'] ?? null;
-    if (since === null && this.#store.isComplete()) return true;
+    const { since, present } = await this.#pending();
+    if (!present) return false;
+    if (since === null) return this.#store.isComplete() || this.rebuild();
     return this.refresh(since);
+  }
+
+  /** Takes a person who is gone off the runner's list. */
+  async forget(): Promise<void> {
+    await this.#query(deleteUser(this.#userId));
   }
 
   /** A living mission with its agent; null if it does not exist or was deleted. */
   mission(missionId: string): MissionEntry | null {
     const state = this.#store.record(MISSIONS, missionId);
-    if (state === null || !isAlive(state)) return null;
+    // A record of which no row could be read has no state to be alive or dead by; it is shown, as invalid.
+    const unreadable = state !== null && state.newest === null;
+    if (state === null || (!unreadable && !isAlive(state))) return null;
     const mission = parseMission(readRecord(state, missionId));
     return { mission, state, agent: this.#agent(mission.agentId) };
   }
@@ -100,14 +108,19 @@ export class Projection {
     this.#store.setDue(missionId, due);
   }
 
+  async #readFrom(start: ChangeCursor): Promise<boolean> {
+    const changed = await this.#readLog(start);
+    await this.#settle(changed);
+    return (await this.#pending()).present;
+  }
+
   async #readLog(start: ChangeCursor): Promise<Set<string>> {
     const changed = new Set<string>();
     for (let cursor: ChangeCursor | null = start; cursor !== null;) {
       const rows = await this.#query(selectChanges(this.#userId, cursor));
-      const parsed = rows.map((row) => parseChangeRow(row));
-      for (const row of parsed) changed.add(this.#merge(row));
-      const last = parsed.at(-1);
-      cursor = last === undefined ? null : { kind: 'after', createdAt: last.createdAt, id: last.id };
+      for (const row of rows) changed.add(this.#merge(parseChangeRow(row)));
+      const last = rows.at(-1);
+      cursor = last === undefined ? null : { kind: 'after', createdAt: last['cursor_at'] ?? '', id: last['id'] ?? '' };
     }
     return changed;
   }
@@ -151,9 +164,9 @@ export class Projection {
     return agentId === null || state === null || !isAlive(state) ? null : parseAgent(readRecord(state, agentId));
   }
 
-  async #isPresent(): Promise<boolean> {
-    const [row] = await this.#query(selectUserPresence(this.#userId));
-    return row?.['present'] === 'true';
+  async #pending(): Promise<{ since: string | null; present: boolean }> {
+    const [row] = await this.#query(selectPending(this.#userId));
+    return { since: row?.['since'] ?? null, present: row?.['present'] === 'true' };
   }
 
   async #query(statement: Statement): Promise<readonly Row[]> {

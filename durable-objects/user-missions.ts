@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
-import { PostgresError, type PostgresFailure } from '../src/postgres/errors.ts';
+import { PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
@@ -12,7 +12,8 @@ import { MissionStore } from './mission-store.ts';
 import { type MissionEntry, Projection } from './projection.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
-export type Refreshed = { ok: true; nextDueMs: number | null } | { ok: false; failure: PostgresFailure };
+/** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
+export type Refreshed = { ok: true; nextDueMs: number | null } | { ok: false; code: string; passing: boolean };
 
 /** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
 const MOST_FAILURES = 6;
@@ -50,14 +51,21 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     this.#store.setMeta('user_id', userId);
     const projection = this.#projection(userId);
     try {
-      const present = await this.#inTurn(() => projection.refresh(since));
-      if (!present) return await this.#forget();
+      const present = await this.#inTurn(() => this.#read(projection, since));
+      if (!present) return await this.#forget(projection);
       return { ok: true, nextDueMs: this.#nextDueMs() };
     } catch (thrown) {
-      if (!(thrown instanceof PostgresError)) this.#log.error('a refresh failed', { code: 'INTERNAL' });
-      const code = thrown instanceof PostgresError ? thrown.code : 'POSTGRES_REFUSED';
-      return { ok: false, failure: { code, message: 'the change log could not be read' } };
+      if (thrown instanceof PostgresError)
+        return { ok: false, code: thrown.code, passing: thrown.code !== 'POSTGRES_REFUSED' };
+      this.#log.error('the log of a user could not be read', { code: 'USER_LOG_UNREADABLE' });
+      return { ok: false, code: 'USER_LOG_UNREADABLE', passing: false };
     }
+  }
+
+  /** While a mission runs its record must not vanish for a moment: then the log is merged over what is there. */
+  async #read(projection: Projection, since: string | null): Promise<boolean> {
+    if (since !== null) return projection.refresh(since);
+    return this.#running === null ? projection.rebuild() : projection.refresh('-infinity');
   }
 
   /** Admission: the tick starts in the object's own alarm, which outlives the caller and a crash. */
@@ -98,7 +106,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       const projection = this.#projection(userId);
       const present = await this.#inTurn(() => projection.refreshPending());
       if (!present) {
-        await this.#forget();
+        await this.#forget(projection);
         return { ...ended, nextDueMs: null, turn: 'nothing-due' };
       }
       this.#clearUserBackOff();
@@ -163,7 +171,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   /** A user who is gone leaves nothing behind here. */
-  async #forget(): Promise<Refreshed> {
+  async #forget(projection: Projection): Promise<Refreshed> {
+    await projection.forget();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#tables = undefined;

@@ -12,8 +12,18 @@ const PAGE_BYTES = 4_000_000;
 
 const INSTANT_TEXT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
-const CHANGE_COLUMNS = `id::text as id, table_name, record_id, op, data::text as data, field_meta::text as field_meta, client_id,
-  to_char(created_at at time zone 'utc', ${INSTANT_TEXT}) as created_at, schema_version::text as schema_version,
+/** A row above these sizes would not fit through memory; without its data it is skipped and counted like other unusable rows. */
+const MOST_DATA_BYTES = 8_000_000;
+const MOST_META_BYTES = 1_000_000;
+
+/** Postgres knows times that no calendar does; they count as the earliest, and `cursor_at` still pages past them. */
+const FINITE_CREATED_AT = `case when isfinite(created_at) then created_at else timestamptz '1700-01-01 00:00:00Z' end`;
+
+const CHANGE_COLUMNS = `id::text as id, table_name, record_id, op, client_id,
+  case when octet_length(data::text) <= ${MOST_DATA_BYTES} then data::text end as data,
+  case when octet_length(field_meta::text) <= ${MOST_META_BYTES} then field_meta::text end as field_meta,
+  to_char(${FINITE_CREATED_AT} at time zone 'utc', ${INSTANT_TEXT}) as created_at,
+  created_at::text as cursor_at, schema_version::text as schema_version,
   actor::text as actor, origin, space_id`;
 
 /**
@@ -58,20 +68,21 @@ export function selectChangeById(userId: string, id: string): Statement {
   };
 }
 
-/** `since`: where the changes start that the change feed may not have delivered yet; null if there are none. */
-export function selectPendingSince(userId: string): Statement {
+/**
+ * `since`: where the changes start that the change feed may not have delivered yet; null if there are none.
+ * `present`: 'true' while the user has any row of app 'ai' that is not ours; a person who is gone must not live on by our own rows.
+ */
+export function selectPending(userId: string): Statement {
   return {
-    text: `select to_char(min(since) at time zone 'utc', ${INSTANT_TEXT}) as since from mana_ai.change_outbox where user_id = $1`,
+    text: `select (select min(since)::text from mana_ai.change_outbox where user_id = $1) as since,
+      exists (select 1 from sync_changes where user_id = $1 and app_id = 'ai' and client_id <> 'mana-ai-runner')::text as present`,
     values: [userId],
   };
 }
 
-/** `present`: 'true' while the user has any row of app 'ai'. */
-export function selectUserPresence(userId: string): Statement {
-  return {
-    text: `select exists (select 1 from sync_changes where user_id = $1 and app_id = 'ai')::text as present`,
-    values: [userId],
-  };
+/** Takes a person who is gone off the list that sweeps go through. */
+export function deleteUser(userId: string): Statement {
+  return { text: `delete from mana_ai.users where user_id = $1`, values: [userId] };
 }
 
 /** Appends a row unless its id is there already; returns `created_at` only where it was written. */
