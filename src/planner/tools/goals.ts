@@ -18,7 +18,7 @@ export const goals = toolsOf(
         moduleId: optionalText('Module whose events count.'),
       },
       summarise: ({ title, templateId, targetValue, period, comparison }) =>
-        `Create goal ${quote(title ?? templateId ?? 'without a title')}${part(comparison === 'lte' ? ', at most ' : ', at least ', targetValue)}${part(targetValue === undefined ? ', per ' : ' per ', period)}`,
+        `Create goal ${nameOf(title, templateId)}${part(comparison === 'lte' ? ', at most ' : ', at least ', targetValue)}${part(targetValue === undefined ? ', per ' : ' per ', period)}`,
     }),
     tool({
       name: 'pause_goal',
@@ -40,3 +40,9 @@ export const goals = toolsOf(
     }),
   ],
 );
+
+/** What a summary calls the goal; blank texts say nothing. */
+function nameOf(title: string | undefined, templateId: string | undefined): string {
+  if (title?.trim()) return quote(title);
+  return templateId?.trim() ? `from template ${quote(templateId)}` : 'without a title';
+}

@@ -20,7 +20,7 @@ export const notes = toolsOf(
         content: optionalText('The whole new content, Markdown.'),
       },
       summarise: ({ noteId, title, content }) =>
-        `Change ${content === undefined ? 'the title' : 'the content'} of note ${quote(noteId)}${part(', titled ', title)}`,
+        `Change ${changed(title, content)} of note ${quote(noteId)}${part(', titled ', title)}`,
     }),
     tool({
       name: 'append_to_note',
@@ -36,3 +36,9 @@ export const notes = toolsOf(
     }),
   ],
 );
+
+/** Which parts of a note a change replaces. */
+function changed(title: string | undefined, content: string | undefined): string {
+  if (content === undefined) return title === undefined ? 'nothing' : 'the title';
+  return title === undefined ? 'the content' : 'title and content';
+}

@@ -12,7 +12,7 @@ export type Tool = {
   parameters: z.ZodObject;
   /** words, beside those of its name, by which a mission's text asks for it; lower case */
   words: readonly string[];
-  /** A sentence for a person, one line of at most 300 characters. */
+  /** A sentence for a person, one line of fewer than 200 characters. */
   summarise(params: Record<string, unknown>): string;
 };
 
@@ -26,8 +26,11 @@ type ToolSpec<Shape extends z.ZodRawShape> = {
 /** Makes a tool of one module; still without its module's name and words. */
 export type ModuleTool = Omit<Tool, 'module' | 'words'>;
 
-const MAX_SUMMARY = 300;
-const MAX_QUOTE = 100;
+const MAX_SUMMARY = 199;
+const MAX_QUOTE = 80;
+
+/** Characters of one text among a tool's parameters. */
+export const MAX_TEXT = 20_000;
 
 /** A tool with typed parameters; unknown parameters are refused, `summarise` sees validated ones only. */
 export function tool<const Shape extends z.ZodRawShape>(spec: ToolSpec<Shape>): ModuleTool {
@@ -48,14 +51,14 @@ export function toolsOf(module: string, words: readonly string[], tools: readonl
   return tools.map((entry) => ({ ...entry, module, words }));
 }
 
-/** Text that must say something. */
+/** Text that must say something, at most `MAX_TEXT` characters. */
 export function text(description?: string): z.ZodString {
-  return described(z.string(), description).refine((value) => value.trim() !== '', 'must not be empty');
+  return boundedText(description).refine((value) => value.trim() !== '', 'must not be empty');
 }
 
-/** Text that may be left out. */
+/** Text that may be left out, at most `MAX_TEXT` characters. */
 export function optionalText(description?: string): z.ZodOptional<z.ZodString> {
-  return z.optional(described(z.string(), description));
+  return z.optional(boundedText(description));
 }
 
 /** The id of a record; the model must have read it somewhere. */
@@ -76,7 +79,7 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(
   return described(z.enum(values), description) as z.ZodEnum<{ [Value in Values[number]]: Value }>;
 }
 
-/** Words of a person inside a summary: one line, in quotes, at most 100 characters. */
+/** Words of a person inside a summary: one line, in quotes, at most 80 characters between them. */
 export function quote(words: string): string {
   return `'${oneLine(words, MAX_QUOTE)}'`;
 }
@@ -96,6 +99,14 @@ export function jsonSchemaOf({ parameters }: Tool): Record<string, unknown> {
   const { $schema: _dialect, ...schema } = z.toJSONSchema(parameters) as Record<string, unknown>;
   schemas.set(parameters, schema);
   return schema;
+}
+
+/** The cap is a refinement, not `.max()`: the schema that every request carries need not repeat it for each text. */
+function boundedText(description: string | undefined): z.ZodString {
+  return described(z.string(), description).refine(
+    (value) => value.length <= MAX_TEXT,
+    `must have at most ${MAX_TEXT} characters`,
+  );
 }
 
 function described<Schema extends z.ZodType>(schema: Schema, description: string | undefined): Schema {
