@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import workerd from 'workerd';
 import { ensureBuilt } from './built-workers.ts';
 import { atStop } from './command.ts';
+import { endLeftoverWorkerd, noteWorkerd } from './leftover-workerd.ts';
 import { assertPortFree, type Environment, StartError } from './environment.ts';
 import { projectPath } from './project.ts';
 
@@ -24,12 +25,14 @@ const TERM_WITHIN_MS = 5_000;
 /** Starts both Workers on workerd and waits until both answer /health. */
 export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProcess> {
   const { ports, host } = options;
+  await endLeftoverWorkerd(options.dataDir);
   await assertPortFree('MANA_AI_PORT', ports.manaAi, host);
   await assertPortFree('MANA_AUTH_PORT', ports.manaAuth, host);
   ensureBuilt();
   // Known to this process and the Worker alone: draining needs no service key to be configured.
   const drainToken = randomUUID();
   const child = spawnWorkerd(options, drainToken);
+  if (child.pid !== undefined) noteWorkerd(options.dataDir, child.pid);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
   atStop(() => stopWorkerd(child, exited, ports.manaAi, drainToken));
   const ended = exited.then((code) => new StartError(`workerd ended with code ${code}; the log above says why`));

@@ -162,6 +162,15 @@ describe('a runner that is killed', () => {
     expect(await rowCount(on)).toBe(2);
   });
 
+  it('by its command alone: the next start ends the workerd that was left behind', async (test) => {
+    const on = await stage(test);
+    await on.runner.killCommandOnly();
+    await on.runner.restart();
+    const userId = randomUUID();
+    await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
+    await firstRow(on, userId);
+  });
+
   it('again and again, at any point: one row for each mission', async (test) => {
     const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2', MANA_AI_TICK_INTERVAL_MS: '1000' });
     on.llm.latencyMs = 20;

@@ -21,6 +21,8 @@ export type Runner = {
   stop(): Promise<number | null>;
   /** SIGKILL to everything at once */
   kill(): Promise<void>;
+  /** SIGKILL to the command alone: workerd lives on */
+  killCommandOnly(): Promise<void>;
   /** after stop or kill: the same data folder, ports and keys */
   restart(): Promise<void>;
   /** removes the data folder; ends the process if it still runs */
@@ -69,6 +71,11 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
       return served.exited;
     },
     kill,
+    killCommandOnly: async () => {
+      const { commandPid } = JSON.parse(readFileSync(`${dataDir}/workerd.json`, 'utf8')) as { commandPid: number };
+      process.kill(commandPid, 'SIGKILL');
+      await served.exited;
+    },
     restart: async () => {
       served = await serve(variables);
     },
