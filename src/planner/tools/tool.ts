@@ -13,7 +13,7 @@ export type Tool = {
   /** words, beside those of its name, by which a mission's text asks for it; lower case */
   words: readonly string[];
   /** A sentence for a person, one line of fewer than 200 characters. */
-  summarise(params: Record<string, unknown>): string;
+  summarise: (params: Record<string, unknown>) => string;
 };
 
 type ToolSpec<Shape extends z.ZodRawShape> = {

@@ -105,7 +105,7 @@ describe.each(CASES)('$name', ({ name, tool, parameters }) => {
 
 describe('summaries', () => {
   it('name what a change of a note replaces', () => {
-    const summarise = (params: Record<string, unknown>) => toolNamed('update_note').summarise(params);
+    const { summarise } = toolNamed('update_note');
     expect(summarise({ noteId: 'n1', title: 'Plan' })).toBe("Change the title of note 'n1', titled Plan");
     expect(summarise({ noteId: 'n1', content: 'x' })).toBe("Change the content of note 'n1'");
     expect(summarise({ noteId: 'n1', title: 'Plan', content: 'x' })).toBe(
@@ -115,7 +115,7 @@ describe('summaries', () => {
   });
 
   it('name a goal by its title, else by its template', () => {
-    const summarise = (params: Record<string, unknown>) => toolNamed('create_goal').summarise(params);
+    const { summarise } = toolNamed('create_goal');
     expect(summarise({ title: 'Run', templateId: 't1', targetValue: 3, period: 'week' })).toBe(
       "Create goal 'Run', at least 3 per week",
     );
