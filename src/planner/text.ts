@@ -3,7 +3,7 @@ const CUT_MARKER = '…';
 
 /** Characters that no log, no jsonb column and no screen wants: control characters except tab and line feed. */
 // oxlint-disable-next-line no-control-regex -- naming them is the point
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /** Characters that reorder or hide what a person sees (bidi overrides and isolates, zero width, BOM). */
 const DECEPTIVE = /[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
