@@ -1,20 +1,9 @@
 /** What the HTTP API shows of missions. Times are ISO-8601 UTC. */
+import type { MissionStatusReason } from './status.ts';
 
 /** Why a mission does something other than simply wait for its time. */
 export type MissionReason =
-  | 'invalid-cadence'
-  | 'invalid-state'
-  | 'invalid-next-run'
-  | 'grant-missing'
-  | 'agent-paused'
-  | 'agent-archived'
-  | 'agent-busy'
-  | 'budget'
-  | 'back-off'
-  | 'llm-down'
-  | 'postgres-down'
-  | 'foreground-running'
-  | 'research-pending';
+  MissionStatusReason | 'agent-busy' | 'budget' | 'back-off' | 'llm-down' | 'postgres-down' | 'research-pending';
 
 /** A mission as operators see it (GET /internal/missions/:userId): nothing of its content but the title. */
 export type InternalMission = {

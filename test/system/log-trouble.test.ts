@@ -2,28 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../scripts/migrate.ts';
 import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, startLlmStub } from './llm-stub.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
+import type { LlmStub } from './llm-stub.ts';
+import type { TestPostgres } from './postgres.ts';
+import { type Runner, waitFor } from './runner.ts';
+import { openStage, type Stage } from './stage.ts';
 
+let stage: Stage;
 let postgres: TestPostgres;
 let llm: LlmStub;
 let runner: Runner;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url });
+  stage = await openStage();
+  ({ postgres, llm, runner } = stage);
 });
 
-afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
-});
+afterAll(() => stage?.dispose());
 
 async function firstRow(userId: string, recordId: string) {
   return waitFor(async () => (await runnerRows(postgres, userId, recordId))[0], `a row of ours for ${recordId}`);

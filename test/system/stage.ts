@@ -1,0 +1,20 @@
+import { migrate } from '../../scripts/migrate.ts';
+import { type LlmStub, startLlmStub } from './llm-stub.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+import { type Runner, startRunner } from './runner.ts';
+
+export type Stage = { postgres: TestPostgres; llm: LlmStub; runner: Runner; dispose(): Promise<void> };
+
+/** A migrated PostgreSQL, a scripted LLM and the real runner between them, for the tests of one file. */
+export async function openStage(): Promise<Stage> {
+  const postgres = await startPostgres();
+  await migrate(postgres.databaseUrl);
+  const llm = await startLlmStub();
+  const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url });
+  const dispose = async (): Promise<void> => {
+    await runner.dispose();
+    await llm.close();
+    await postgres.stop();
+  };
+  return { postgres, llm, runner, dispose };
+}
