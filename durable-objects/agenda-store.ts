@@ -100,12 +100,9 @@ export class AgendaStore {
     return this.#number(`select min(expires_ms) as value from leases`);
   }
 
+  /** Moves the end of a lease, later or sooner. */
   renewLease(userId: string, expiresMs: number): void {
     this.#sql.exec(`update leases set expires_ms = ? where user_id = ?`, expiresMs, userId);
-  }
-
-  expireLease(userId: string, atMs: number): void {
-    this.renewLease(userId, atMs);
   }
 
   dropExpiredLeases(nowMs: number): void {

@@ -160,8 +160,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     const startHorizon = this.#store.horizon();
     let position: OutboxPosition = { horizon: startHorizon ?? '0', afterXid: '0', afterId: '0' };
     const first = await this.#readPage(position);
-    if (this.#wentBack(startHorizon, first) || this.#sweepIsDue()) this.#store.startSweep(Date.now());
-    if (startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest)) {
+    const wentBack = startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest);
+    if (startHorizon === null || wentBack || this.#sweepIsDue()) this.#store.startSweep(Date.now());
+    if (wentBack) {
       // The server is another one or was restored: its transaction numbers start lower, so nothing stored holds any more.
       this.#store.reset(first.horizon);
       return;
@@ -174,10 +175,6 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     }
     this.#store.advance(first.horizon);
     if (first.horizon !== startHorizon) await this.#query(deleteOutboxBelow(first.horizon));
-  }
-
-  #wentBack(startHorizon: string | null, page: OutboxPage): boolean {
-    return startHorizon === null || BigInt(startHorizon) > BigInt(page.newest);
   }
 
   #sweepIsDue(): boolean {

@@ -222,7 +222,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     try {
       await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke(userId));
     } catch {
-      this.#agenda.expireLease(userId, Date.now() + 5_000);
+      this.#agenda.renewLease(userId, Date.now() + 5_000);
       await this.#armAlarm(Date.now());
     }
   }

@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { isNeonUrl } from '../src/postgres/neon-url.ts';
-import { PostgresError, classifyDriverError } from '../src/postgres/errors.ts';
+import { classifyDriverError, postgresFailure } from '../src/postgres/errors.ts';
 import type { PostgresHealth, TransactionOutcome } from '../src/postgres/pooled-database.ts';
 import type { Database, DatabaseRole, TransactionRequest } from '../src/postgres/port.ts';
 import { neonHttpDatabase, tcpDatabase } from '../src/postgres/transaction.ts';
@@ -52,12 +52,5 @@ function openDatabase(env: PostgresPoolEnv): Database {
 
 async function timeout(ms: number): Promise<TransactionOutcome> {
   await scheduler.wait(ms);
-  return {
-    ok: false,
-    failure: {
-      code: 'POSTGRES_TIMEOUT',
-      message: new PostgresError({ code: 'POSTGRES_TIMEOUT', message: `Postgres did not answer within ${ms} ms` })
-        .message,
-    },
-  };
+  return { ok: false, failure: postgresFailure('POSTGRES_TIMEOUT') };
 }
