@@ -18,7 +18,7 @@ import { buildIterationRow, runIdentity, type RunIdentity } from '../src/sync/wr
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { MissionStore } from './mission-store.ts';
+import type { Hold, MissionStore } from './mission-store.ts';
 import type { MissionEntry, Projection } from './projection.ts';
 import type { RunnerSettings } from './settings.ts';
 
@@ -27,6 +27,8 @@ export type RunOutcome =
   | { kind: 'written'; plans: number }
   | { kind: 'dropped' }
   | { kind: 'waits'; code: string }
+  /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
+  | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
 /** What a run needs to go on after a crash, stored before each next step. `plan` is null for a run that ends as failed. */

@@ -14,9 +14,19 @@ export type StoredRun = { runId: string; missionId: string; body: string };
 /** Failures in a row of one mission, kept until a run of it succeeds. */
 export type Attempt = { failures: number; retryAtMs: number; code: string };
 
+/** What keeps a due mission waiting without being anybody's failure. */
+export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending';
+
+/** `untilMs` null: until a change of the mission or an agent. */
+export type Hold = { reason: HoldReason; untilMs: number | null };
+
+/** Later than any time: only a change ends such a hold. */
+const NEVER_MS = Number.MAX_SAFE_INTEGER;
+
 /** The tables of one user's object. Every method is one synchronous step. */
 export class MissionStore {
   readonly #sql: SqlStorage;
+  #revision = 0;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -27,7 +37,13 @@ export class MissionStore {
         primary key (run_id, part));
       create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
         code text not null);
+      create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
     `);
+  }
+
+  /** Rises with every record that is saved: who decided something by an older one has to look again. */
+  get revision(): number {
+    return this.#revision;
   }
 
   meta(name: string): string | null {
@@ -50,7 +66,9 @@ export class MissionStore {
 
   /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
   clearCache(): void {
-    this.#sql.exec(`delete from records; delete from due; delete from meta where name = 'complete';`);
+    this.#sql.exec(
+      `delete from records; delete from due; delete from holds; delete from meta where name = 'complete';`,
+    );
   }
 
   record(tableName: CachedTable, recordId: string): RecordState | null {
@@ -65,6 +83,7 @@ export class MissionStore {
   }
 
   saveRecord(tableName: CachedTable, recordId: string, state: RecordState): void {
+    this.#revision += 1;
     this.#sql.exec(`delete from records where table_name = ? and record_id = ?`, tableName, recordId);
     for (const [part, body] of partsOf(JSON.stringify(state)).entries()) {
       this.#sql.exec(
@@ -93,16 +112,16 @@ export class MissionStore {
     else this.#sql.exec(`insert or replace into due (mission_id, due_ms) values (?, ?)`, missionId, dueMs);
   }
 
-  /** The mission that is ready first: due and not held back by its failures. */
+  /** The mission that is ready first: due, and held back neither by its failures nor by a hold. */
   nextDue(): { missionId: string; readyMs: number } | null {
     const [row] = this.#sql
       .exec<{ mission_id: string; ready_ms: number }>(
-        `select due.mission_id, max(due.due_ms, coalesce(attempts.retry_at_ms, 0)) as ready_ms
-         from due left join attempts on attempts.mission_id = due.mission_id
+        `select due.mission_id, max(due.due_ms, coalesce(attempts.retry_at_ms, 0), coalesce(holds.until_ms, 0)) as ready_ms
+         from due left join attempts on attempts.mission_id = due.mission_id left join holds on holds.mission_id = due.mission_id
          order by ready_ms, due.mission_id limit 1`,
       )
       .toArray();
-    return row === undefined ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
+    return row === undefined || row.ready_ms === NEVER_MS ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
   }
 
   runOf(missionId: string): StoredRun | null {
@@ -157,6 +176,26 @@ export class MissionStore {
 
   clearAttempt(missionId: string): void {
     this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
+  }
+
+  hold(missionId: string): Hold | null {
+    const [row] = this.#sql
+      .exec<{ reason: HoldReason; until_ms: number }>(`select * from holds where mission_id = ?`, missionId)
+      .toArray();
+    return row === undefined ? null : { reason: row.reason, untilMs: row.until_ms === NEVER_MS ? null : row.until_ms };
+  }
+
+  saveHold(missionId: string, { reason, untilMs }: Hold): void {
+    this.#sql.exec(
+      `insert or replace into holds (mission_id, reason, until_ms) values (?, ?, ?)`,
+      missionId,
+      reason,
+      untilMs ?? NEVER_MS,
+    );
+  }
+
+  clearHold(missionId: string): void {
+    this.#sql.exec(`delete from holds where mission_id = ?`, missionId);
   }
 
   #rebuildCacheTables(): void {

@@ -142,7 +142,11 @@ export class Projection {
     const ids = changed.has(AGENTS)
       ? this.#store.recordIds(MISSIONS)
       : [...changed].map((key) => key.slice(missionKey('').length));
-    for (const missionId of ids) this.updateDue(missionId);
+    for (const missionId of ids) {
+      // What kept it waiting may be over with this change; its next turn finds out.
+      this.#store.clearHold(missionId);
+      this.updateDue(missionId);
+    }
     for (const missionId of ids) await this.#reschedule(missionId);
   }
 

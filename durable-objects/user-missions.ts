@@ -8,7 +8,7 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
 import { MissionRun, type RunOutcome } from './mission-run.ts';
-import { MissionStore } from './mission-store.ts';
+import { type Hold, MissionStore } from './mission-store.ts';
 import { type MissionEntry, Projection } from './projection.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
@@ -145,8 +145,14 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
     projection.updateDue(missionId);
     if (outcome.kind === 'failed') this.#recordFailure(missionId, outcome.code);
+    else if (outcome.kind === 'held') this.#hold(missionId, outcome);
     else if (outcome.kind !== 'waits') this.#store.clearAttempt(missionId);
     return { userId, nextDueMs: this.#nextDueMs(), ...turnOf(outcome) };
+  }
+
+  /** A change that arrived after the run had looked may be the very thing it waits for. */
+  #hold(missionId: string, { hold, revision }: { hold: Hold; revision: number }): void {
+    if (revision === this.#store.revision) this.#store.saveHold(missionId, hold);
   }
 
   #recordFailure(missionId: string, code: string): void {
@@ -207,6 +213,9 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     const { status, reason, dueAtMs } = missionStatus({ ...entry, nowMs });
     if (this.#running === entry.mission.id) return { status: 'running' };
     if (dueAtMs === null || dueAtMs > nowMs) return reason === undefined ? { status } : { status, reason };
+    const hold = this.#store.hold(entry.mission.id);
+    if (hold !== null && (hold.untilMs === null || hold.untilMs > nowMs))
+      return { status: 'waiting', reason: hold.reason };
     const attempt = this.#store.attempt(entry.mission.id);
     if (attempt !== null && attempt.retryAtMs > nowMs) return { status: 'waiting', reason: 'back-off' };
     if (llmDown) return { status: 'waiting', reason: 'llm-down' };
@@ -281,6 +290,7 @@ function turnOf(outcome: RunOutcome): Omit<TurnReport, 'userId' | 'nextDueMs'> {
     case 'written':
       return { ...NO_TURN, turn: 'planned', plansProduced: outcome.plans, plansWrittenBack: 1 };
     case 'dropped':
+    case 'held':
       return { ...NO_TURN, turn: 'nothing-due' };
     case 'waits':
       return { ...NO_TURN, turn: 'postponed', error: outcome.code };

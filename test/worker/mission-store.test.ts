@@ -66,4 +66,20 @@ describe('the store of a user', () => {
       expect(store.nextDue()).toEqual({ missionId: 'bad', readyMs: 100 });
     });
   });
+
+  it('holds a mission until a time, or until a change where it knows none', async () => {
+    const stub = bindings.USER_MISSIONS.getByName('held');
+    await runInDurableObject(stub, (_instance, { storage }) => {
+      const store = new MissionStore(storage.sql);
+      store.setDue('m', 5);
+      store.saveHold('m', { reason: 'budget', untilMs: 90 });
+      expect(store.nextDue()).toEqual({ missionId: 'm', readyMs: 90 });
+      store.saveHold('m', { reason: 'grant-missing', untilMs: null });
+      expect([store.nextDue(), store.hold('m')]).toEqual([null, { reason: 'grant-missing', untilMs: null }]);
+      store.setDue('other', 7);
+      expect(store.nextDue()).toEqual({ missionId: 'other', readyMs: 7 });
+      store.clearHold('m');
+      expect(store.nextDue()).toEqual({ missionId: 'm', readyMs: 5 });
+    });
+  });
 });
