@@ -1,25 +1,25 @@
-import { formatInput, inputSource, type ResolvedInput } from '../src/inputs/index.ts';
 import { resolvePolicy, type Agent } from '../src/missions/agent.ts';
 import { nextDue } from '../src/missions/cadence.ts';
-import { readIterations, type Iteration } from '../src/missions/iteration.ts';
+import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
 import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
 import { complete, type LlmError } from '../src/planner/llm-client.ts';
-import { applyAnswer, planSteps, planSummary, startPlan, type PlanState } from '../src/planner/loop.ts';
-import { buildPrompt, PROMPT_VERSION } from '../src/planner/prompt.ts';
+import { applyAnswer, startPlan, type PlanState } from '../src/planner/loop.ts';
+import { buildPrompt } from '../src/planner/prompt.ts';
 import { chooseTools } from '../src/planner/tool-choice.ts';
 import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
 import type { Database } from '../src/postgres/port.ts';
-import { parseChangeRow } from '../src/sync/change-row.ts';
-import { applyRow, isAlive, readRecord, type RecordState, type Register, register } from '../src/sync/merge.ts';
-import { selectRecordChanges } from '../src/sync/queries.ts';
-import { buildIterationRow, runIdentity, type RunIdentity } from '../src/sync/write-back.ts';
+import { register } from '../src/sync/merge.ts';
+import { buildIterationRow, runIdentity } from '../src/sync/write-back.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Hold, MissionStore } from './mission-store.ts';
 import type { MissionEntry, Projection } from './projection.ts';
+import type { Checkpoint } from './run-checkpoint.ts';
+import { RunInputs } from './run-inputs.ts';
+import { actorOf, DEFAULT_AGENT_ID, iterationOf } from './run-iteration.ts';
 import type { RunnerSettings } from './settings.ts';
 
 /** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
@@ -30,19 +30,6 @@ export type RunOutcome =
   /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
-
-/** What a run needs to go on after a crash, stored before each next step. `plan` is null for a run that ends as failed. */
-type Checkpoint = {
-  identity: RunIdentity;
-  due: Register;
-  startedMs: number;
-  finishedMs: number | null;
-  plan: PlanState | null;
-  failure: { name: string; message: string } | null;
-};
-
-/** Stands for the agent of missions that name none (facts: records). */
-const DEFAULT_AGENT_ID = 'legacy:ai-default';
 
 type RoundSetting = { tools: readonly Tool[]; agent: Agent | null };
 
@@ -117,42 +104,13 @@ export class MissionRun {
   async #prompt(mission: Mission, agent: Agent | null): Promise<{ system: string; user: string }> {
     return buildPrompt({
       mission,
-      inputs: await this.#readInputs(mission),
+      inputs: await new RunInputs(this.#options).resolve(mission),
       lastIterations: readIterations(mission.iterations).slice(-3),
       persona: agent?.systemPrompt ?? null,
       locale: this.#options.settings.locale,
       nowIso: new Date().toISOString(),
       delimiter: crypto.randomUUID(),
     });
-  }
-
-  async #readInputs(mission: Mission): Promise<ResolvedInput[]> {
-    const resolved: ResolvedInput[] = [];
-    for (const ref of mission.inputs) {
-      const source = inputSource(ref);
-      // Records of the person are read only under a grant; what needs none is plaintext by design.
-      if (source === null || source.needsGrant) {
-        metrics.grantSkips.inc({ reason: 'not-configured' });
-        continue;
-      }
-      const record = await this.#readRecord(source);
-      const input = record === null ? null : formatInput(ref.module, record);
-      if (input?.ok) resolved.push(input);
-    }
-    return resolved;
-  }
-
-  async #readRecord(source: {
-    appId: string;
-    tableName: string;
-    recordId: string;
-  }): Promise<Record<string, unknown> | null> {
-    const { userId, database } = this.#options;
-    const statement = selectRecordChanges(userId, source.appId, source.tableName, source.recordId);
-    const [rows] = await database.transaction({ role: 'mana_ai_runner', userId, statements: [statement] });
-    let state: RecordState | null = null;
-    for (const row of rows ?? []) state = applyRow(state, parseChangeRow(row)).state;
-    return state !== null && isAlive(state) ? readRecord(state, source.recordId) : null;
   }
 
   /** Rounds until the plan is done; an outcome where the run has to stop before that. */
@@ -292,31 +250,4 @@ function offeredTools(mission: Mission, agent: Agent | null, maxTools: number): 
     missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
     maxTools,
   });
-}
-
-function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion: string } {
-  const { identity, plan, failure, startedMs, finishedMs } = checkpoint;
-  const steps = plan === null ? [] : planSteps(plan, identity.iterationId);
-  return {
-    id: identity.iterationId,
-    startedAt: new Date(startedMs).toISOString(),
-    finishedAt: new Date(finishedMs ?? startedMs).toISOString(),
-    plan: steps,
-    ...(plan === null ? {} : { summary: planSummary(plan) }),
-    source: 'server',
-    overallStatus: failure !== null ? 'failed' : steps.length > 0 ? 'awaiting-review' : 'approved',
-    ...(failure === null ? {} : { errorDetails: failure }),
-    promptVersion: String(PROMPT_VERSION),
-  };
-}
-
-function actorOf(missionId: string, iterationId: string, agent: Agent | null): Record<string, unknown> {
-  return {
-    kind: 'ai',
-    principalId: agent?.id ?? DEFAULT_AGENT_ID,
-    displayName: agent?.name || 'Mana',
-    missionId,
-    iterationId,
-    rationale: 'Planned by the mission runner while no device was open.',
-  };
 }
