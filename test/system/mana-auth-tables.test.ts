@@ -91,12 +91,13 @@ describe('mana_auth.grants', () => {
   });
 });
 
+const insert = (columns: string, values: string): Promise<Rows> =>
+  as('mana_auth_service', 'a', `insert into mana_auth.vault (user_id, ${columns}) values ('a', ${values})`);
+
 describe('mana_auth.vault', () => {
   const wrap = `wrapped_key, kek_id) values`;
 
   test('a row has exactly one keeper: the server, or a recovery code', async () => {
-    const insert = (columns: string, values: string): Promise<Rows> =>
-      as('mana_auth_service', 'a', `insert into mana_auth.vault (user_id, ${columns}) values ('a', ${values})`);
     await expect(insert('zero_knowledge', 'true')).rejects.toMatchObject({ code: '23514' });
     await expect(insert('zero_knowledge', 'false')).rejects.toMatchObject({ code: '23514' });
     await expect(insert('wrapped_key', `'w'`)).rejects.toMatchObject({ code: '23514' });

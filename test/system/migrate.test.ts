@@ -97,7 +97,9 @@ describe('migrate', () => {
       await db.query(`select column_name, data_type, is_nullable, column_default from information_schema.columns
                       where table_name = 'sync_changes' order by ordinal_position`),
       await db.query(`select indexdef from pg_indexes where tablename = 'sync_changes' order by 1`),
-      await db.query(`select policyname, cmd, qual, with_check from pg_policies where tablename = 'sync_changes' order by 1`),
+      await db.query(
+        `select policyname, cmd, qual, with_check from pg_policies where tablename = 'sync_changes' order by 1`,
+      ),
       await db.query(`select relrowsecurity, relforcerowsecurity from pg_class where relname = 'sync_changes'`),
       await db.query('select * from sync_changes order by id'),
     ];
