@@ -1,7 +1,7 @@
 import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { UserTokenVerifier } from './auth.ts';
+import type { UserTokenVerifier } from '../http/user-token.ts';
 import type { ManaAiConfig, ParsedConfig } from './config.ts';
 import type { Locality } from './locality.ts';
 

@@ -4,7 +4,7 @@ import { CHANGE_FEED_NAME, DISPATCHER_NAME, POOL_NAME, type RunnerEnv } from '..
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
-import { createUserTokenVerifier } from './auth.ts';
+import { createUserTokenVerifier } from '../http/user-token.ts';
 import type { ParsedConfig } from './config.ts';
 import { tickOnce } from './tick.ts';
 

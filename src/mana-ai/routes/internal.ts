@@ -1,8 +1,8 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
-import { serviceKeyMatches } from '../auth.ts';
+import { serviceKeyMatches } from '../../http/service-key.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
-import { isUserId } from '../user-id.ts';
+import { isUserId } from '../../http/user-id.ts';
 
 /** Routes of operators, behind X-Service-Key, and the one of `serve`, behind a token that it makes at each start. */
 export function internalRoutes(app: Hono, deps: RouteDeps): void {

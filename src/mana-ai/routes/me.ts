@@ -1,11 +1,12 @@
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
+import { bearerToken } from '../../http/user-token.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
 
 /** Routes of people, behind their user token. */
 export function meRoutes(app: Hono, deps: RouteDeps): void {
   app.get('/api/v1/me/missions', async (c) => {
-    const verdict = await deps.verifyUserToken(bearerToken(c));
+    const verdict = await deps.verifyUserToken(bearerToken(c.req.header('authorization')));
     if (verdict.ok) {
       return c.json({ missions: await deps.userMissions(verdict.userId).listMissionsForOwner(verdict.userId) });
     }
@@ -15,9 +16,4 @@ export function meRoutes(app: Hono, deps: RouteDeps): void {
     c.header('www-authenticate', 'Bearer');
     return refuse(c, verdict.code, 'The user token is missing, expired or not valid here.');
   });
-}
-
-/** Without a token the empty one is judged, and refused like any other that is none. */
-function bearerToken(c: Context): string {
-  return /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
 }

@@ -44,6 +44,10 @@ describe('imports point inward', () => {
     ).toEqual([]);
   });
 
+  test('http, which both Workers share, knows no room beside itself', () => {
+    expect(offences(within('src/http'), (name) => isOurs(name) && !name.startsWith('src/http/'))).toEqual([]);
+  });
+
   test('durable objects know no Worker', () => {
     expect(offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose';
 import { isUserId } from './user-id.ts';
 
 export type TokenVerdict =
@@ -7,7 +7,9 @@ export type TokenVerdict =
 /** Judges one compact JWT. Never throws; what exactly was wrong with a token is not told. */
 export type UserTokenVerifier = (token: string) => Promise<TokenVerdict>;
 
-export type UserTokenOptions = { jwksUrl: string; issuer: string; audience: string };
+/** Where the keys are: at a URL, or here. */
+export type UserTokenKeys = { jwksUrl: string } | { keySet: JSONWebKeySet };
+export type UserTokenOptions = UserTokenKeys & { issuer: string; audience: string };
 
 /** RFC 9864 names the curve; EdDSA is the older name of the same signatures. */
 const ALGORITHMS = ['EdDSA', 'Ed25519'];
@@ -17,9 +19,9 @@ const GRANT_TYPE = /^(?:application\/)?mission-grant\+jwt$/i;
 /** Far above any real token; what is longer is not worth decoding. */
 const LONGEST_TOKEN = 16 * 1_024;
 
-/** Verifies user tokens against a key set that is fetched when needed and kept; jose follows no redirects to another one. */
-export function createUserTokenVerifier({ jwksUrl, issuer, audience }: UserTokenOptions): UserTokenVerifier {
-  const keySet = createRemoteJWKSet(new URL(jwksUrl));
+/** Verifies user tokens against a key set; one at a URL is fetched when needed and kept: jose follows no redirects to another one. */
+export function createUserTokenVerifier({ issuer, audience, ...keys }: UserTokenOptions): UserTokenVerifier {
+  const keySet = 'jwksUrl' in keys ? createRemoteJWKSet(new URL(keys.jwksUrl)) : createLocalJWKSet(keys.keySet);
   const options = { issuer, audience, algorithms: ALGORITHMS, requiredClaims: ['exp', 'sub'] };
   return async (token) => {
     if (token.length > LONGEST_TOKEN) return { ok: false, code: 'UNAUTHENTICATED' };
@@ -35,20 +37,13 @@ export function createUserTokenVerifier({ jwksUrl, issuer, audience }: UserToken
   };
 }
 
-/** Compares in constant time: digests have one length, and all of their bytes are looked at. */
-export async function serviceKeyMatches(given: string, expected: string): Promise<boolean> {
-  const [left, right] = await Promise.all([sha256(given), sha256(expected)]);
-  let difference = 0;
-  for (const [index, byte] of left.entries()) difference |= byte ^ (right[index] ?? 0);
-  return difference === 0;
-}
-
 /** jose has no class of its own for an answer other than 200 or for one that is no JSON; what fetch throws is not from jose at all. */
 function isKeySetFailure(thrown: unknown): boolean {
   if (!(thrown instanceof errors.JOSEError)) return true;
   return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(thrown.code);
 }
 
-async function sha256(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+/** The token of an Authorization header; without one the empty text, which is judged and refused like any other that is none. */
+export function bearerToken(authorization: string | undefined): string {
+  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
