@@ -6,6 +6,8 @@ import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
 import { complete, type LlmError } from '../src/planner/llm-client.ts';
 import { applyAnswer, startPlan, type PlanState } from '../src/planner/loop.ts';
 import { buildPrompt } from '../src/planner/prompt.ts';
+import { remindersFor, withReminders } from '../src/planner/reminders.ts';
+import { rejectedSteps } from '../src/planner/step-key.ts';
 import { chooseTools } from '../src/planner/tool-choice.ts';
 import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
@@ -31,7 +33,7 @@ export type RunOutcome =
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
-type RoundSetting = { tools: readonly Tool[]; agent: Agent | null };
+type RoundSetting = { tools: readonly Tool[]; agent: Agent | null; rejected: ReadonlySet<string> };
 
 export type MissionRunOptions = {
   userId: string;
@@ -116,8 +118,9 @@ export class MissionRun {
   /** Rounds until the plan is done; an outcome where the run has to stop before that. */
   async #plan(checkpoint: Checkpoint, { mission, agent }: MissionEntry): Promise<RunOutcome | null> {
     const tools = offeredTools(mission, agent, this.#options.settings.llm.maxTools);
+    const setting = { tools, agent, rejected: rejectedSteps(readIterations(mission.iterations)) };
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
-      const stopped = await this.#round(checkpoint, checkpoint.plan, { tools, agent });
+      const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
       if (stopped !== null) return stopped;
     }
     checkpoint.finishedMs = Date.now();
@@ -128,15 +131,19 @@ export class MissionRun {
     return null;
   }
 
-  async #round(checkpoint: Checkpoint, plan: PlanState, { tools, agent }: RoundSetting): Promise<RunOutcome | null> {
+  async #round(checkpoint: Checkpoint, plan: PlanState, setting: RoundSetting): Promise<RunOutcome | null> {
+    const { tools, agent, rejected } = setting;
     const { dispatcher, settings, userId } = this.#options;
     const startedMs = Date.now();
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
-    const result = await complete({ baseUrl, apiKey, model, timeoutMs, maxTokens, messages: plan.messages, tools });
+    const reminders = remindersFor(plan, null);
+    for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
+    const messages = withReminders(plan.messages, reminders);
+    const result = await complete({ baseUrl, apiKey, model, timeoutMs, maxTokens, messages, tools });
     metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
     if (!result.ok) return this.#stopOn(result.error);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
-    checkpoint.plan = applyAnswer(plan, result.answer, tools);
+    checkpoint.plan = applyAnswer(plan, result.answer, tools, { rejected });
     this.#save(checkpoint);
     countRound(plan, checkpoint.plan, agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok' });

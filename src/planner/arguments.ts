@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { isRecord } from '../missions/fields.ts';
 import { withoutControls } from './text.ts';
 import type { Tool } from './tools/tool.ts';
@@ -18,7 +19,7 @@ export function readArguments(tool: Tool, text: string): ArgumentsReading {
   const parsed = parseObject(text);
   if (parsed === null) return { ok: false, problem: 'The arguments are not the text of a JSON object.' };
   if (isDeeperThan(parsed, MAX_DEPTH)) return { ok: false, problem: 'The arguments are nested too deeply.' };
-  const checked = tool.parameters.safeParse(cleaned(parsed));
+  const checked = tool.parameters.safeParse(withoutNulls(tool, cleaned(parsed)));
   if (checked.success) return { ok: true, params: checked.data };
   return { ok: false, problem: `The arguments do not fit: ${describeIssues(checked.error.issues)}` };
 }
@@ -56,6 +57,14 @@ function cleaned(value: unknown): unknown {
   // fromEntries makes own properties of every key; `__proto__` would still surprise whoever assigns it on.
   const entries = Object.entries(value).filter(([key]) => key !== '__proto__');
   return Object.fromEntries(entries.map(([key, inner]) => [withoutControls(key).toWellFormed(), cleaned(inner)]));
+}
+
+/** Small models fill every parameter of a schema; null for one that may be left out means that it is. */
+function withoutNulls({ parameters: { shape } }: Tool, params: unknown): unknown {
+  if (!isRecord(params)) return params;
+  const isAbsent = (name: string, value: unknown): boolean =>
+    value === null && Object.hasOwn(shape, name) && shape[name] instanceof z.ZodOptional;
+  return Object.fromEntries(Object.entries(params).filter(([name, value]) => !isAbsent(name, value)));
 }
 
 function describeIssues(issues: readonly { path: readonly PropertyKey[]; message: string }[]): string {

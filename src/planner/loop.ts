@@ -1,7 +1,9 @@
 import type { PlanStep } from '../missions/iteration.ts';
-import { canonicalJson, MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
+import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
+import { stepKey } from './step-key.ts';
 import { cutText, stripThoughts, withoutControls } from './text.ts';
+import { estimatePromptTokens, estimateTokens } from './tokens.ts';
 import type { Tool } from './tools/tool.ts';
 
 /** Answers of the model in one run. */
@@ -17,6 +19,9 @@ const MAX_RATIONALE = 500;
 const MAX_CONTENT = 8_000;
 const MAX_NAME = 64;
 const MAX_CALL_ID = 100;
+/** Characters of one answer to a reading call, and of all of a round. */
+const MAX_READING = 8_000;
+const MAX_ROUND_READINGS = 24_000;
 
 /** A call that was recorded for the person to approve. */
 export type RecordedStep = { toolName: string; params: Record<string, unknown>; summary: string; rationale?: string };
@@ -30,13 +35,25 @@ export type PlanState = {
   steps: RecordedStep[];
   /** answers applied so far */
   round: number;
-  /** tokens as the provider counted them; rounds in which it was silent add nothing */
+  /** tokens as the provider counted them, or our estimate for rounds in which it was silent */
   usage: { promptTokens: number; completionTokens: number };
   /** calls that were refused to the model */
   refusedCalls: number;
+  /** reading calls that were answered, by tool and params */
+  readings: string[];
+  /** rounds in a row, up to the last one, of which nothing came but refusals */
+  fruitlessRounds: number;
   done: boolean;
   /** the model's final words; null as long as there are none */
   answerText: string | null;
+};
+
+/** What a round may use beside the answer itself. */
+export type RoundHelp = {
+  /** proposals that the person rejected earlier (`rejectedSteps`): refused where they come back unchanged */
+  rejected?: ReadonlySet<string>;
+  /** answers a call of a reading tool, with arguments that keep its schema; plain JSON, or text */
+  read?: (tool: Tool, params: Record<string, unknown>) => unknown;
 };
 
 /** A new plan: nothing asked yet. */
@@ -50,6 +67,8 @@ export function startPlan({ system, user }: { system: string; user: string }): P
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
     refusedCalls: 0,
+    readings: [],
+    fruitlessRounds: 0,
     done: false,
     answerText: null,
   };
@@ -57,34 +76,37 @@ export function startPlan({ system, user }: { system: string; user: string }): P
 
 /**
  * The plan after one more answer. Calls of offered tools with valid arguments become steps, each acknowledged to the model as
- * recorded; the others are refused to it and leave no trace in the plan. Pure: `state` stays as it is, a done plan is returned
- * unchanged.
+ * recorded, or, where the tool reads, get their answer; the others are refused to it with the reason and leave no trace in the
+ * plan. Pure: `state` stays as it is, a done plan is returned unchanged.
  */
-export function applyAnswer(state: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState {
+export function applyAnswer(
+  state: PlanState,
+  answer: LlmAnswer,
+  offered: readonly Tool[],
+  help: RoundHelp = {},
+): PlanState {
   if (state.done) return state;
   const round = state.round + 1;
   const content = cleanText(answer.content, MAX_CONTENT);
   const calls = boundedCalls(answer.toolCalls, round);
-  const next: PlanState = {
+  const judge = new Judge(state, offered, help);
+  const replies = calls.map((call, index): ChatMessage => {
+    // Judge what the model sent, not the bounded text that stays in the history.
+    const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '', content);
+    return { role: 'tool', toolCallId: call.id, content: JSON.stringify(reply) };
+  });
+  return {
     ...state,
-    messages: [...state.messages, { role: 'assistant', content, toolCalls: calls }],
-    steps: [...state.steps],
+    messages: [...state.messages, { role: 'assistant', content, toolCalls: calls }, ...replies],
+    steps: judge.steps,
     round,
-    usage: {
-      promptTokens: state.usage.promptTokens + tokens(answer.usage.promptTokens),
-      completionTokens: state.usage.completionTokens + tokens(answer.usage.completionTokens),
-    },
+    usage: addUsage(state, answer, offered),
+    refusedCalls: state.refusedCalls + judge.refused,
+    readings: judge.readings,
+    fruitlessRounds: judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
     answerText: content === '' ? state.answerText : content,
   };
-  const seen = new Set(state.steps.map(({ toolName, params }) => stepKey(toolName, params)));
-  for (const [index, call] of calls.entries()) {
-    const verdict = judgeCall(call, answer.toolCalls[index]?.arguments ?? '', { offered, seen, steps: next.steps });
-    if (verdict.ok) next.steps.push(withRationale(verdict.step, content));
-    else next.refusedCalls += 1;
-    next.messages.push({ role: 'tool', toolCallId: call.id, content: JSON.stringify(verdict.reply) });
-  }
-  return next;
 }
 
 /** The steps as they are written: `<iterationId>-<n>` from 1 on, all 'planned'. */
@@ -105,34 +127,71 @@ export function planSummary({ answerText, steps }: PlanState): string {
   return steps.length === 1 ? 'One step was proposed.' : `${steps.length} steps were proposed.`;
 }
 
-type Context = { offered: readonly Tool[]; seen: Set<string>; steps: readonly RecordedStep[] };
-type Verdict =
-  | { ok: true; step: RecordedStep; reply: { status: 'recorded'; note: string } }
-  | { ok: false; reply: { status: 'refused'; reason: string } };
+type Reply =
+  { status: 'recorded'; note: string } | { status: 'read'; result: unknown } | { status: 'refused'; reason: string };
 
-function judgeCall(call: ToolCall, sentArguments: string, { offered, seen, steps }: Context): Verdict {
-  const tool = offered.find(({ name }) => name === call.name);
-  if (tool === undefined) return refused('There is no tool of this name. Use the tools that you were given.');
-  if (steps.length >= MAX_STEPS) return refused(`The plan is full: it has ${MAX_STEPS} steps. Finish with a summary.`);
-  // Judge what the model sent, not the bounded text that stays in the history.
-  const reading = readArguments(tool, sentArguments);
-  if (!reading.ok) return refused(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
-  const key = stepKey(tool.name, reading.params);
-  if (steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(reading.params)) > MAX_PLAN_CHARACTERS) {
-    return refused('The plan is full: its steps are too long in all. Finish with a summary.');
+/** Decides about the calls of one round, one after the other: each knows of those before it. */
+class Judge {
+  readonly steps: RecordedStep[];
+  readonly readings: string[];
+  refused = 0;
+  readonly #offered: readonly Tool[];
+  readonly #help: RoundHelp;
+  readonly #recorded: Set<string>;
+  #room = MAX_ROUND_READINGS;
+
+  constructor({ steps, readings }: PlanState, offered: readonly Tool[], help: RoundHelp) {
+    this.steps = [...steps];
+    this.readings = [...readings];
+    this.#offered = offered;
+    this.#help = help;
+    this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
   }
-  if (seen.has(key)) return refused('This very step is already recorded. Do not repeat it.');
-  seen.add(key);
-  const step = { toolName: tool.name, params: reading.params, summary: tool.summarise(reading.params) };
-  return {
-    ok: true,
-    step,
-    reply: { status: 'recorded', note: 'Recorded as a proposal; the person decides. Nothing was executed.' },
-  };
+
+  judge(name: string, sentArguments: string, rationale: string): Reply {
+    const tool = this.#offered.find((candidate) => candidate.name === name);
+    if (tool === undefined) return this.#refuse('There is no tool of this name. Use the tools that you were given.');
+    const reading = readArguments(tool, sentArguments);
+    if (!reading.ok) return this.#refuse(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
+    return tool.kind === 'read' ? this.#read(tool, reading.params) : this.#record(tool, reading.params, rationale);
+  }
+
+  #read(tool: Tool, params: Record<string, unknown>): Reply {
+    const key = stepKey(tool.name, params);
+    if (this.readings.includes(key)) return this.#refuse('You have read this already; its answer stands above.');
+    if (this.#help.read === undefined) return this.#refuse('Nothing can be read with this tool now.');
+    if (this.#room <= 0) return this.#refuse('That is too much for one turn. Ask again in the next one.');
+    const result = boundedReading(this.#help.read(tool, params), Math.min(MAX_READING, this.#room));
+    this.#room -= JSON.stringify(result).length;
+    this.readings.push(key);
+    return { status: 'read', result };
+  }
+
+  #record(tool: Tool, params: Record<string, unknown>, rationale: string): Reply {
+    if (this.steps.length >= MAX_STEPS)
+      return this.#refuse(`The plan is full: it has ${MAX_STEPS} steps. Finish with a summary.`);
+    if (this.steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(params)) > MAX_PLAN_CHARACTERS)
+      return this.#refuse('The plan is full: its steps are too long in all. Finish with a summary.');
+    const key = stepKey(tool.name, params);
+    if (this.#recorded.has(key)) return this.#refuse('This very step is already recorded. Do not repeat it.');
+    if (this.#help.rejected?.has(key) === true)
+      return this.#refuse('The person rejected this very step earlier. Leave it, or propose something different.');
+    this.#recorded.add(key);
+    this.steps.push(withRationale({ toolName: tool.name, params, summary: tool.summarise(params) }, rationale));
+    return { status: 'recorded', note: 'Recorded as a proposal; the person decides. Nothing was executed.' };
+  }
+
+  #refuse(reason: string): Reply {
+    this.refused += 1;
+    return { status: 'refused', reason };
+  }
 }
 
-function refused(reason: string): Verdict {
-  return { ok: false, reply: { status: 'refused', reason } };
+/** An answer that is too long becomes the beginning of its text: the model sees what there is and that there is more. */
+function boundedReading(result: unknown, most: number): unknown {
+  const text = JSON.stringify(result) ?? 'null';
+  if (text.length <= most) return JSON.parse(text) as unknown;
+  return { beginning: cutText(text, Math.max(0, most - 200)), note: 'Cut here; ask for less.' };
 }
 
 function withRationale(step: RecordedStep, content: string): RecordedStep {
@@ -161,14 +220,23 @@ function sizeOf(params: Record<string, unknown>): number {
   return JSON.stringify(params).length;
 }
 
-function stepKey(toolName: string, params: Record<string, unknown>): string {
-  return `${toolName} ${canonicalJson(params)}`;
-}
-
 function cleanText(text: string, max: number): string {
   return cutText(withoutControls(stripThoughts(cutText(text, max * 4))).trim(), max);
 }
 
-function tokens(count: number | null): number {
-  return count !== null && Number.isSafeInteger(count) && count > 0 ? count : 0;
+/** Where the provider counts nothing, or nonsense, our own estimate stands in: a budget must not be free of charge. */
+function addUsage({ usage, messages }: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
+  const { promptTokens, completionTokens } = answer.usage;
+  return {
+    promptTokens: usage.promptTokens + (counted(promptTokens) ?? estimatePromptTokens(messages, offered)),
+    completionTokens: usage.completionTokens + (counted(completionTokens) ?? answerTokens(answer)),
+  };
+}
+
+function answerTokens({ content, toolCalls }: LlmAnswer): number {
+  return estimateTokens([content, ...toolCalls.map((call) => `${call.name}${call.arguments}`)].join('\n'));
+}
+
+function counted(count: number | null): number | null {
+  return count !== null && Number.isSafeInteger(count) && count > 0 ? count : null;
 }

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { oneLine } from '../text.ts';
 
 /**
- * A tool of the Mana app that the model may propose. The runner never executes it: a call becomes a step of the plan.
+ * A tool that the model may call. The runner never executes one of kind 'propose': a call becomes a step of the plan. One of
+ * kind 'read' is answered from what the run may see, and leaves no step.
  * `name` is `[a-z0-9_]`, at most 64 characters, because some servers rewrite other names.
  */
 export type Tool = {
   name: string;
   module: string;
+  kind: 'propose' | 'read';
   description: string;
   parameters: z.ZodObject;
   /** words, beside those of its name, by which a mission's text asks for it; lower case */
@@ -37,6 +39,7 @@ export function tool<const Shape extends z.ZodRawShape>(spec: ToolSpec<Shape>): 
   const parameters = z.strictObject(spec.parameters);
   return {
     name: spec.name,
+    kind: 'propose',
     description: spec.description,
     parameters,
     summarise: (params) => {
@@ -44,6 +47,11 @@ export function tool<const Shape extends z.ZodRawShape>(spec: ToolSpec<Shape>): 
       return oneLine(parsed.success ? spec.summarise(parsed.data) : `Use ${spec.name}`, MAX_SUMMARY);
     },
   };
+}
+
+/** A tool that only reads; its answer comes from elsewhere. */
+export function readingTool<const Shape extends z.ZodRawShape>(spec: Omit<ToolSpec<Shape>, 'summarise'>): ModuleTool {
+  return { ...tool({ ...spec, summarise: () => `Look something up with ${spec.name}` }), kind: 'read' };
 }
 
 /** The tools of one module of the app. `words` are those of a mission's text that speak of it, in English and German. */

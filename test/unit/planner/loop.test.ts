@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { LlmAnswer } from '../../../src/planner/chat.ts';
 import {
   applyAnswer,
@@ -10,7 +11,12 @@ import {
   type PlanState,
   startPlan,
 } from '../../../src/planner/loop.ts';
+import { readIterations } from '../../../src/missions/iteration.ts';
+import { remindersFor, withReminders } from '../../../src/planner/reminders.ts';
+import { rejectedSteps, stepKey } from '../../../src/planner/step-key.ts';
+import { estimatePromptTokens } from '../../../src/planner/tokens.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
+import type { Tool } from '../../../src/planner/tools/tool.ts';
 
 const offered = CATALOG.filter(({ module }) => module !== 'website');
 const fresh = startPlan({ system: 'rules', user: 'mission' });
@@ -37,6 +43,17 @@ function task(title: string): Call {
 function replies(state: PlanState): unknown[] {
   return state.messages.filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(content) as unknown);
 }
+
+const budget = (usedTokens: number) => ({ usedTokens, maxTokens: 1_000 });
+const step = (status: string, title = 'Walk') => ({
+  id: 's',
+  status,
+  intent: { kind: 'toolCall', toolName: 'create_task', params: { title } },
+});
+const rejectedOf = (...iterations: unknown[]) => [...rejectedSteps(readIterations(iterations))];
+const lookUp: Tool = { ...CATALOG[0]!, name: 'look_up', kind: 'read', parameters: z.strictObject({ n: z.number() }) };
+const readingTools = [lookUp, ...offered];
+const lookUpCall = (n: unknown): Call => ({ name: 'look_up', arguments: { n } });
 
 describe('a plan', () => {
   it('records a valid call as a step and tells the model so', () => {
@@ -149,11 +166,117 @@ describe('a plan', () => {
     expect(state.steps[0]?.rationale).toBe('Because.');
   });
 
-  it('counts tokens where the provider does', () => {
-    const state = applyAnswer(applyAnswer(fresh, answer('', [task('a')]), offered), answer('done'), offered);
-    expect(state.usage).toEqual({ promptTokens: 20, completionTokens: 0 });
+  it('counts tokens as the provider does, and estimates where it is silent', () => {
+    const silent = { ...answer('', [task('a')]), usage: { promptTokens: null, completionTokens: null } };
+    const counting = { ...answer('done'), usage: { promptTokens: 7, completionTokens: 3 } };
+    expect(applyAnswer(fresh, counting, offered).usage).toEqual({ promptTokens: 7, completionTokens: 3 });
+    const { usage } = applyAnswer(fresh, silent, offered);
+    expect(usage.promptTokens).toBe(estimatePromptTokens(fresh.messages, offered));
+    expect(usage.completionTokens).toBeGreaterThan(3);
   });
 
+  it('takes null for a parameter that may be left out as absent, and for no other', () => {
+    const nulls = { title: 'a', dueDate: null, priority: null, description: null };
+    const calls = [nulls, { title: null }].map((args) => ({ name: 'create_task', arguments: args }));
+    const state = applyAnswer(fresh, answer('', calls), offered);
+    expect(state.steps.map(({ params }) => params)).toEqual([{ title: 'a' }]);
+    expect(state.refusedCalls).toBe(1);
+  });
+
+  it('refuses what the person rejected earlier, unless it is changed', () => {
+    const rejected = new Set([stepKey('create_task', { title: 'Walk' })]);
+    const state = applyAnswer(fresh, answer('', [task('Walk'), task('Walk slowly')]), offered, { rejected });
+    expect(state.steps.map(({ params }) => params['title'])).toEqual(['Walk slowly']);
+    expect(replies(state)).toMatchObject([
+      { status: 'refused', reason: expect.stringContaining('rejected') as unknown },
+      { status: 'recorded' },
+    ]);
+  });
+});
+
+describe('reading in a plan', () => {
+  it('answers each call of a round and leaves no step', () => {
+    const help = { read: (tool: Tool, params: Record<string, unknown>) => ({ from: tool.name, ...params }) };
+    const state = applyAnswer(
+      fresh,
+      answer('', [lookUpCall(1), task('a'), lookUpCall(2), lookUpCall('x')]),
+      readingTools,
+      help,
+    );
+    expect(replies(state)).toMatchObject([
+      { status: 'read', result: { from: 'look_up', n: 1 } },
+      { status: 'recorded' },
+      { status: 'read', result: { n: 2 } },
+      { status: 'refused' },
+    ]);
+    expect(state).toMatchObject({ refusedCalls: 1, fruitlessRounds: 0, done: false });
+    expect(state.steps).toHaveLength(1);
+  });
+
+  it('is refused where it repeats, and where nothing can be read', () => {
+    const one = applyAnswer(fresh, answer('', [lookUpCall(1)]), readingTools, { read: () => 'x' });
+    expect(applyAnswer(one, answer('', [lookUpCall(1)]), readingTools, { read: () => 'x' }).refusedCalls).toBe(1);
+    expect(applyAnswer(fresh, answer('', [lookUpCall(1)]), readingTools).refusedCalls).toBe(1);
+  });
+
+  it('is bounded, call by call and in a round', () => {
+    const calls = Array.from({ length: 40 }, (_, n) => lookUpCall(n));
+    const state = applyAnswer(fresh, answer('', calls), readingTools, { read: () => ({ text: '"'.repeat(100_000) }) });
+    expect(JSON.stringify(state.messages).length).toBeLessThan(120_000);
+    expect(state.refusedCalls).toBeGreaterThan(30);
+  });
+});
+
+describe('reminders', () => {
+  it('speak of the budget from 75 % on, more urgently from 90 %', () => {
+    expect(remindersFor(fresh, null)).toEqual([]);
+    expect(remindersFor(fresh, budget(749))).toEqual([]);
+    expect(remindersFor(fresh, budget(750))).toMatchObject([{ producer: 'budget', severity: 'info' }]);
+    const [urgent] = remindersFor(fresh, budget(1_200));
+    expect(urgent).toMatchObject({ severity: 'warning', text: expect.stringContaining('100 %') as unknown });
+  });
+
+  it('speak of a retry loop after two rounds of refusals alone, until something else comes', () => {
+    let state = fresh;
+    for (let round = 1; round <= 2; round += 1) {
+      expect(remindersFor(state, null)).toEqual([]);
+      state = applyAnswer(state, answer('', [{ name: 'nope' }]), offered);
+    }
+    expect(remindersFor(state, null)).toMatchObject([{ producer: 'retry-loop' }]);
+    expect(remindersFor(applyAnswer(state, answer('', [task('a')]), offered), null)).toEqual([]);
+  });
+
+  it('announce the last turn', () => {
+    const state = { ...fresh, round: MAX_ROUNDS - 1 };
+    expect(remindersFor(state, null)).toMatchObject([{ producer: 'last-turn' }]);
+  });
+
+  it('are sent with one round and never stored', () => {
+    const before = structuredClone(fresh);
+    const sent = withReminders(fresh.messages, remindersFor(fresh, budget(900)));
+    expect(sent).toHaveLength(fresh.messages.length);
+    expect(sent.at(-1)?.content).toContain('Reminder of the runner');
+    expect(fresh).toEqual(before);
+    expect(withReminders(fresh.messages, [])).toBe(fresh.messages);
+  });
+});
+
+describe('rejected steps', () => {
+  const key = stepKey('create_task', { title: 'Walk' });
+
+  it('are those that were rejected one by one or with their iteration', () => {
+    expect(rejectedOf({ id: 'i', plan: [step('rejected'), step('planned', 'Run')] })).toEqual([key]);
+    expect(rejectedOf({ id: 'i', overallStatus: 'rejected', plan: [step('planned')] })).toEqual([key]);
+    expect(rejectedOf({ id: 'i', overallStatus: 'awaiting-review', plan: [step('planned')] })).toEqual([]);
+  });
+
+  it('are forgiven by a later approval', () => {
+    expect(rejectedOf({ id: 'a', plan: [step('rejected')] }, { id: 'b', plan: [step('approved')] })).toEqual([]);
+    expect(rejectedOf({ id: 'a', plan: [step('approved')] }, { id: 'b', plan: [step('rejected')] })).toEqual([key]);
+  });
+});
+
+describe('a plan on disk', () => {
   it('numbers the steps that it writes', () => {
     const state = applyAnswer(fresh, answer('', [task('a'), task('b')]), offered);
     expect(planSteps(state, 'it')).toEqual([
