@@ -1,10 +1,11 @@
+import { isRecord } from '../missions/fields.ts';
 import type { PlanStep } from '../missions/iteration.ts';
 import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
 import { stepKey } from './step-key.ts';
-import { cutText, stripThoughts, withoutControls } from './text.ts';
+import { cutText, oneLine, stripThoughts, withoutControls } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
-import type { Tool } from './tools/tool.ts';
+import { quote, type Tool } from './tools/tool.ts';
 
 /** Answers of the model in one run. */
 export const MAX_ROUNDS = 5;
@@ -22,6 +23,10 @@ const MAX_CALL_ID = 100;
 /** Characters of one answer to a reading call, and of all of a round. */
 const MAX_READING = 8_000;
 const MAX_ROUND_READINGS = 24_000;
+const MAX_TITLES = 300;
+const MAX_TITLE = 80;
+const MAX_ID = 256;
+const MAX_STEP_SUMMARY = 199;
 
 /** A call that was recorded for the person to approve. */
 export type RecordedStep = { toolName: string; params: Record<string, unknown>; summary: string; rationale?: string };
@@ -39,6 +44,8 @@ export type PlanState = {
   usage: { promptTokens: number; completionTokens: number };
   /** calls that were refused to the model */
   refusedCalls: number;
+  /** what the records are called whose ids the model has seen, by id */
+  titles: Record<string, string>;
   /** reading calls that were answered, by tool and params */
   readings: string[];
   /** rounds in a row, up to the last one, of which nothing came but refusals */
@@ -56,8 +63,13 @@ export type RoundHelp = {
   read?: (tool: Tool, params: Record<string, unknown>) => unknown;
 };
 
-/** A new plan: nothing asked yet. */
-export function startPlan({ system, user }: { system: string; user: string }): PlanState {
+/** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. */
+export function startPlan(prompt: {
+  system: string;
+  user: string;
+  titles?: Readonly<Record<string, string>>;
+}): PlanState {
+  const { system, user, titles = {} } = prompt;
   return {
     messages: [
       { role: 'system', content: system },
@@ -67,6 +79,7 @@ export function startPlan({ system, user }: { system: string; user: string }): P
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
     refusedCalls: 0,
+    titles: boundedTitles(Object.entries(titles)),
     readings: [],
     fruitlessRounds: 0,
     done: false,
@@ -102,6 +115,7 @@ export function applyAnswer(
     round,
     usage: addUsage(state, answer, offered),
     refusedCalls: state.refusedCalls + judge.refused,
+    titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
     fruitlessRounds: judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
@@ -134,15 +148,17 @@ type Reply =
 class Judge {
   readonly steps: RecordedStep[];
   readonly readings: string[];
+  readonly titles: Map<string, string>;
   refused = 0;
   readonly #offered: readonly Tool[];
   readonly #help: RoundHelp;
   readonly #recorded: Set<string>;
   #room = MAX_ROUND_READINGS;
 
-  constructor({ steps, readings }: PlanState, offered: readonly Tool[], help: RoundHelp) {
+  constructor({ steps, readings, titles }: PlanState, offered: readonly Tool[], help: RoundHelp) {
     this.steps = [...steps];
     this.readings = [...readings];
+    this.titles = new Map(Object.entries(titles));
     this.#offered = offered;
     this.#help = help;
     this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
@@ -164,6 +180,7 @@ class Judge {
     const result = boundedReading(this.#help.read(tool, params), Math.min(MAX_READING, this.#room));
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
+    for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
     return { status: 'read', result };
   }
 
@@ -177,7 +194,8 @@ class Judge {
     if (this.#help.rejected?.has(key) === true)
       return this.#refuse('The person rejected this very step earlier. Leave it, or propose something different.');
     this.#recorded.add(key);
-    this.steps.push(withRationale({ toolName: tool.name, params, summary: tool.summarise(params) }, rationale));
+    const summary = withTitles(tool.summarise(params), params, this.titles);
+    this.steps.push(withRationale({ toolName: tool.name, params, summary }, rationale));
     return { status: 'recorded', note: 'Recorded as a proposal; the person decides. Nothing was executed.' };
   }
 
@@ -192,6 +210,31 @@ function boundedReading(result: unknown, most: number): unknown {
   const text = JSON.stringify(result) ?? 'null';
   if (text.length <= most) return JSON.parse(text) as unknown;
   return { beginning: cutText(text, Math.max(0, most - 200)), note: 'Cut here; ask for less.' };
+}
+
+/** A person knows records by their titles, not by their ids. */
+function withTitles(summary: string, params: Record<string, unknown>, titles: ReadonlyMap<string, string>): string {
+  let text = summary;
+  for (const value of Object.values(params)) {
+    const title = typeof value === 'string' ? titles.get(value) : undefined;
+    if (typeof value === 'string' && title !== undefined) text = text.replaceAll(quote(value), () => quote(title));
+  }
+  return oneLine(text, MAX_STEP_SUMMARY);
+}
+
+/** Records in the answer to a reading call: `items` with an id and a title. */
+function titlesIn(result: unknown): [string, string][] {
+  const items = isRecord(result) && Array.isArray(result['items']) ? result['items'] : [];
+  return items
+    .filter(isRecord)
+    .flatMap(({ id, title }): [string, string][] =>
+      typeof id === 'string' && typeof title === 'string' ? [[id, title]] : [],
+    );
+}
+
+function boundedTitles(titles: readonly [string, string][]): Record<string, string> {
+  const known = titles.map(([id, title]) => [id, oneLine(title, MAX_TITLE)] as const);
+  return Object.fromEntries(known.filter(([id, title]) => id.length <= MAX_ID && title !== '').slice(-MAX_TITLES));
 }
 
 function withRationale(step: RecordedStep, content: string): RecordedStep {

@@ -1,4 +1,4 @@
-import { id, number, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, id, number, oneOf, optionalText, quote, text, tool, toolsOf } from './tool.ts';
 
 const SOURCES = [
   'gut',
@@ -33,7 +33,7 @@ export const augur = toolsOf(
         tags: optionalText('Separated by commas.'),
       },
       summarise: ({ kind, claim, expectedBy }) =>
-        `Write down ${kind} ${quote(claim)}${part(', expected by ', expectedBy)}`,
+        `Write down ${kind} ${quote(claim)}${datePart(', expected by ', expectedBy)}`,
     }),
     tool({
       name: 'resolve_sign',

@@ -1,4 +1,4 @@
-import { optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
 
 import { z } from 'zod';
 
@@ -19,7 +19,7 @@ export const calendar = toolsOf(
         description: optionalText(),
       },
       summarise: ({ title, startTime, endTime, isAllDay, location }) =>
-        `Add event ${quote(title)}${part(isAllDay === true ? ', all day ' : ', from ', startTime)}${part(' to ', endTime)}${part(' at ', location)}`,
+        `Add event ${quote(title)}${datePart(isAllDay === true ? ', all day ' : ', from ', startTime)}${datePart(' to ', endTime)}${part(' at ', location)}`,
     }),
   ],
 );

@@ -1,4 +1,4 @@
-import { number, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, number, oneOf, optionalText, quote, text, tool, toolsOf } from './tool.ts';
 
 export const finance = toolsOf(
   'finance',
@@ -14,7 +14,7 @@ export const finance = toolsOf(
         date: optionalText('YYYY-MM-DD; today where left out.'),
       },
       summarise: ({ type, amount, description, date }) =>
-        `Enter ${type} of ${amount} for ${quote(description)}${part(' on ', date)}`,
+        `Enter ${type} of ${amount} for ${quote(description)}${datePart(' on ', date)}`,
     }),
   ],
 );

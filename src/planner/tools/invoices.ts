@@ -1,4 +1,4 @@
-import { id, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, id, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
 
 import { z } from 'zod';
 
@@ -22,13 +22,13 @@ export const invoices = toolsOf(
           .describe('Items: objects with title, quantity, unitPrice and, where known, vatRate.'),
       },
       summarise: ({ clientName, subject, lines, dueDate }) =>
-        `Draft invoice to ${quote(clientName)}${part(' for ', subject)} with ${lines.length} ${lines.length === 1 ? 'item' : 'items'}${part(', due ', dueDate)}`,
+        `Draft invoice to ${quote(clientName)}${part(' for ', subject)} with ${lines.length} ${lines.length === 1 ? 'item' : 'items'}${datePart(', due ', dueDate)}`,
     }),
     tool({
       name: 'mark_invoice_paid',
       description: 'Mark an invoice as paid. Only if the data shows that it is.',
       parameters: { invoiceId: id('the invoice'), paidAt: optionalText('YYYY-MM-DD; today where left out.') },
-      summarise: ({ invoiceId, paidAt }) => `Mark invoice ${quote(invoiceId)} as paid${part(' on ', paidAt)}`,
+      summarise: ({ invoiceId, paidAt }) => `Mark invoice ${quote(invoiceId)} as paid${datePart(' on ', paidAt)}`,
     }),
   ],
 );

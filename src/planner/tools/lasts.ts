@@ -1,4 +1,4 @@
-import { id, number, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, id, number, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
 
 const CATEGORIES = [
   'culinary',
@@ -30,7 +30,7 @@ export const lasts = toolsOf(
         meaning: optionalText(),
         note: optionalText(),
       },
-      summarise: ({ title, date }) => `Write down last time ${quote(title)}${part(' on ', date)}`,
+      summarise: ({ title, date }) => `Write down last time ${quote(title)}${datePart(' on ', date)}`,
     }),
     tool({
       name: 'confirm_last',
@@ -44,7 +44,7 @@ export const lasts = toolsOf(
         tenderness: number('How tender it feels, on the scale of the data.').optional(),
         wouldReclaim: oneOf(['no', 'maybe', 'yes']).optional(),
       },
-      summarise: ({ lastId, date }) => `Confirm last time ${quote(lastId)}${part(' on ', date)}`,
+      summarise: ({ lastId, date }) => `Confirm last time ${quote(lastId)}${datePart(' on ', date)}`,
     }),
     tool({
       name: 'reclaim_last',

@@ -1,4 +1,4 @@
-import { id, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import { datePart, id, oneOf, optionalText, quote, text, tool, toolsOf } from './tool.ts';
 
 export const todo = toolsOf(
   'todo',
@@ -14,7 +14,7 @@ export const todo = toolsOf(
         description: optionalText('What else one needs to know to do it.'),
       },
       summarise: ({ title, dueDate, priority }) =>
-        `Create task ${quote(title)}${part(', due ', dueDate)}${priority === 'high' ? ', high priority' : ''}`,
+        `Create task ${quote(title)}${datePart(', due ', dueDate)}${priority === 'high' ? ', high priority' : ''}`,
     }),
     tool({
       name: 'complete_task',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { oneLine } from '../text.ts';
+import { readableDate } from './readable-date.ts';
 
 /**
  * A tool that the model may call. The runner never executes one of kind 'propose': a call becomes a step of the plan. One of
@@ -96,6 +97,11 @@ export function quote(words: string): string {
 export function part(before: string, value: string | number | undefined): string {
   const shown = value === undefined ? '' : oneLine(String(value), MAX_QUOTE);
   return shown === '' ? '' : `${before}${shown}`;
+}
+
+/** ` <before><date>` for a summary, as a person says it, or nothing where there is none. */
+export function datePart(before: string, date: string | undefined): string {
+  return part(before, date === undefined ? undefined : readableDate(date));
 }
 
 const schemas = new WeakMap<z.ZodObject, Record<string, unknown>>();

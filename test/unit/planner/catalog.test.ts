@@ -68,7 +68,7 @@ describe('the catalog', () => {
   it('summarises a task for people', () => {
     const createTask = CATALOG.find(({ name }) => name === 'create_task')!;
     expect(createTask.summarise({ title: 'Buy milk', dueDate: '2027-01-02' })).toBe(
-      "Create task 'Buy milk', due 2027-01-02",
+      "Create task 'Buy milk', due Saturday, 2 January 2027",
     );
   });
 

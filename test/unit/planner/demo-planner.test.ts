@@ -40,7 +40,7 @@ it('plans a task for the goal that the mission looks at, and ends in the second 
   const state = await planWith('Look at my reading goal and plan a task for this week.', 'Read twelve books');
   expect(state).toMatchObject({ round: 2, refusedCalls: 0 });
   expect(planSteps(state, 'i').map(({ summary }) => summary)).toEqual([
-    "Create task 'Next step: Read twelve books', due 2027-01-06",
+    "Create task 'Next step: Read twelve books', due Wednesday, 6 January 2027",
   ]);
   expect(planSummary(state)).toContain('demo planner');
 });

@@ -40,6 +40,10 @@ function task(title: string): Call {
   return { name: 'create_task', arguments: { title } };
 }
 
+function completion(taskId: string): Call {
+  return { name: 'complete_task', arguments: { taskId } };
+}
+
 function replies(state: PlanState): unknown[] {
   return state.messages.filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(content) as unknown);
 }
@@ -181,6 +185,18 @@ describe('a plan', () => {
     const state = applyAnswer(fresh, answer('', calls), offered);
     expect(state.steps.map(({ params }) => params)).toEqual([{ title: 'a' }]);
     expect(state.refusedCalls).toBe(1);
+  });
+
+  it('calls records by their titles where it knows them, from the prompt or from what was read', () => {
+    const state = startPlan({ system: 's', user: 'u', titles: { t1: 'Buy milk' } });
+    const help = { read: () => ({ items: [{ id: 't2', title: 'Call Ada' }] }) };
+    const calls = [completion('t1'), lookUpCall(1), completion('t2'), completion('t3')];
+    const { steps } = applyAnswer(state, answer('', calls), readingTools, help);
+    expect(steps.map(({ summary }) => summary)).toEqual([
+      "Mark task 'Buy milk' as done",
+      "Mark task 'Call Ada' as done",
+      "Mark task 't3' as done",
+    ]);
   });
 
   it('refuses what the person rejected earlier, unless it is changed', () => {

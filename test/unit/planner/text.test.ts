@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cutText, oneLine, stripThoughts } from '../../../src/planner/text.ts';
+import { readableDate } from '../../../src/planner/tools/readable-date.ts';
 
 describe('cutText', () => {
   it('keeps a short text and marks a cut', () => {
@@ -46,5 +47,18 @@ describe('stripThoughts', () => {
     const started = performance.now();
     stripThoughts('<think>'.repeat(100_000));
     expect(performance.now() - started).toBeLessThan(1_000);
+  });
+});
+
+describe('readableDate', () => {
+  it.each([
+    ['2027-01-08', 'Friday, 8 January 2027'],
+    ['2027-01-08T09:00:00Z', 'Friday, 8 January 2027, 09:00 UTC'],
+    ['2027-01-08T09:00:00.000+01:00', 'Friday, 8 January 2027, 09:00 +01:00'],
+    ['2027-01-08T09:00', 'Friday, 8 January 2027, 09:00'],
+    ['2027-02-30', '2027-02-30'],
+    ['next Friday', 'next Friday'],
+  ])('says %s as %s', (text, said) => {
+    expect(readableDate(text)).toBe(said);
   });
 });
