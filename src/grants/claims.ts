@@ -1,0 +1,74 @@
+import { hasExactly } from './bytes.ts';
+import { isRecordName, isSortedScope, MISSIONS_TABLE, parseRecordRef } from './names.ts';
+
+export const GRANT_ISSUER = 'mana-auth';
+export const GRANT_AUDIENCE = 'mana-ai';
+
+/** In seconds. */
+export const GRANT_LIFETIME_SEC = { usual: 7 * 86_400, shortest: 3_600, longest: 30 * 86_400 } as const;
+export const MOST_RECORDS = 1_000;
+
+/** What a grant says. Times are whole seconds since 1970-01-01 UTC. */
+export type GrantClaims = {
+  iss: typeof GRANT_ISSUER;
+  aud: typeof GRANT_AUDIENCE;
+  /** the person */
+  sub: string;
+  /** the grant's id */
+  jti: string;
+  iat: number;
+  nbf: number;
+  exp: number;
+  /** the mission's id */
+  mission: string;
+  /** `table:id`, sorted by code units, each once, without any mission */
+  records: string[];
+  /** 'local': never sent to a remote model */
+  llm: 'any' | 'local';
+  /** base64url SHA-256 of the text of the JWE with the keys */
+  keysHash: string;
+};
+
+const MEMBERS = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp', 'mission', 'records', 'llm', 'keysHash'] as const;
+
+/** The lifetime that a person gets who asks for `ttlMs`, in seconds. */
+export function grantLifetimeSec(ttlMs?: number): number {
+  const { usual, shortest, longest } = GRANT_LIFETIME_SEC;
+  if (ttlMs === undefined || Number.isNaN(ttlMs)) return usual;
+  return Math.min(Math.max(Math.floor(ttlMs / 1000), shortest), longest);
+}
+
+/** Whether a value is a grant's claims, whole and exact; who and when is not judged here. */
+export function isGrantClaims(value: Record<string, unknown>): value is GrantClaims {
+  const { iss, aud, sub, jti, mission, records, llm, keysHash } = value;
+  return (
+    hasExactly(value, MEMBERS) &&
+    iss === GRANT_ISSUER &&
+    aud === GRANT_AUDIENCE &&
+    [sub, jti, mission].every(isRecordName) &&
+    areTimes(value) &&
+    isScope(records) &&
+    (llm === 'any' || llm === 'local') &&
+    typeof keysHash === 'string' &&
+    /^[A-Za-z0-9_-]{43}$/.test(keysHash)
+  );
+}
+
+function areTimes({ iat, nbf, exp }: Record<string, unknown>): boolean {
+  if (!isSeconds(iat) || !isSeconds(nbf) || !isSeconds(exp)) return false;
+  return iat < exp && exp - iat <= GRANT_LIFETIME_SEC.longest;
+}
+
+export function isSeconds(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isScope(records: unknown): records is string[] {
+  if (!Array.isArray(records) || records.length > MOST_RECORDS) return false;
+  return records.every(mayBeGranted) && isSortedScope(records as string[]);
+}
+
+function mayBeGranted(record: unknown): boolean {
+  const ref = parseRecordRef(record);
+  return ref !== null && ref.tableName !== MISSIONS_TABLE;
+}
