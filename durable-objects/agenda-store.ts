@@ -1,6 +1,5 @@
 export type AgendaEntry = { userId: string; dueMs: number | null };
 export type Lease = { boot: string; expiresMs: number };
-export type Outage = { code: string; message: string; sinceMs: number; failures: number; retryAtMs: number };
 
 /** The dispatcher's tables. Every method is one synchronous step: what it reads and writes belongs to one commit. */
 export class AgendaStore {
@@ -22,10 +21,6 @@ export class AgendaStore {
         boot text not null,
         expires_ms integer not null,
         permit integer not null default 0
-      );
-      create table if not exists outage (
-        one integer primary key check (one = 1),
-        code text not null, message text not null, since_ms integer not null, failures integer not null, retry_at_ms integer not null
       );
       create table if not exists admissions (one integer primary key check (one = 1), last_ms integer not null);
     `);
@@ -130,37 +125,6 @@ export class AgendaStore {
 
   revokePermit(userId: string): void {
     this.#sql.exec(`update leases set permit = 0 where user_id = ?`, userId);
-  }
-
-  outage(): Outage | null {
-    const [row] = this.#sql
-      .exec<{ code: string; message: string; since_ms: number; failures: number; retry_at_ms: number }>(
-        `select * from outage`,
-      )
-      .toArray();
-    if (row === undefined) return null;
-    return {
-      code: row.code,
-      message: row.message,
-      sinceMs: row.since_ms,
-      failures: row.failures,
-      retryAtMs: row.retry_at_ms,
-    };
-  }
-
-  setOutage({ code, message, sinceMs, failures, retryAtMs }: Outage): void {
-    this.#sql.exec(
-      `insert or replace into outage (one, code, message, since_ms, failures, retry_at_ms) values (1, ?, ?, ?, ?, ?)`,
-      code,
-      message,
-      sinceMs,
-      failures,
-      retryAtMs,
-    );
-  }
-
-  clearOutage(): void {
-    this.#sql.exec(`delete from outage`);
   }
 
   lastAdmissionMs(): number | null {

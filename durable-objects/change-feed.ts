@@ -3,7 +3,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { createClient } from '../src/postgres/driver.ts';
 import { isNeonUrl } from '../src/postgres/neon-url.ts';
-import { PostgresError } from '../src/postgres/errors.ts';
+import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { Database, Row, Statement } from '../src/postgres/port.ts';
 import {
@@ -17,7 +17,9 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
+import type { PostgresReport } from './dispatcher.ts';
 import { FeedStore } from './feed-store.ts';
+import { guarded } from './guarded.ts';
 import type { Refreshed } from './user-missions.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
@@ -34,7 +36,7 @@ const LISTENER_ANSWER_MS = 5_000;
 
 type UserSince = { userId: string; since: string | null };
 type RefreshOutcome =
-  { kind: 'refreshed'; entry: AgendaEntry } | { kind: 'away'; code: string } | { kind: 'unreadable' };
+  { kind: 'refreshed'; entry: AgendaEntry } | { kind: 'away'; code: string; message: string } | { kind: 'unreadable' };
 type OutboxEntry = { id: string; userId: string; xid: string; since: string };
 type OutboxPage = { horizon: string; newest: string; entries: OutboxEntry[] };
 
@@ -87,21 +89,33 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   override async alarm(): Promise<void> {
-    let nextMs = this.#settings.tickIntervalMs;
+    await guarded(this.#log, async () => {
+      const failure = await this.#work();
+      // The feed reads Postgres whether anybody is due or not, so it is often the first to learn that it went or came back.
+      await this.env.DISPATCHER.getByName(DISPATCHER_NAME).reportPostgres(reportOf(failure));
+    });
+    if (!this.#stopped) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs()));
+  }
+
+  /** One round of the alarm; what stopped it, or null. */
+  async #work(): Promise<unknown> {
     try {
       await this.#listen();
       await this.#poll();
       await this.#retryFailures();
-      if (this.#store.sweepCursor() !== null) {
-        await this.#sweepSlice();
-        if (this.#store.sweepCursor() !== null) nextMs = SWEEP_PAUSE_MS;
-      }
+      await this.#sweepSlice();
+      return null;
     } catch (thrown) {
       this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
+      return thrown;
     }
-    if (this.#stopped) return;
-    if (this.#listenFailures > 0) nextMs = Math.min(nextMs, this.#listenAgainMs());
-    await this.ctx.storage.setAlarm(Date.now() + nextMs);
+  }
+
+  #nextWaitMs(): number {
+    const waitsMs = [this.#settings.tickIntervalMs];
+    if (this.#listenFailures > 0) waitsMs.push(this.#listenAgainMs());
+    if (this.#store.sweepCursor() !== null) waitsMs.push(SWEEP_PAUSE_MS);
+    return Math.min(...waitsMs);
   }
 
   async #listen(): Promise<void> {
@@ -211,7 +225,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     await this.env.DISPATCHER.getByName(DISPATCHER_NAME).register(agenda);
     // The database is away: these entries must not count as delivered, so the poll ends here and is repeated.
     const away = outcomes.find((outcome) => outcome.kind === 'away');
-    if (away !== undefined) throw new FeedError(away.code);
+    if (away !== undefined) throw new FeedError(away);
   }
 
   /** One user's unreadable log is that user's trouble alone: it is tried again later, and everybody else goes on. */
@@ -221,7 +235,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#store.clearFailure(userId);
       return { kind: 'refreshed', entry: { userId, dueMs: refreshed.nextDueMs } };
     }
-    if (refreshed.passing) return { kind: 'away', code: refreshed.code };
+    if (refreshed.passing) return { kind: 'away', code: refreshed.code, message: refreshed.message };
     metrics.skippedRows.inc({ reason: 'user-log-unreadable' });
     this.#store.noteFailure(userId, since, (failures) => Date.now() + backOffMs(failures, Math.random()));
     return { kind: 'unreadable' };
@@ -233,7 +247,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
         this.env.USER_MISSIONS.getByName(userId).refresh(userId, since),
       );
     } catch {
-      return { ok: false, code: 'USER_LOG_UNREADABLE', passing: false };
+      return { ok: false, code: 'USER_LOG_UNREADABLE', message: 'the log of a user could not be read', passing: false };
     }
   }
 
@@ -260,8 +274,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
 class FeedError extends Error {
   override name = 'FeedError';
   readonly code: string;
-  constructor(code: string) {
-    super('the change feed could not read the log of its users');
+  constructor({ code, message }: { code: string; message: string }) {
+    super(message);
     this.code = code;
   }
 }
@@ -274,6 +288,12 @@ async function answers(client: Client): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+function reportOf(failure: unknown): PostgresReport {
+  if (failure instanceof FeedError || (failure instanceof PostgresError && isOutage(failure)))
+    return { kind: 'outage', code: failure.code, message: failure.message };
+  return { kind: 'readable' };
 }
 
 function codeOf(thrown: unknown): string {

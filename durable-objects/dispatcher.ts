@@ -1,8 +1,10 @@
 import { DurableObject } from 'cloudflare:workers';
-import { backOffMs } from '../src/missions/back-off.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
+import { guarded } from './guarded.ts';
+import { type DependencyState, type OutageReport, OutageState } from './outage-state.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
 
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */
@@ -11,10 +13,16 @@ const PREPARING_USERS = 4;
 /** From admission to the request for a permit a user only reads the log: an admission that got lost is noticed this soon. */
 const ADMISSION_LEASE_MS = 60_000;
 
+/** After something in our own house went wrong. */
+const REPEAT_MS = 5_000;
+
 /** What a lease outlives the longest LLM call by. */
 const LEASE_MARGIN_MS = 60_000;
 
-export type LlmReport = { kind: 'ok' } | { kind: 'outage'; code: string; message: string; retryAfterMs: number | null };
+export type LlmReport = { kind: 'ok' } | ({ kind: 'outage' } & OutageReport);
+
+/** What somebody learned of Postgres: it can be read, or it cannot serve anybody. */
+export type PostgresReport = { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
 
 /** How a user's turn ended. */
 export type TurnReport = {
@@ -26,6 +34,8 @@ export type TurnReport = {
   plansWrittenBack: number;
   parseFailures: number;
   error: string | null;
+  /** set where Postgres could serve nobody: then this turn was a test of it and failed */
+  postgresOutage?: { code: string; message: string };
 };
 
 export type PassState =
@@ -33,8 +43,6 @@ export type PassState =
   | { state: 'running' | 'done'; passId: string; turns: TurnCounts; open: number; errors: string[] };
 
 export type TurnCounts = { due: number; plansProduced: number; plansWrittenBack: number; parseFailures: number };
-
-export type LlmState = { ok: boolean; since?: string; error?: { code: string; message: string } };
 
 type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCounts; errors: string[] };
 
@@ -53,7 +61,10 @@ let bootId: string | undefined;
  */
 export class Dispatcher extends DurableObject<RunnerEnv> {
   readonly #settings: RunnerSettings;
+  readonly #log = createLogger({ component: 'dispatcher' });
   readonly #agenda: AgendaStore;
+  readonly #llm: OutageState;
+  readonly #postgres: OutageState;
   readonly #permitWaiters: (() => void)[] = [];
   #pass: Pass | undefined;
   #draining = false;
@@ -64,6 +75,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     super(ctx, env);
     this.#settings = settings;
     this.#agenda = new AgendaStore(ctx.storage.sql);
+    this.#llm = new OutageState(ctx.storage.sql, 'llm');
+    this.#postgres = new OutageState(ctx.storage.sql, 'postgres');
   }
 
   /** Takes over the next due times of users; null removes one from the agenda. */
@@ -83,6 +96,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   async release(report: TurnReport): Promise<void> {
     this.#start();
     this.#agenda.release(report.userId, report.nextDueMs, Date.now());
+    this.#judgePostgres(report);
     this.#countTurn(report);
     this.#wakePermitWaiters();
     await this.#admit();
@@ -115,8 +129,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
   async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining'> {
     this.#agenda.renewLease(userId, this.#lease().expiresMs);
-    if (report.kind === 'ok') this.#agenda.clearOutage();
-    else this.#recordOutage(report);
+    if (report.kind === 'ok') this.#llm.clear();
+    else this.#recordLlmOutage(report);
     return this.#draining ? 'draining' : 'go-on';
   }
 
@@ -156,11 +170,18 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     return this.#agenda.leaseCount() === 0;
   }
 
-  async llmState(): Promise<LlmState> {
-    const outage = this.#agenda.outage();
-    if (outage === null) return { ok: true };
-    const { code, message, sinceMs } = outage;
-    return { ok: false, since: new Date(sinceMs).toISOString(), error: { code, message } };
+  /** The change feed reads Postgres by itself, whether anything is due or not. */
+  async reportPostgres(report: PostgresReport): Promise<void> {
+    this.#start();
+    const before = this.#postgres.current();
+    if (report.kind === 'outage') this.#postgres.record({ ...report, retryAfterMs: null }, Date.now(), Math.random());
+    // Only a write shows that writing is possible again.
+    else if (before?.code !== 'POSTGRES_READ_ONLY') this.#postgres.clear();
+    if (before !== null || report.kind === 'outage') await this.#admit();
+  }
+
+  async dependencies(): Promise<{ llm: DependencyState; postgres: DependencyState }> {
+    return { llm: this.#llm.state(), postgres: this.#postgres.state() };
   }
 
   async queueState(): Promise<{ queued: number; running: number; lastTickAt: string | null }> {
@@ -173,8 +194,11 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   override async alarm(): Promise<void> {
-    this.#start();
-    await this.#admit();
+    const wentWell = await guarded(this.#log, async () => {
+      this.#start();
+      await this.#admit();
+    });
+    if (!wentWell) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + REPEAT_MS));
   }
 
   #collectGarbage(): void {
@@ -204,8 +228,16 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   #mayAdmit(nowMs: number): boolean {
     if (this.#draining) return false;
     if (!this.#settings.tickEnabled && this.#pass === undefined) return false;
-    const outage = this.#agenda.outage();
-    return outage === null || outage.retryAtMs <= nowMs;
+    return this.#testableMs() <= nowMs;
+  }
+
+  /** From when on somebody may be admitted again: one user, as a test, while anything is down. */
+  #testableMs(): number {
+    return Math.max(0, this.#llm.current()?.retryAtMs ?? 0, this.#postgres.current()?.retryAtMs ?? 0);
+  }
+
+  #isAnythingDown(): boolean {
+    return this.#llm.current() !== null || this.#postgres.current() !== null;
   }
 
   #admitReady(nowMs: number): string[] {
@@ -222,7 +254,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     try {
       await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke(userId));
     } catch {
-      this.#agenda.renewLease(userId, Date.now() + 5_000);
+      this.#agenda.renewLease(userId, Date.now() + REPEAT_MS);
       await this.#armAlarm(Date.now());
     }
   }
@@ -240,23 +272,22 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const expiryMs = this.#agenda.earliestLeaseExpiryMs();
     const readyMs = this.#agenda.earliestReadyMs();
     const full = this.#agenda.leaseCount() >= this.#admissionLimit();
-    const admissionMs =
-      readyMs === null || full ? null : Math.max(readyMs, this.#agenda.outage()?.retryAtMs ?? 0, nowMs);
+    const admissionMs = readyMs === null || full ? null : Math.max(readyMs, this.#testableMs(), nowMs);
     const moments = [expiryMs, admissionMs].filter((moment) => moment !== null);
     return moments.length === 0 ? null : Math.min(...moments);
   }
 
   #admissionLimit(): number {
-    return this.#agenda.outage() === null ? this.#settings.llm.maxConcurrency + PREPARING_USERS : 1;
+    return this.#isAnythingDown() ? 1 : this.#settings.llm.maxConcurrency + PREPARING_USERS;
   }
 
   #permitLimit(): number {
-    return this.#agenda.outage() === null ? this.#settings.llm.maxConcurrency : 1;
+    return this.#llm.current() === null ? this.#settings.llm.maxConcurrency : 1;
   }
 
   #permitRefusal(): 'llm-down' | 'draining' | null {
     if (this.#draining) return 'draining';
-    const outage = this.#agenda.outage();
+    const outage = this.#llm.current();
     return outage !== null && outage.retryAtMs > Date.now() ? 'llm-down' : null;
   }
 
@@ -264,13 +295,16 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     return { boot: bootId ?? '', expiresMs: Date.now() + this.#settings.llm.timeoutMs + LEASE_MARGIN_MS };
   }
 
-  #recordOutage({ code, message, retryAfterMs }: LlmReport & { kind: 'outage' }): void {
-    const nowMs = Date.now();
-    const failures = (this.#agenda.outage()?.failures ?? 0) + 1;
-    const waitMs = Math.max(backOffMs(failures, Math.random()), retryAfterMs ?? 0);
-    const sinceMs = this.#agenda.outage()?.sinceMs ?? nowMs;
-    this.#agenda.setOutage({ code, message, sinceMs, failures, retryAtMs: nowMs + waitMs });
+  #recordLlmOutage({ code, message, retryAfterMs }: OutageReport): void {
+    this.#llm.record({ code, message, retryAfterMs }, Date.now(), Math.random());
     while (this.#permitWaiters.length > 0) this.#permitWaiters.shift()?.();
+  }
+
+  #judgePostgres({ postgresOutage, turn }: TurnReport): void {
+    const known = this.#postgres.current();
+    if (postgresOutage !== undefined)
+      this.#postgres.record({ ...postgresOutage, retryAfterMs: null }, Date.now(), Math.random());
+    else if (known !== null && (turn === 'planned' || known.code !== 'POSTGRES_READ_ONLY')) this.#postgres.clear();
   }
 
   #wakePermitWaiters(): void {
@@ -291,7 +325,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   #passState(pass: Pass): PassState {
     const open = pass.waiting.size;
-    const blocked = this.#agenda.outage() !== null && this.#agenda.leaseCount() === 0;
+    const blocked = this.#isAnythingDown() && this.#agenda.leaseCount() === 0;
     const state = open === 0 || blocked ? 'done' : 'running';
     return { state, passId: pass.id, turns: pass.turns, open: blocked ? 0 : open, errors: pass.errors };
   }

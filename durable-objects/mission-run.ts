@@ -63,8 +63,10 @@ export class MissionRun {
   async continue(mostFailures: number): Promise<RunOutcome> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
-    const checkpoint = await this.#openCheckpoint(entry);
-    if (this.#isExhausted(mostFailures)) return this.#fail(checkpoint);
+    // What makes it fail may be the reading of its inputs, so they are not read for this.
+    if (this.#isExhausted(mostFailures))
+      return this.#fail(this.#storedCheckpoint(entry) ?? this.#emptyCheckpoint(entry));
+    const checkpoint = this.#storedCheckpoint(entry) ?? (await this.#newCheckpoint(entry));
     if (checkpoint.plan === null || checkpoint.finishedMs !== null) return this.#writeBack(checkpoint);
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
     if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
@@ -90,17 +92,22 @@ export class MissionRun {
     return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null ? entry : null;
   }
 
-  async #openCheckpoint({ mission, state, agent }: MissionEntry): Promise<Checkpoint> {
+  #storedCheckpoint(entry: MissionEntry): Checkpoint | null {
+    const stored = this.#options.store.runOf(entry.mission.id);
+    if (stored?.runId !== this.#emptyCheckpoint(entry).identity.runId) return null;
+    metrics.checkpointResumes.inc();
+    return JSON.parse(stored.body) as Checkpoint;
+  }
+
+  async #newCheckpoint(entry: MissionEntry): Promise<Checkpoint> {
+    return { ...this.#emptyCheckpoint(entry), plan: startPlan(await this.#prompt(entry.mission, entry.agent)) };
+  }
+
+  #emptyCheckpoint({ mission, state }: MissionEntry): Checkpoint {
     const due = register(state, 'nextRunAt');
     if (due === null) throw new Error('a mission without nextRunAt cannot be due');
     const identity = runIdentity({ userId: this.#options.userId, missionId: mission.id, nextRunAt: due });
-    const stored = this.#options.store.runOf(mission.id);
-    if (stored?.runId === identity.runId) {
-      metrics.checkpointResumes.inc();
-      return JSON.parse(stored.body) as Checkpoint;
-    }
-    const plan = startPlan(await this.#prompt(mission, agent));
-    return { identity, due, startedMs: Date.now(), finishedMs: null, plan, failure: null };
+    return { identity, due, startedMs: Date.now(), finishedMs: null, plan: null, failure: null };
   }
 
   async #prompt(mission: Mission, agent: Agent | null): Promise<{ system: string; user: string }> {
@@ -170,8 +177,7 @@ export class MissionRun {
   /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
   async #fail(checkpoint: Checkpoint): Promise<RunOutcome> {
     const code = this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
-    const message = `The mission could not be planned: the language model failed several times in a row (${code}).`;
-    checkpoint.failure = { name: 'PlannerError', message };
+    checkpoint.failure = { name: 'PlannerError', message: failureSentence(code) };
     checkpoint.plan = null;
     checkpoint.finishedMs = Date.now();
     this.#save(checkpoint);
@@ -232,6 +238,11 @@ export class MissionRun {
     const { store, missionId } = this.#options;
     store.saveRun({ runId: checkpoint.identity.runId, missionId, body: JSON.stringify(checkpoint) });
   }
+}
+
+function failureSentence(code: string): string {
+  const cause = code.startsWith('LLM_') ? 'the language model failed' : 'the mission could not be worked on';
+  return `The mission could not be planned: ${cause} several times in a row (${code}).`;
 }
 
 function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {

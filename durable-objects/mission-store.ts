@@ -37,6 +37,7 @@ export class MissionStore {
         primary key (run_id, part));
       create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
         code text not null);
+      create table if not exists turns (mission_id text primary key, ended_ms integer not null);
       create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
     `);
   }
@@ -112,16 +113,26 @@ export class MissionStore {
     else this.#sql.exec(`insert or replace into due (mission_id, due_ms) values (?, ?)`, missionId, dueMs);
   }
 
-  /** The mission that is ready first: due, and held back neither by its failures nor by a hold. */
+  /**
+   * The mission that is ready first: due, and held back neither by its failures nor by a hold. One that had a turn and has to come
+   * again stands behind those that were ready when its turn ended.
+   */
   nextDue(): { missionId: string; readyMs: number } | null {
     const [row] = this.#sql
       .exec<{ mission_id: string; ready_ms: number }>(
-        `select due.mission_id, max(due.due_ms, coalesce(attempts.retry_at_ms, 0), coalesce(holds.until_ms, 0)) as ready_ms
-         from due left join attempts on attempts.mission_id = due.mission_id left join holds on holds.mission_id = due.mission_id
-         order by ready_ms, due.mission_id limit 1`,
+        `select mission_id, ready_ms from (
+           select due.mission_id, turns.ended_ms, max(due.due_ms, coalesce(attempts.retry_at_ms, 0), coalesce(holds.until_ms, 0)) as ready_ms
+           from due left join attempts on attempts.mission_id = due.mission_id
+             left join holds on holds.mission_id = due.mission_id left join turns on turns.mission_id = due.mission_id)
+         order by max(ready_ms, coalesce(ended_ms, 0)), mission_id limit 1`,
       )
       .toArray();
     return row === undefined || row.ready_ms === NEVER_MS ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
+  }
+
+  /** A turn ended without the mission being done with: others of the user go first now. */
+  noteTurn(missionId: string, endedMs: number): void {
+    this.#sql.exec(`insert or replace into turns (mission_id, ended_ms) values (?, ?)`, missionId, endedMs);
   }
 
   runOf(missionId: string): StoredRun | null {
@@ -176,6 +187,7 @@ export class MissionStore {
 
   clearAttempt(missionId: string): void {
     this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
+    this.#sql.exec(`delete from turns where mission_id = ?`, missionId);
   }
 
   hold(missionId: string): Hold | null {

@@ -1,9 +1,10 @@
 import { DurableObject } from 'cloudflare:workers';
 import { isNeonUrl } from '../src/postgres/neon-url.ts';
-import { classifyDriverError, postgresFailure } from '../src/postgres/errors.ts';
+import { classifyDriverError, isOutage, postgresFailure } from '../src/postgres/errors.ts';
 import type { PostgresHealth, TransactionOutcome } from '../src/postgres/pooled-database.ts';
 import type { Database, DatabaseRole, TransactionRequest } from '../src/postgres/port.ts';
 import { neonHttpDatabase, tcpDatabase } from '../src/postgres/transaction.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
 
 export type PostgresPoolEnv = { DATABASE_URL: string; POSTGRES_APPLICATION: string };
 
@@ -24,18 +25,25 @@ export class PostgresPool extends DurableObject<PostgresPoolEnv> {
       return { ok: true, results };
     } catch (thrown) {
       const failure = classifyDriverError(thrown);
-      if (failure.code !== 'POSTGRES_REFUSED') this.#failingSinceMs ??= Date.now();
+      metrics.postgresErrors.inc({ code: failure.code });
+      if (isOutage(failure)) this.#failingSinceMs ??= Date.now();
       return { ok: false, failure };
     }
   }
 
-  /** Answers within 1.5 s: a server that does not is reported as not ok. */
+  /** Answers within 1.5 s: a server that does not, or that takes no writes, is reported as not ok. */
   async health(role: DatabaseRole): Promise<PostgresHealth> {
-    const probe = this.run({ role, userId: null, statements: [{ text: 'select 1', values: [] }] });
-    const outcome = await Promise.race([probe, timeout(PROBE_TIMEOUT_MS)]);
+    const outcome = await Promise.race([this.#probe(role), timeout(PROBE_TIMEOUT_MS)]);
     if (outcome.ok) return { ok: true };
     const since = new Date((this.#failingSinceMs ??= Date.now())).toISOString();
     return { ok: false, since, error: { code: outcome.failure.code, message: outcome.failure.message } };
+  }
+
+  async #probe(role: DatabaseRole): Promise<TransactionOutcome> {
+    const statement = { text: `select current_setting('transaction_read_only') as read_only`, values: [] };
+    const outcome = await this.run({ role, userId: null, statements: [statement] });
+    const isReadOnly = outcome.ok && outcome.results[0]?.[0]?.['read_only'] === 'on';
+    return isReadOnly ? { ok: false, failure: postgresFailure('POSTGRES_READ_ONLY') } : outcome;
   }
 
   #connected(): Database {

@@ -2,24 +2,28 @@ import { DurableObject } from 'cloudflare:workers';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
-import { PostgresError } from '../src/postgres/errors.ts';
+import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
+import { guarded } from './guarded.ts';
 import { MissionRun, type RunOutcome } from './mission-run.ts';
 import { type Hold, MissionStore } from './mission-store.ts';
 import { type MissionEntry, Projection } from './projection.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
-export type Refreshed = { ok: true; nextDueMs: number | null } | { ok: false; code: string; passing: boolean };
+export type Refreshed =
+  { ok: true; nextDueMs: number | null } | { ok: false; code: string; message: string; passing: boolean };
 
 /** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
 const MOST_FAILURES = 6;
 
 /** Long enough for the answer of the last event to leave and for the next one to come. */
 const LINGER_MS = 100;
+
+type Dependencies = Awaited<ReturnType<Dispatcher['dependencies']>>;
 
 const NO_TURN = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null } as const;
 
@@ -56,9 +60,9 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       return { ok: true, nextDueMs: this.#nextDueMs() };
     } catch (thrown) {
       if (thrown instanceof PostgresError)
-        return { ok: false, code: thrown.code, passing: thrown.code !== 'POSTGRES_REFUSED' };
+        return { ok: false, code: thrown.code, message: thrown.message, passing: isOutage(thrown) };
       this.#log.error('the log of a user could not be read', { code: 'USER_LOG_UNREADABLE' });
-      return { ok: false, code: 'USER_LOG_UNREADABLE', passing: false };
+      return { ok: false, code: 'USER_LOG_UNREADABLE', message: 'the log of a user could not be read', passing: false };
     }
   }
 
@@ -76,26 +80,21 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   async listMissions(userId: string): Promise<InternalMission[]> {
-    return this.#attended(() => this.#list(userId, (entry, llmDown) => this.#internalView(entry, llmDown)));
+    return this.#attended(() => this.#list(userId, (entry, on) => this.#internalView(entry, on)));
   }
 
   async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
-    return this.#attended(() => this.#list(userId, (entry, llmDown) => this.#ownerView(entry, llmDown)));
+    return this.#attended(() => this.#list(userId, (entry, on) => this.#ownerView(entry, on)));
   }
 
   override async alarm(): Promise<void> {
-    await this.#attended(() => this.#takeTurn());
+    // A turn that could not be reported leaves its lease to run out; the user is then admitted again.
+    await guarded(this.#log, () => this.#attended(() => this.#takeTurn()));
   }
 
   async #takeTurn(): Promise<void> {
     const userId = this.#store.meta('user_id');
-    if (userId === null) return;
-    try {
-      const report = await this.#tick(userId);
-      await this.#dispatcher().release(report);
-    } catch (thrown) {
-      this.#log.error('a turn could not be reported; its lease will run out', { code: codeOf(thrown) });
-    }
+    if (userId !== null) await this.#dispatcher().release(await this.#tick(userId));
   }
 
   async #tick(userId: string): Promise<TurnReport> {
@@ -115,11 +114,20 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         return { ...ended, nextDueMs: next?.readyMs ?? null, turn: 'nothing-due' };
       return await this.#runMission(userId, projection, next.missionId);
     } catch (thrown) {
-      this.#log.warn('a turn was postponed', { code: codeOf(thrown) });
-      return { ...ended, turn: 'postponed', nextDueMs: this.#backOffUser(), error: codeOf(thrown) };
+      return this.#postponed(userId, thrown);
     } finally {
       metrics.tickDurationSeconds.observe((Date.now() - startedMs) / 1_000);
     }
+  }
+
+  /** While Postgres is down for all, the Dispatcher's one back-off decides who comes back when. */
+  #postponed(userId: string, thrown: unknown): TurnReport {
+    const code = codeOf(thrown);
+    this.#log.warn('a turn was postponed', { code });
+    const report = { userId, ...NO_TURN, turn: 'postponed', error: code } as const;
+    if (!(thrown instanceof PostgresError) || !isOutage(thrown)) return { ...report, nextDueMs: this.#backOffUser() };
+    const postgresOutage = { code, message: thrown.message };
+    return { ...report, nextDueMs: this.#nextDueMs() ?? Date.now(), postgresOutage };
   }
 
   async #runMission(userId: string, projection: Projection, missionId: string): Promise<TurnReport> {
@@ -135,18 +143,27 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         settings: this.#settings,
         exclusively: (work) => this.#inTurn(work),
       });
-      const outcome = await run.continue(MOST_FAILURES);
+      const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(thrown));
       return this.#settle(userId, projection, missionId, outcome);
     } finally {
       this.#running = null;
     }
   }
 
+  /** What goes wrong in a run while Postgres serves others is this mission's trouble: its user's other missions go on. */
+  #ownFailure(thrown: unknown): RunOutcome {
+    if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
+    const code = codeOf(thrown);
+    this.#log.warn('a run broke off', { code });
+    return { kind: 'failed', code, unreadable: false };
+  }
+
   #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
     projection.updateDue(missionId);
     if (outcome.kind === 'failed') this.#recordFailure(missionId, outcome.code);
     else if (outcome.kind === 'held') this.#hold(missionId, outcome);
-    else if (outcome.kind !== 'waits') this.#store.clearAttempt(missionId);
+    else if (outcome.kind === 'waits') this.#store.noteTurn(missionId, Date.now());
+    else this.#store.clearAttempt(missionId);
     return { userId, nextDueMs: this.#nextDueMs(), ...turnOf(outcome) };
   }
 
@@ -161,7 +178,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     this.#store.saveAttempt(missionId, { failures, code, retryAtMs: Date.now() + backOffMs(failures, Math.random()) });
   }
 
-  /** What goes wrong before a mission is chosen (Postgres away) holds the whole user back. */
+  /** What goes wrong before a mission is chosen holds the whole user back. */
   #backOffUser(): number {
     const failures = Number(this.#store.meta('turn_failures') ?? 0) + 1;
     this.#store.setMeta('turn_failures', String(failures));
@@ -185,21 +202,21 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     return { ok: true, nextDueMs: null };
   }
 
-  #internalView(entry: MissionEntry, llmDown: boolean): InternalMission {
+  #internalView(entry: MissionEntry, on: Dependencies): InternalMission {
     const { mission } = entry;
     return {
       id: mission.id,
       title: mission.title.slice(0, 200),
       state: mission.state,
       nextRunAt: mission.nextRunAt.kind === 'at' ? mission.nextRunAt.iso : null,
-      ...this.#liveStatus(entry, llmDown),
+      ...this.#liveStatus(entry, on),
     };
   }
 
-  #ownerView(entry: MissionEntry, llmDown: boolean): OwnerMission {
+  #ownerView(entry: MissionEntry, on: Dependencies): OwnerMission {
     const { mission } = entry;
     return {
-      ...this.#internalView(entry, llmDown),
+      ...this.#internalView(entry, on),
       title: mission.title,
       objective: mission.objective,
       cadence: mission.cadence.ok ? mission.cadence.cadence : null,
@@ -208,7 +225,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     };
   }
 
-  #liveStatus(entry: MissionEntry, llmDown: boolean): Pick<InternalMission, 'status' | 'reason'> {
+  #liveStatus(entry: MissionEntry, on: Dependencies): Pick<InternalMission, 'status' | 'reason'> {
     const nowMs = Date.now();
     const { status, reason, dueAtMs } = missionStatus({ ...entry, nowMs });
     if (this.#running === entry.mission.id) return { status: 'running' };
@@ -218,18 +235,19 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       return { status: 'waiting', reason: hold.reason };
     const attempt = this.#store.attempt(entry.mission.id);
     if (attempt !== null && attempt.retryAtMs > nowMs) return { status: 'waiting', reason: 'back-off' };
-    if (llmDown) return { status: 'waiting', reason: 'llm-down' };
-    if (Number(this.#store.meta('turn_failures') ?? 0) > 0) return { status: 'waiting', reason: 'postgres-down' };
+    if (!on.postgres.ok) return { status: 'waiting', reason: 'postgres-down' };
+    if (!on.llm.ok) return { status: 'waiting', reason: 'llm-down' };
+    if (Number(this.#store.meta('turn_failures') ?? 0) > 0) return { status: 'waiting', reason: 'back-off' };
     return { status: 'queued' };
   }
 
   /** A list asked for before the feed has come by reads the log first; where that fails, what is known is shown. */
-  async #list<View>(userId: string, view: (entry: MissionEntry, llmDown: boolean) => View): Promise<View[]> {
+  async #list<View>(userId: string, view: (entry: MissionEntry, on: Dependencies) => View): Promise<View[]> {
     if (!this.#store.isComplete()) await this.#refresh(userId, null);
-    const llm = await this.#dispatcher().llmState();
+    const dependencies = await this.#dispatcher().dependencies();
     return this.#projection(userId)
       .missions()
-      .map((entry) => view(entry, !llm.ok));
+      .map((entry) => view(entry, dependencies));
   }
 
   async #attended<T>(work: () => Promise<T>): Promise<T> {

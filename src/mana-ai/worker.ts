@@ -45,9 +45,9 @@ async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerH
     woken = true;
   }
   const dispatcher = env.DISPATCHER.getByName(DISPATCHER_NAME);
-  const [postgres, llm, queue] = await Promise.all([
+  const [postgres, { llm }, queue] = await Promise.all([
     env.POSTGRES_POOL.getByName(POOL_NAME).health('mana_ai_runner'),
-    dispatcher.llmState(),
+    dispatcher.dependencies(),
     dispatcher.queueState(),
   ]);
   const { tick, llm: settings } = config.config;

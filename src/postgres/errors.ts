@@ -31,7 +31,8 @@ export function postgresFailure(code: PostgresErrorCode, sqlState?: string): Pos
 
 /**
  * Sorts what the driver threw by what the caller can do about it.
- * Classes of SQLSTATE: PostgreSQL manual, appendix A (08 connection, 53 resources, 57P server going away, 25006 read-only).
+ * Classes of SQLSTATE: PostgreSQL manual, appendix A (08 connection, 53 resources, 57P server going away, 25006 read-only,
+ * 53100 disk full: reading goes on).
  */
 export function classifyDriverError(thrown: unknown): PostgresFailure {
   if (thrown instanceof PostgresError) {
@@ -39,10 +40,21 @@ export function classifyDriverError(thrown: unknown): PostgresFailure {
   }
   const sqlState = sqlStateOf(thrown);
   if (sqlState === undefined) return postgresFailure('POSTGRES_UNAVAILABLE');
-  if (sqlState === '25006') return postgresFailure('POSTGRES_READ_ONLY', sqlState);
+  if (sqlState === '25006' || sqlState === '53100') return postgresFailure('POSTGRES_READ_ONLY', sqlState);
   if (sqlState === '57014') return postgresFailure('POSTGRES_TIMEOUT', sqlState);
   if (/^(08|53|57P|28|3D)/.test(sqlState)) return postgresFailure('POSTGRES_UNAVAILABLE', sqlState);
   return postgresFailure('POSTGRES_REFUSED', sqlState);
+}
+
+/**
+ * True where Postgres serves nobody at the moment. A statement that it refused, or cut off after its own time (it answered, so it
+ * lives), is the trouble of those who asked for it alone.
+ */
+export function isOutage({
+  code,
+  sqlState,
+}: Pick<PostgresFailure, 'code'> & { sqlState?: string | undefined }): boolean {
+  return code !== 'POSTGRES_REFUSED' && !(code === 'POSTGRES_TIMEOUT' && sqlState !== undefined);
 }
 
 function sqlStateOf(thrown: unknown): string | undefined {

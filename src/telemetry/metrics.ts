@@ -90,6 +90,12 @@ function labelledCounters(registry: Registry) {
     skippedRows: labelled(registry, 'mana_ai_skipped_rows_total', 'Rows of the change log that could not be merged', [
       'reason',
     ]),
+    postgresErrors: labelled(
+      registry,
+      'mana_ai_postgres_errors_total',
+      'Transactions that Postgres did not carry out',
+      ['code'],
+    ),
     occurrences: labelled(registry, 'mana_ai_occurrences_total', 'Due moments, by what became of them', ['fate']),
   };
 }
@@ -116,12 +122,20 @@ function measures(registry: Registry) {
       CALL_SECONDS,
     ),
     wakeDelaySeconds: histogram('mana_ai_wake_delay_seconds', 'From due to admitted', DELAY_SECONDS),
+    outages: {
+      llm: outageGauge(registry, 'mana_ai_llm_down', 'the language model'),
+      postgres: outageGauge(registry, 'mana_ai_postgres_down', 'Postgres'),
+    },
     queueLength: new Gauge({
       name: 'mana_ai_queue_length',
       help: 'Users with a due mission who wait for their turn',
       registers: [registry],
     }),
   };
+}
+
+function outageGauge(registry: Registry, name: string, what: string) {
+  return new Gauge({ name, help: `1 while missions wait because ${what} is down, else 0`, registers: [registry] });
 }
 
 /** Every label is bounded: one that our own code chooses never gets near the limit. */

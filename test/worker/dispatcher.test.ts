@@ -129,7 +129,7 @@ describe('permits', () => {
     await dispatcher.acquirePermit('a');
     await dispatcher.reportCall('a', { kind: 'outage', code: 'LLM_UNREACHABLE', message: 'away', retryAfterMs: null });
     expect(await dispatcher.acquirePermit('b')).toBe('llm-down');
-    expect(await dispatcher.llmState()).toMatchObject({ ok: false, error: { code: 'LLM_UNREACHABLE' } });
+    expect((await dispatcher.dependencies()).llm).toMatchObject({ ok: false, error: { code: 'LLM_UNREACHABLE' } });
     await dispatcher.reportCall('a', { kind: 'ok' });
     expect(await dispatcher.acquirePermit('b')).toBe('granted');
   });
