@@ -1,4 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { AuditQuery } from '../src/audit/queries.ts';
+import type { AuditHead, AuditPage } from '../src/audit/row.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
@@ -6,6 +8,7 @@ import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
+import { AuditLog } from './audit-log.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
 import { guarded } from './guarded.ts';
 import { MissionRun, type RunOutcome } from './mission-run.ts';
@@ -16,6 +19,9 @@ import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
 export type Refreshed =
   { ok: true; nextDueMs: number | null } | { ok: false; code: string; message: string; passing: boolean };
+
+/** `code`: why Postgres could not be asked. */
+export type AuditAnswer = { ok: true; page: AuditPage } | { ok: false; code: string };
 
 /** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
 const MOST_FAILURES = 6;
@@ -37,6 +43,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   readonly #settings: RunnerSettings;
   readonly #log = createLogger({ component: 'user-missions' });
   #tables: MissionStore | undefined;
+  #audit: AuditLog | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #running: string | null = null;
   #eventsOpen = 0;
@@ -85,6 +92,18 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
     return this.#attended(() => this.#list(userId, (entry, on) => this.#ownerView(entry, on)));
+  }
+
+  /** A page of the audit of what was opened for this user. */
+  async audit(userId: string, query: AuditQuery): Promise<AuditAnswer> {
+    return this.#attended(async (): Promise<AuditAnswer> => {
+      try {
+        return { ok: true, page: await this.#auditLog(userId).page(query) };
+      } catch (thrown) {
+        if (thrown instanceof PostgresError) return { ok: false, code: thrown.code };
+        throw thrown;
+      }
+    });
   }
 
   override async alarm(): Promise<void> {
@@ -281,6 +300,19 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   #projection(userId: string): Projection {
     const { timeZone } = this.#settings;
     return new Projection({ userId, store: this.#store, database: this.#database(), timeZone });
+  }
+
+  /** One for all runs of the object: it makes them take turns at the chain. */
+  #auditLog(userId: string): AuditLog {
+    this.#audit ??= new AuditLog({
+      userId,
+      database: this.#database(),
+      head: {
+        read: () => JSON.parse(this.#store.meta('audit_head') ?? 'null') as AuditHead | null,
+        write: (head) => this.#store.setMeta('audit_head', JSON.stringify(head)),
+      },
+    });
+    return this.#audit;
   }
 
   #database(): ReturnType<typeof pooledDatabase> {

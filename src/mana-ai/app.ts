@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { AppDeps } from './deps.ts';
 import { refuse } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
+import { aiAuditRoutes } from './routes/ai-audit.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { meRoutes } from './routes/me.ts';
@@ -40,5 +41,6 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   healthRoutes(app, routeDeps);
   internalRoutes(app, routeDeps);
   meRoutes(app, routeDeps);
+  aiAuditRoutes(app, routeDeps);
   return app;
 }

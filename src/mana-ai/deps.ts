@@ -1,3 +1,5 @@
+import type { AuditQuery } from '../audit/queries.ts';
+import type { AuditPage } from '../audit/row.ts';
 import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -16,6 +18,8 @@ export type RunnerHealth = {
 export type UserMissionsPort = {
   listMissions(userId: string): Promise<InternalMission[]>;
   listMissionsForOwner(userId: string): Promise<OwnerMission[]>;
+  /** `ok: false` while Postgres cannot be asked. */
+  audit(userId: string, query: AuditQuery): Promise<{ ok: true; page: AuditPage } | { ok: false; code: string }>;
 };
 
 /** What the routes need; nothing here knows of HTTP. */

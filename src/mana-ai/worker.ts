@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { callAgainOnReset } from '../../durable-objects/call-again.ts';
 import { CHANGE_FEED_NAME, DISPATCHER_NAME, POOL_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
+import type { AuditAnswer } from '../../durable-objects/user-missions.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
@@ -22,6 +23,8 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
       listMissions: (userId) => callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissions(userId)),
       listMissionsForOwner: (userId) =>
         callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissionsForOwner(userId)),
+      audit: (userId, query) =>
+        callAgainOnReset(async (): Promise<AuditAnswer> => env.USER_MISSIONS.getByName(name).audit(userId, query)),
     }),
     tick: () => tickOnce(env),
     health: () => readHealth(config, env),

@@ -36,6 +36,10 @@ function runCounters(registry: Registry) {
       'Turns that left a mission alone because its research was pending',
     ),
     checkpointResumes: counter('mana_ai_checkpoint_resumes_total', 'Runs continued from a checkpoint'),
+    auditBreaks: counter(
+      'mana_ai_audit_breaks_total',
+      'Times that an audit in Postgres was found cut, changed or restored',
+    ),
     duplicateWritesAvoided: counter(
       'mana_ai_duplicate_writes_avoided_total',
       'Write-backs that were in the change log already',

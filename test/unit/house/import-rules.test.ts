@@ -9,7 +9,7 @@ const IMPURE_PLANNER = 'src/planner/llm-client.ts';
 const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && path !== IMPURE_PLANNER;
 
 /** Statements for Postgres are plain data; these files name the type of it. */
-const MAY_NAME_POSTGRES = /^src\/sync\/(?:[a-z-]+-)?queries\.ts$/;
+const MAY_NAME_POSTGRES = /^src\/(?:sync|audit)\/(?:[a-z-]+-)?queries\.ts$/;
 const POSTGRES_PORT = 'src/postgres/port.ts';
 
 function offences(applies: (file: SourceFile) => boolean, forbidden: (name: string, file: SourceFile) => boolean) {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type AppDeps, createApp, type RunnerHealth } from '../../../src/mana-ai/app.ts';
+import { EMPTY_CHAIN } from '../../../src/audit/row.ts';
+import { type AppDeps, createApp, type RunnerHealth, type UserMissionsPort } from '../../../src/mana-ai/app.ts';
 import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
 import type { InternalMission, OwnerMission, TickResult } from '../../../src/missions/views.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
@@ -21,6 +22,12 @@ const HEALTH: RunnerHealth = {
   tick: { enabled: true, lastTickAt: null, queued: 0, running: 0 },
 };
 
+const USER_MISSIONS: UserMissionsPort = {
+  listMissions: async () => [MISSION],
+  listMissionsForOwner: async () => [OWNED],
+  audit: async (userId) => ({ ok: true, page: { userId, rows: [], head: EMPTY_CHAIN } }),
+};
+
 function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = { MANA_SERVICE_KEY: 'service-key' }) {
   const lines: unknown[] = [];
   const log = (...line: unknown[]) => void lines.push(line);
@@ -29,7 +36,7 @@ function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = {
     config: parseManaAiConfig(env),
     verifyUserToken: async (token) =>
       token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
-    userMissions: () => ({ listMissions: async () => [MISSION], listMissionsForOwner: async () => [OWNED] }),
+    userMissions: () => USER_MISSIONS,
     tick: async () => TICK,
     health: async () => HEALTH,
     drain: async () => ({ drained: true }),
@@ -148,10 +155,7 @@ describe('/internal', () => {
     ['a%2Fb', 'a/b'],
     ['%C3%BC%25', 'ü%'],
   ])('the user id %s is asked for as it is meant', async (path, expected) => {
-    const userMissions = vi.fn<AppDeps['userMissions']>(() => ({
-      listMissions: async () => [],
-      listMissionsForOwner: async () => [],
-    }));
+    const userMissions = vi.fn<AppDeps['userMissions']>(() => USER_MISSIONS);
     const answer = await setUp({ userMissions }).app.request(`/internal/missions/${path}`, { headers: KEY });
     expect(answer.status).toBe(200);
     expect(userMissions).toHaveBeenCalledWith(expected);
@@ -199,10 +203,7 @@ describe('POST /internal/drain', () => {
 
 describe('GET /api/v1/me/missions', () => {
   test('shows the missions of the token, and only those', async () => {
-    const userMissions = vi.fn<AppDeps['userMissions']>(() => ({
-      listMissions: async () => [],
-      listMissionsForOwner: async () => [OWNED],
-    }));
+    const userMissions = vi.fn<AppDeps['userMissions']>(() => USER_MISSIONS);
     const headers = { authorization: 'Bearer good' };
     const answer = await setUp({ userMissions }).app.request('/api/v1/me/missions?userId=user-2', { headers });
     expect(await answer.json()).toEqual({ missions: [OWNED] });
