@@ -1,4 +1,4 @@
-import { hasExactly } from './bytes.ts';
+import { decodeBase64url } from './bytes.ts';
 import { isRecordName, isSortedScope, MISSIONS_TABLE, parseRecordRef } from './names.ts';
 
 export const GRANT_ISSUER = 'mana-auth';
@@ -7,6 +7,7 @@ export const GRANT_AUDIENCE = 'mana-ai';
 /** In seconds. */
 export const GRANT_LIFETIME_SEC = { usual: 7 * 86_400, shortest: 3_600, longest: 30 * 86_400 } as const;
 export const MOST_RECORDS = 1_000;
+const HASH_BYTES = 32;
 
 /** What a grant says. Times are whole seconds since 1970-01-01 UTC. */
 export type GrantClaims = {
@@ -29,8 +30,6 @@ export type GrantClaims = {
   keysHash: string;
 };
 
-const MEMBERS = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp', 'mission', 'records', 'llm', 'keysHash'] as const;
-
 /** The lifetime that a person gets who asks for `ttlMs`, in seconds. */
 export function grantLifetimeSec(ttlMs?: number): number {
   const { usual, shortest, longest } = GRANT_LIFETIME_SEC;
@@ -38,20 +37,31 @@ export function grantLifetimeSec(ttlMs?: number): number {
   return Math.min(Math.max(Math.floor(ttlMs / 1000), shortest), longest);
 }
 
-/** Whether a value is a grant's claims, whole and exact; who and when is not judged here. */
-export function isGrantClaims(value: Record<string, unknown>): value is GrantClaims {
+/**
+ * The claims of a grant, all of them required. Others are dropped (RFC 7519, section 4: what is not understood is ignored). Null for what
+ * are none. Who and when is not judged here.
+ */
+export function readGrantClaims(value: Record<string, unknown>): GrantClaims | null {
+  if (!areGrantClaims(value)) return null;
+  const { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, keysHash } = value;
+  return { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, keysHash };
+}
+
+function areGrantClaims(value: Record<string, unknown>): value is GrantClaims {
   const { iss, aud, sub, jti, mission, records, llm, keysHash } = value;
   return (
-    hasExactly(value, MEMBERS) &&
     iss === GRANT_ISSUER &&
     aud === GRANT_AUDIENCE &&
     [sub, jti, mission].every(isRecordName) &&
     areTimes(value) &&
     isScope(records) &&
     (llm === 'any' || llm === 'local') &&
-    typeof keysHash === 'string' &&
-    /^[A-Za-z0-9_-]{43}$/.test(keysHash)
+    isHash(keysHash)
   );
+}
+
+function isHash(text: unknown): boolean {
+  return typeof text === 'string' && decodeBase64url(text)?.length === HASH_BYTES;
 }
 
 function areTimes({ iat, nbf, exp }: Record<string, unknown>): boolean {

@@ -73,8 +73,7 @@ export async function decryptField({ keys, ref, path, text }: FieldToDecrypt): P
 
 /** Decrypts and parses; all that can go wrong is one refusal, because one who forges learns nothing from it. */
 export async function openJson(
-  algorithm:
-    { name: 'AES-GCM'; iv: Bytes; additionalData?: Bytes } | { name: string; iv: Bytes; additionalData?: Bytes },
+  algorithm: { name: string; iv: Bytes; additionalData?: Bytes },
   key: CryptoKey,
   sealed: Bytes,
 ): Promise<DecryptedField> {
@@ -92,8 +91,8 @@ export async function openJson(
 type ParsedField = { version: number; iv: Bytes; sealed: Bytes };
 
 function parseField(text: string): ParsedField | null {
-  const [enc, format, versionText = '', body = '', ...rest] = text.split(':');
-  const [ivText = '', sealedText = '', ...more] = body.split('.');
+  const [enc, format, versionText = '', body = '', ...rest] = text.split(':', 5);
+  const [ivText = '', sealedText = '', ...more] = body.split('.', 3);
   const version = parseKeyVersion(versionText);
   if (enc !== 'enc' || format !== '2' || version === null || rest.length > 0 || more.length > 0) return null;
   const iv = decodeBase64url(ivText);

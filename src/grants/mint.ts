@@ -1,6 +1,6 @@
 import { CompactSign } from 'jose';
 import { encodeBase64url, utf8 } from './bytes.ts';
-import { GRANT_AUDIENCE, GRANT_ISSUER, type GrantClaims, isGrantClaims } from './claims.ts';
+import { GRANT_AUDIENCE, GRANT_ISSUER, type GrantClaims, readGrantClaims } from './claims.ts';
 import { GrantsError } from './errors.ts';
 
 export const GRANT_TYPE = 'mission-grant+jwt';
@@ -18,8 +18,9 @@ export type GrantToMint = {
  * @throws GrantsError CLAIMS_REFUSED: what verifyGrant would call malformed
  */
 export async function mintGrant({ signingKey, claims, keysJwe }: GrantToMint): Promise<string> {
-  const all = { iss: GRANT_ISSUER, aud: GRANT_AUDIENCE, ...claims, keysHash: await hashOfKeys(keysJwe) };
-  if (!isGrantClaims(all)) throw new GrantsError('CLAIMS_REFUSED', 'the claims are not those of a grant');
+  const keysHash = await hashOfKeys(keysJwe);
+  const all = readGrantClaims({ ...claims, iss: GRANT_ISSUER, aud: GRANT_AUDIENCE, keysHash });
+  if (all === null) throw new GrantsError('CLAIMS_REFUSED', 'the claims are not those of a grant');
   return new CompactSign(utf8(JSON.stringify(all)))
     .setProtectedHeader({ alg: 'Ed25519', typ: GRANT_TYPE, kid: signingKey.kid })
     .sign(signingKey.privateKey);

@@ -1,6 +1,6 @@
 import { compactVerify } from 'jose';
 import { decodeBase64url, hasExactly, isObject, jsonOf } from './bytes.ts';
-import { type GrantClaims, isGrantClaims } from './claims.ts';
+import { type GrantClaims, readGrantClaims } from './claims.ts';
 import { isReducedEd25519Signature, isSafeEd25519PublicKey } from './curve25519.ts';
 import { type GrantReason, refused, type Refused } from './errors.ts';
 import { GRANT_TYPE } from './mint.ts';
@@ -36,8 +36,9 @@ export async function verifyGrant({ token, keyOf, userId, missionId, nowMs }: Gr
   if (key === null || !(await isSafeKey(key))) return refused('bad-signature');
   const payload = await verifiedPayload(token as string, key);
   if (payload === null) return refused('bad-signature');
-  const claims = jsonOf(payload);
-  if (!isObject(claims) || !isGrantClaims(claims)) return refused('malformed');
+  const read = jsonOf(payload);
+  const claims = isObject(read) ? readGrantClaims(read) : null;
+  if (claims === null) return refused('malformed');
   const fault = faultOf(claims, { userId, missionId, nowMs });
   return fault === null ? { ok: true, claims } : refused(fault);
 }
