@@ -1,4 +1,6 @@
+import type { GrantReason } from '../src/grants/index.ts';
 import { resolvePolicy, type Agent } from '../src/missions/agent.ts';
+import { backOffMs } from '../src/missions/back-off.ts';
 import { nextDue } from '../src/missions/cadence.ts';
 import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
@@ -12,16 +14,22 @@ import { chooseTools } from '../src/planner/tool-choice.ts';
 import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
 import type { Database } from '../src/postgres/port.ts';
-import { register } from '../src/sync/merge.ts';
-import { buildIterationRow, runIdentity } from '../src/sync/write-back.ts';
+import { type RecordState, type Register, register } from '../src/sync/merge.ts';
+import { buildIterationRow, type RunIdentity, runIdentity } from '../src/sync/write-back.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
+import { AuditError, type AuditLog } from './audit-log.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { GrantAccess, OpenGrant } from './grant-access.ts';
+import { GrantKeySetError } from './grant-key-set.ts';
 import type { Hold, MissionStore } from './mission-store.ts';
 import type { MissionEntry, Projection } from './projection.ts';
-import type { Checkpoint } from './run-checkpoint.ts';
-import { RunInputs } from './run-inputs.ts';
-import { actorOf, DEFAULT_AGENT_ID, iterationOf } from './run-iteration.ts';
+import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
+import { resolveInputs } from './run-inputs.ts';
+import { actorOf, DEFAULT_AGENT_ID, iterationOf, sealedIterationOf } from './run-iteration.ts';
+import { RunReads } from './run-reads.ts';
+import { RunRecords } from './run-records.ts';
+import { openScope, type RunScope, type ScopeVerdict } from './run-scope.ts';
 import type { RunnerSettings } from './settings.ts';
 
 /** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
@@ -33,7 +41,7 @@ export type RunOutcome =
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
-type RoundSetting = { tools: readonly Tool[]; agent: Agent | null; rejected: ReadonlySet<string> };
+type RoundSetting = { tools: readonly Tool[]; reads: RunReads; scope: RunScope; rejected: ReadonlySet<string> };
 
 export type MissionRunOptions = {
   userId: string;
@@ -43,9 +51,14 @@ export type MissionRunOptions = {
   database: Database;
   dispatcher: DurableObjectStub<Dispatcher>;
   settings: RunnerSettings;
+  grants: GrantAccess;
+  audit: AuditLog;
   /** serialises work on the log within the object */
   exclusively: <T>(work: () => Promise<T>) => Promise<T>;
 };
+
+/** A grant whose time has not come is looked at again after this long. */
+const NOT_YET_VALID_WAIT_MS = 5 * 60_000;
 
 /**
  * One run of one due mission: prepared -> planning, a checkpoint after each LLM round -> planned -> written.
@@ -54,6 +67,8 @@ export type MissionRunOptions = {
 export class MissionRun {
   readonly #options: MissionRunOptions;
   readonly #log = createLogger({ component: 'mission-run' });
+  /** of the records by which this run decides */
+  #revision = 0;
 
   constructor(options: MissionRunOptions) {
     this.#options = options;
@@ -61,19 +76,30 @@ export class MissionRun {
 
   /** Starts or resumes the run. Throws PostgresError where the log cannot be reached. */
   async continue(mostFailures: number): Promise<RunOutcome> {
+    this.#revision = this.#options.store.revision;
+    try {
+      return await this.#continue(mostFailures);
+    } catch (thrown) {
+      if (thrown instanceof GrantKeySetError || thrown instanceof AuditError) return this.#postpone(thrown.code);
+      throw thrown;
+    }
+  }
+
+  async #continue(mostFailures: number): Promise<RunOutcome> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
-    // What makes it fail may be the reading of its inputs, so they are not read for this.
-    if (this.#isExhausted(mostFailures))
-      return this.#fail(this.#storedCheckpoint(entry) ?? this.#emptyCheckpoint(entry));
-    const checkpoint = this.#storedCheckpoint(entry) ?? (await this.#newCheckpoint(entry));
-    if (checkpoint.plan === null || checkpoint.finishedMs !== null) return this.#writeBack(checkpoint);
+    if (this.#isExhausted(mostFailures)) return this.#fail(entry);
+    const opened = await this.#openScope(entry);
+    if (!opened.ok) return this.#withhold(opened.reason);
+    const { scope } = opened;
+    const checkpoint = await this.#openCheckpoint(entry, scope);
+    if (checkpoint === null) return this.#withhold(scope.refusal ?? 'not-covered');
+    if (checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, scope.grant);
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
     if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
-    const current = await this.#lookAgain();
-    if (current === null) return this.#drop();
-    const stopped = await this.#plan(checkpoint, current);
-    return stopped ?? this.#writeBack(checkpoint);
+    if (!(await this.#isStillDue())) return this.#drop();
+    const stopped = await this.#plan(checkpoint, scope);
+    return stopped ?? this.#writeBack(checkpoint, scope.grant);
   }
 
   /** The mission as it stands, if it is still due and nothing stands in its way. */
@@ -86,52 +112,71 @@ export class MissionRun {
   }
 
   /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
-  async #lookAgain(): Promise<MissionEntry | null> {
+  async #isStillDue(): Promise<boolean> {
     await this.#options.exclusively(() => this.#options.projection.refreshPending());
     const entry = this.#dueEntry();
-    return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null ? entry : null;
+    return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null;
   }
 
-  #storedCheckpoint(entry: MissionEntry): Checkpoint | null {
-    const stored = this.#options.store.runOf(entry.mission.id);
-    if (stored?.runId !== this.#emptyCheckpoint(entry).identity.runId) return null;
-    metrics.checkpointResumes.inc();
-    return JSON.parse(stored.body) as Checkpoint;
+  async #openScope(entry: MissionEntry): Promise<ScopeVerdict> {
+    const { grants } = this.#options;
+    const { mission } = entry;
+    return openScope(entry, mission.grant === null ? null : await grants.open(mission.id, mission.grant));
   }
 
-  async #newCheckpoint(entry: MissionEntry): Promise<Checkpoint> {
-    return { ...this.#emptyCheckpoint(entry), plan: startPlan(await this.#prompt(entry.mission, entry.agent)) };
+  /** The run as far as it got, or a new one; null where nothing that the mission needs could be opened. */
+  async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Checkpoint | null> {
+    const identity = this.#identity(state);
+    const stored = this.#options.store.runOf(mission.id);
+    const kept = stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
+    if (kept !== null) {
+      metrics.checkpointResumes.inc();
+      return kept;
+    }
+    const plan = await this.#startPlan(scope, identity.iterationId);
+    return plan === null ? null : { ...newCheckpoint(identity, state), plan };
   }
 
-  #emptyCheckpoint({ mission, state }: MissionEntry): Checkpoint {
-    const due = register(state, 'nextRunAt');
-    if (due === null) throw new Error('a mission without nextRunAt cannot be due');
-    const identity = runIdentity({ userId: this.#options.userId, missionId: mission.id, nextRunAt: due });
-    return { identity, due, startedMs: Date.now(), finishedMs: null, plan: null, failure: null };
+  #identity(state: RecordState): RunIdentity {
+    const { userId, missionId } = this.#options;
+    return runIdentity({ userId, missionId, nextRunAt: dueRegister(state) });
   }
 
-  async #prompt(mission: Mission, agent: Agent | null): Promise<{ system: string; user: string }> {
-    return buildPrompt({
+  #records(scope: RunScope, iterationId: string): RunRecords {
+    const { userId, database, audit, missionId } = this.#options;
+    return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
+  }
+
+  async #startPlan(scope: RunScope, iterationId: string): Promise<PlanState | null> {
+    const { mission, agent } = scope;
+    const { inputs, refusals } = await resolveInputs(mission.inputs, this.#records(scope, iterationId));
+    if (inputs.length === 0 && refusals.length > 0) return null;
+    const prompt = buildPrompt({
       mission,
-      inputs: await new RunInputs(this.#options).resolve(mission),
+      inputs,
       lastIterations: readIterations(mission.iterations).slice(-3),
       persona: agent?.systemPrompt ?? null,
       locale: this.#options.settings.locale,
       nowIso: new Date().toISOString(),
       delimiter: crypto.randomUUID(),
     });
+    return startPlan(prompt);
   }
 
   /** Rounds until the plan is done; an outcome where the run has to stop before that. */
-  async #plan(checkpoint: Checkpoint, { mission, agent }: MissionEntry): Promise<RunOutcome | null> {
-    const tools = offeredTools(mission, agent, this.#options.settings.llm.maxTools);
-    const setting = { tools, agent, rejected: rejectedSteps(readIterations(mission.iterations)) };
+  async #plan(checkpoint: Checkpoint, scope: RunScope): Promise<RunOutcome | null> {
+    const { mission, agent } = scope;
+    const { llm, timeZone } = this.#options.settings;
+    const records = this.#records(scope, checkpoint.identity.iterationId);
+    const reads = new RunReads({ scope, records, timeZone });
+    const tools = offeredTools(mission, agent, { most: llm.maxTools, reads: reads.tools });
+    const setting = { tools, reads, scope, rejected: rejectedSteps(readIterations(mission.iterations)) };
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
       const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
       if (stopped !== null) return stopped;
     }
     checkpoint.finishedMs = Date.now();
-    this.#save(checkpoint);
+    await this.#save(checkpoint, scope.grant);
     await this.#options.dispatcher.releasePermit(this.#options.userId);
     metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
     metrics.plansProduced.inc();
@@ -139,7 +184,9 @@ export class MissionRun {
   }
 
   async #round(checkpoint: Checkpoint, plan: PlanState, setting: RoundSetting): Promise<RunOutcome | null> {
-    const { tools, agent, rejected } = setting;
+    const { tools, reads, scope, rejected } = setting;
+    const lapse = await this.#lapsed(scope.grant);
+    if (lapse !== null) return this.#withhold(lapse);
     const { dispatcher, settings, userId } = this.#options;
     const startedMs = Date.now();
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
@@ -149,10 +196,12 @@ export class MissionRun {
     const result = await complete({ baseUrl, apiKey, model, timeoutMs, maxTokens, messages, tools });
     metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
     if (!result.ok) return this.#stopOn(result.error);
+    await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
+    const read = (tool: Tool, params: Record<string, unknown>): unknown => reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
-    checkpoint.plan = applyAnswer(plan, result.answer, tools, { rejected });
-    this.#save(checkpoint);
-    countRound(plan, checkpoint.plan, agent);
+    checkpoint.plan = applyAnswer(plan, result.answer, tools, { rejected, read });
+    await this.#save(checkpoint, scope.grant);
+    countRound(plan, checkpoint.plan, scope.agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok' });
     return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
   }
@@ -175,21 +224,43 @@ export class MissionRun {
   }
 
   /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
-  async #fail(checkpoint: Checkpoint): Promise<RunOutcome> {
+  async #fail({ state }: MissionEntry): Promise<RunOutcome> {
     const code = this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
-    checkpoint.failure = { name: 'PlannerError', message: failureSentence(code) };
-    checkpoint.plan = null;
-    checkpoint.finishedMs = Date.now();
-    this.#save(checkpoint);
-    return this.#writeBack(checkpoint);
+    const failure = { name: 'PlannerError', message: failureSentence(code) };
+    const checkpoint = { ...newCheckpoint(this.#identity(state), state), finishedMs: Date.now(), failure };
+    await this.#save(checkpoint, null);
+    return this.#writeBack(checkpoint, null);
   }
 
-  async #writeBack(checkpoint: Checkpoint): Promise<RunOutcome> {
+  /** Why the grant must not be used any more: asked before each use, because a revocation counts at once. */
+  async #lapsed(grant: OpenGrant | null): Promise<GrantReason | null> {
+    return grant === null ? null : this.#options.grants.lapsed(grant);
+  }
+
+  /** Nothing is planned at the person's expense: the mission waits for a grant that opens what it needs, and what was read is gone. */
+  #withhold(reason: GrantReason): RunOutcome {
+    metrics.grantSkips.inc({ reason });
+    this.#options.store.deleteRunOf(this.#options.missionId);
+    const untilMs = reason === 'not-yet-valid' ? Date.now() + NOT_YET_VALID_WAIT_MS : null;
+    return { kind: 'held', hold: { reason: 'grant-missing', untilMs }, revision: this.#revision };
+  }
+
+  /** Something that the run needs is away; it counts against nobody. */
+  #postpone(code: string): RunOutcome {
+    this.#log.warn('a run was postponed', { code });
+    const untilMs = Date.now() + backOffMs(3, Math.random());
+    return { kind: 'held', hold: { reason: 'back-off', untilMs }, revision: this.#revision };
+  }
+
+  async #writeBack(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<RunOutcome> {
     const { projection, exclusively, store, missionId } = this.#options;
+    const lapse = await this.#lapsed(grant);
+    if (lapse !== null) return this.#withhold(lapse);
+    const iteration = grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
     const outcome = await exclusively(async (): Promise<RunOutcome> => {
       const present = await projection.refreshPending();
       const entry = present ? projection.mission(missionId) : null;
-      const row = entry === null ? null : this.#iterationRow(checkpoint, entry);
+      const row = entry === null ? null : this.#iterationRow(checkpoint, iteration, entry);
       if (row === null) return { kind: 'dropped' };
       if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
       metrics.plansWrittenBack.inc();
@@ -199,7 +270,11 @@ export class MissionRun {
     return outcome;
   }
 
-  #iterationRow(checkpoint: Checkpoint, { mission, state, agent }: MissionEntry): ReturnType<typeof buildIterationRow> {
+  #iterationRow(
+    checkpoint: Checkpoint,
+    iteration: { id: string },
+    { mission, state, agent }: MissionEntry,
+  ): ReturnType<typeof buildIterationRow> {
     const { userId, missionId } = this.#options;
     const { identity, due } = checkpoint;
     const nowMs = Date.now();
@@ -209,7 +284,7 @@ export class MissionRun {
       state,
       identity,
       dueRegister: due,
-      iteration: iterationOf(checkpoint),
+      iteration,
       nextRunAt: this.#nextRunAt(mission, checkpoint.startedMs, nowMs),
       nowMs,
       actor: actorOf(missionId, identity.iterationId, agent),
@@ -227,22 +302,36 @@ export class MissionRun {
 
   /** What is no longer due is not run; a finished plan is not here, it is written back whatever became of the due time. */
   async #drop(): Promise<RunOutcome> {
-    const stored = this.#options.store.runOf(this.#options.missionId);
-    const checkpoint = stored === null ? null : (JSON.parse(stored.body) as Checkpoint);
-    if (checkpoint !== null && checkpoint.finishedMs !== null) return this.#writeBack(checkpoint);
-    this.#options.store.deleteRunOf(this.#options.missionId);
+    const { store, projection, missionId } = this.#options;
+    const stored = store.runOf(missionId);
+    const entry = projection.mission(missionId);
+    const opened = stored === null || entry === null ? null : await this.#openScope(entry);
+    if (stored !== null && opened?.ok === true) {
+      const checkpoint = await openStoredCheckpoint(stored, opened.scope.grant);
+      if (checkpoint !== null && checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, opened.scope.grant);
+    }
+    store.deleteRunOf(missionId);
     return { kind: 'dropped' };
   }
 
-  #save(checkpoint: Checkpoint): void {
-    const { store, missionId } = this.#options;
-    store.saveRun({ runId: checkpoint.identity.runId, missionId, body: JSON.stringify(checkpoint) });
+  async #save(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<void> {
+    await saveCheckpoint(this.#options.store, this.#options.missionId, checkpoint, grant);
   }
 }
 
 function failureSentence(code: string): string {
   const cause = code.startsWith('LLM_') ? 'the language model failed' : 'the mission could not be worked on';
   return `The mission could not be planned: ${cause} several times in a row (${code}).`;
+}
+
+function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
+  return { identity, due: dueRegister(state), startedMs: Date.now(), finishedMs: null, plan: null, failure: null };
+}
+
+function dueRegister(state: RecordState): Register {
+  const due = register(state, 'nextRunAt');
+  if (due === null) throw new Error('a mission without nextRunAt cannot be due');
+  return due;
 }
 
 function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
@@ -260,12 +349,17 @@ function tokensOf({ usage }: PlanState): number {
   return usage.promptTokens + usage.completionTokens;
 }
 
-function offeredTools(mission: Mission, agent: Agent | null, maxTools: number): readonly Tool[] {
+/** Reading tools come first: they are few, and what the model proposes is better for having read. */
+function offeredTools(
+  mission: Mission,
+  agent: Agent | null,
+  { most, reads }: { most: number; reads: readonly Tool[] },
+): readonly Tool[] {
   return chooseTools({
-    tools: CATALOG,
+    tools: [...reads, ...CATALOG],
     decide: (tool) => (agent === null ? 'propose' : resolvePolicy(agent.policy, tool)),
     inputModules: mission.inputs.map((ref) => ref.module),
     missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
-    maxTools,
+    maxTools: most,
   });
 }

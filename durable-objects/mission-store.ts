@@ -15,7 +15,7 @@ export type StoredRun = { runId: string; missionId: string; body: string };
 export type Attempt = { failures: number; retryAtMs: number; code: string };
 
 /** What keeps a due mission waiting without being anybody's failure. */
-export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending';
+export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
 
 /** `untilMs` null: until a change of the mission or an agent. */
 export type Hold = { reason: HoldReason; untilMs: number | null };

@@ -10,7 +10,11 @@ export type RunnerSettings = {
   timeZone: string;
   locale: string;
   llm: LlmSettings;
+  grants: GrantSettings;
 };
+
+/** `privateKeysPem` null: no grant can be opened here. `modelIsLocal`: grants for local models alone may be used. */
+export type GrantSettings = { privateKeysPem: string | null; jwksUrl: string; modelIsLocal: boolean };
 
 export type LlmSettings = {
   baseUrl: string;

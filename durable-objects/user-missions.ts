@@ -10,6 +10,7 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { AuditLog } from './audit-log.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
+import { GrantAccess } from './grant-access.ts';
 import { guarded } from './guarded.ts';
 import { MissionRun, type RunOutcome } from './mission-run.ts';
 import { type Hold, MissionStore } from './mission-store.ts';
@@ -91,7 +92,21 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
-    return this.#attended(() => this.#list(userId, (entry, on) => this.#ownerView(entry, on)));
+    return this.#attended(async () => {
+      const missions = await this.#list(userId, (entry, on) => ({ entry, view: this.#ownerView(entry, on) }));
+      return Promise.all(missions.map(async ({ entry, view }) => this.#withGrant(userId, entry, view)));
+    });
+  }
+
+  /** Where the grant cannot be judged now, the mission is shown without it. */
+  async #withGrant(userId: string, { mission }: MissionEntry, view: OwnerMission): Promise<OwnerMission> {
+    try {
+      const grant = await this.#grants(userId).view(mission.id, mission.grant);
+      return grant === undefined ? view : { ...view, grant };
+    } catch (thrown) {
+      this.#log.warn('a grant could not be judged', { code: codeOf(thrown) });
+      return view;
+    }
   }
 
   /** A page of the audit of what was opened for this user. */
@@ -160,6 +175,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         database: this.#database(),
         dispatcher: this.#dispatcher(),
         settings: this.#settings,
+        grants: this.#grants(userId),
+        audit: this.#auditLog(userId),
         exclusively: (work) => this.#inTurn(work),
       });
       const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(thrown));
@@ -317,6 +334,10 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   #database(): ReturnType<typeof pooledDatabase> {
     return pooledDatabase(this.env.POSTGRES_POOL.getByName(POOL_NAME));
+  }
+
+  #grants(userId: string): GrantAccess {
+    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants });
   }
 
   #dispatcher(): DurableObjectStub<Dispatcher> {

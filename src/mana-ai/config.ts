@@ -18,6 +18,8 @@ export type ManaAiConfig = {
   locale: string;
   userTokens: { jwksUrl: string; issuer: string; audience: string };
   grantJwksUrl: string;
+  /** PEM texts as they came, checked; several keys each, the first is current */
+  runnerKeys: { privatePem: string | null; publicPem: string | null };
   researchUrl: string | null;
 };
 
@@ -64,7 +66,6 @@ export function requireForServe(config: ManaAiConfig): ParsedConfig {
 }
 
 function readConfig(env: EnvReader): ManaAiConfig {
-  checkKeys(env);
   const authPort = env.integer('MANA_AUTH_PORT', 3001, PORTS);
   return {
     databaseUrl: readDatabaseUrl(env),
@@ -81,21 +82,20 @@ function readConfig(env: EnvReader): ManaAiConfig {
     timeZone: readTimeZone(env),
     locale: readLocale(env),
     ...readKeySets(env, `http://127.0.0.1:${authPort}/.well-known`),
+    runnerKeys: {
+      privatePem: checkedKey(env, 'MANA_AI_PRIVATE_KEY_PEM', 'x25519-private', 'wants X25519 private keys as PKCS#8 PEM'),
+      publicPem: checkedKey(env, 'MANA_AI_PUBLIC_KEY_PEM', 'x25519-public', 'wants X25519 public keys as SPKI PEM'),
+    },
     researchUrl: env.httpUrl('MANA_RESEARCH_URL')?.href ?? null,
   };
 }
 
-/** The keys themselves are read where they are used; a malformed one must stop the start all the same. */
-function checkKeys(env: EnvReader): void {
-  checkKey(env, 'MANA_AI_PRIVATE_KEY_PEM', 'x25519-private', 'wants X25519 private keys as PKCS#8 PEM');
-  checkKey(env, 'MANA_AI_PUBLIC_KEY_PEM', 'x25519-public', 'wants X25519 public keys as SPKI PEM');
-}
-
-function checkKey(env: EnvReader, name: string, kind: PemKind, wants: string): void {
+/** The keys are imported where they are used; a malformed one must stop the start all the same. */
+function checkedKey(env: EnvReader, name: string, kind: PemKind, wants: string): string | null {
   const text = env.text(name);
-  if (text === null) return;
+  if (text === null) return null;
   const keys = readPemKeys(text, kind);
-  if (keys.ok) return;
+  if (keys.ok) return text;
   throw new ConfigError(name, keys.reason === 'rsa' ? `${wants}, not RSA: run \`npm run keys -- --replace\`` : wants);
 }
 

@@ -22,13 +22,14 @@ function settingsOf(env: RunnerEnv): RunnerSettings {
   return runnerSettings(result.config);
 }
 
-function runnerSettings({ tick, llm, timeZone, locale }: ManaAiConfig): RunnerSettings {
+function runnerSettings({ tick, llm, timeZone, locale, runnerKeys, grantJwksUrl }: ManaAiConfig): RunnerSettings {
   return {
     tickEnabled: tick.enabled,
     tickIntervalMs: tick.intervalMs,
     timeZone,
     locale,
     llm: { ...llm, baseUrl: llm.baseUrl ?? '', model: llm.model ?? '' },
+    grants: { privateKeysPem: runnerKeys.privatePem, jwksUrl: grantJwksUrl, modelIsLocal: llm.locality === 'local' },
   };
 }
 

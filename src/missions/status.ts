@@ -35,7 +35,7 @@ export function missionStatus(question: { mission: Mission; agent: Agent | null;
   if (mission.state !== 'active') return idle();
   if (isBlank(mission)) return idle('invalid-state');
   if (mission.nextRunAt.kind === 'none') return idle(mission.cadence.ok ? undefined : 'invalid-cadence');
-  const blocked = hasCiphertext(mission) ? 'grant-missing' : agentObstacle(agent);
+  const blocked = hasCiphertext(mission) && !carriesGrant(mission) ? 'grant-missing' : agentObstacle(agent);
   if (blocked !== undefined) return answer('waiting', blocked, null);
   const nextRunAtMs = mission.nextRunAt.ms;
   const foregroundUntilMs = foregroundEndMs(mission.iterations, nowMs);
@@ -79,6 +79,11 @@ function isBlank(mission: Mission): boolean {
 
 function hasCiphertext(mission: Mission): boolean {
   return texts(mission).some(isEncrypted);
+}
+
+/** Whether it is a good one shows when the run opens it. */
+function carriesGrant({ grant }: Mission): boolean {
+  return isRecord(grant) && typeof grant['token'] === 'string';
 }
 
 function idle(reason?: MissionStatusReason): MissionStatus {

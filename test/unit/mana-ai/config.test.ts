@@ -104,6 +104,7 @@ describe('defaults', () => {
       locale: 'en',
       userTokens: { jwksUrl: 'http://127.0.0.1:3001/.well-known/jwks.json', issuer: 'mana-auth', audience: 'mana' },
       grantJwksUrl: 'http://127.0.0.1:3001/.well-known/grant-jwks.json',
+      runnerKeys: { privatePem: null, publicPem: null },
       researchUrl: null,
     });
   });

@@ -1,0 +1,131 @@
+import {
+  type GrantClaims,
+  type GrantKeys,
+  type GrantReason,
+  importRunnerPrivateKeys,
+  openGrantKeys,
+  type RecordKeys,
+  verifyGrant,
+} from '../src/grants/index.ts';
+import { isRecord } from '../src/missions/fields.ts';
+import type { GrantView } from '../src/missions/views.ts';
+import type { Database, Row } from '../src/postgres/port.ts';
+import { grantKey } from './grant-key-set.ts';
+import type { GrantSettings } from './settings.ts';
+
+const EXPIRES_SOON_MS = 24 * 60 * 60_000;
+
+/** A grant whose keys are open; it stays in memory, for one run. */
+export type OpenGrant = { claims: GrantClaims; keys: GrantKeys; missionKeys: RecordKeys };
+
+export type GrantVerdict = { ok: true; grant: OpenGrant } | { ok: false; reason: GrantReason };
+
+type Verified = { ok: true; claims: GrantClaims; keysJwe: string } | { ok: false; reason: GrantReason };
+
+/** Judges and opens the grants of one user's missions. Every use asks the database: a revocation counts at once. */
+export class GrantAccess {
+  readonly #userId: string;
+  readonly #database: Database;
+  readonly #settings: GrantSettings;
+
+  constructor(options: { userId: string; database: Database; settings: GrantSettings }) {
+    this.#userId = options.userId;
+    this.#database = options.database;
+    this.#settings = options.settings;
+  }
+
+  /**
+   * Everything that design.md section 6 asks for before a key is used; then the keys.
+   * @throws PostgresError, GrantKeySetError: nothing is known about the grant then
+   */
+  async open(missionId: string, grant: unknown): Promise<GrantVerdict> {
+    if (this.#settings.privateKeysPem === null) return refused('not-configured');
+    const verified = await this.#verify(missionId, grant);
+    if (!verified.ok) return verified;
+    const { claims, keysJwe } = verified;
+    const privateKeys = await importRunnerPrivateKeys(this.#settings.privateKeysPem);
+    const opened = await openGrantKeys({ claims, keysJwe, privateKeys });
+    if (!opened.ok) return opened;
+    const missionKeys = opened.keys.get(`aiMissions:${missionId}`);
+    return missionKeys === undefined
+      ? refused('wrap-rejected')
+      : { ok: true, grant: { claims, keys: opened.keys, missionKeys } };
+  }
+
+  /**
+   * Why an open grant must not be used any more; null while it may.
+   * @throws PostgresError
+   */
+  async lapsed({ claims }: OpenGrant): Promise<GrantReason | null> {
+    if (claims.exp * 1_000 <= Date.now()) return 'expired';
+    const row = await this.#row(claims);
+    return row.ok ? null : row.reason;
+  }
+
+  /** How a mission's grant stands, as its owner sees it; undefined where the mission carries none. */
+  async view(missionId: string, grant: unknown): Promise<GrantView | undefined> {
+    if (!isRecord(grant) || typeof grant['grantId'] !== 'string') return undefined;
+    const verified = await this.#verify(missionId, grant);
+    const expiresAt = verified.ok ? new Date(verified.claims.exp * 1_000).toISOString() : textOf(grant['expiresAt']);
+    return {
+      grantId: grant['grantId'],
+      expiresAt,
+      state: verified.ok ? this.#stateOf(verified.claims) : verified.reason,
+    };
+  }
+
+  #stateOf({ exp }: GrantClaims): GrantView['state'] {
+    if (this.#settings.privateKeysPem === null) return 'not-configured';
+    return exp * 1_000 - Date.now() < EXPIRES_SOON_MS ? 'expires-soon' : 'ok';
+  }
+
+  async #verify(missionId: string, grant: unknown): Promise<Verified> {
+    if (!isRecord(grant) || typeof grant['token'] !== 'string') return refused('malformed');
+    const verified = await verifyGrant({
+      token: grant['token'],
+      keyOf: (kid) => grantKey(this.#settings.jwksUrl, kid),
+      userId: this.#userId,
+      missionId,
+      nowMs: Date.now(),
+    });
+    if (!verified.ok) return verified;
+    if (verified.claims.llm === 'local' && !this.#settings.modelIsLocal) return refused('model-not-local');
+    const row = await this.#row(verified.claims);
+    return row.ok ? { ok: true, claims: verified.claims, keysJwe: row.keysJwe } : row;
+  }
+
+  /** The row that says whether the keys still exist; a signature alone opens nothing. */
+  async #row(claims: GrantClaims): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
+    const [rows] = await this.#database.transaction({
+      role: 'mana_ai_runner',
+      userId: this.#userId,
+      statements: [
+        {
+          text: `select mission, keys_jwe, (revoked_at is not null)::text as revoked, (expires_at <= now())::text as expired
+            from mana_auth.grant_uses where jti = $1 and user_id = $2`,
+          values: [claims.jti, claims.sub],
+        },
+      ],
+    });
+    return judgeRow(rows?.[0], claims);
+  }
+}
+
+function judgeRow(
+  row: Row | undefined,
+  claims: GrantClaims,
+): { ok: true; keysJwe: string } | { ok: false; reason: GrantReason } {
+  if (row === undefined || row['revoked'] === 'true') return refused('revoked');
+  if (row['expired'] === 'true') return refused('expired');
+  if (row['mission'] !== claims.mission) return refused('wrong-mission');
+  const keysJwe = row['keys_jwe'] ?? null;
+  return keysJwe === null ? refused('revoked') : { ok: true, keysJwe };
+}
+
+function refused(reason: GrantReason): { ok: false; reason: GrantReason } {
+  return { ok: false, reason };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

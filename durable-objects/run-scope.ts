@@ -1,0 +1,83 @@
+import {
+  isCiphertext,
+  missionRef,
+  newestVersion,
+  openIteration,
+  openRecord,
+  type GrantReason,
+} from '../src/grants/index.ts';
+import type { Agent } from '../src/missions/agent.ts';
+import { isRecord } from '../src/missions/fields.ts';
+import type { Mission } from '../src/missions/mission.ts';
+import type { GrantVerdict, OpenGrant } from './grant-access.ts';
+import type { MissionEntry } from './projection.ts';
+
+/**
+ * What a run may read and how what it makes is kept. `mission` and `agent` are in the clear as far as the grant opens them; where `grant`
+ * is not null, everything that leaves the run is encrypted under the mission's record key.
+ */
+export type RunScope = { mission: Mission; agent: Agent | null; grant: OpenGrant | null; refusal: GrantReason | null };
+
+export type ScopeVerdict = { ok: true; scope: RunScope } | { ok: false; reason: GrantReason };
+
+/** A run without a grant: for a mission in plain text that carries none. `verdict` null: the mission carries no grant. */
+export async function openScope({ mission, agent }: MissionEntry, verdict: GrantVerdict | null): Promise<ScopeVerdict> {
+  if (verdict?.ok === true) return openUnder(verdict.grant, mission, agent);
+  const reason = verdict?.reason ?? null;
+  if (!isEncryptedMission(mission)) return { ok: true, scope: { mission, agent, grant: null, refusal: reason } };
+  return { ok: false, reason: reason ?? 'not-configured' };
+}
+
+/** The version that a run writes under: the newest that the grant holds. */
+export function writingVersion({ missionKeys }: OpenGrant): number {
+  return newestVersion(missionKeys) ?? 1;
+}
+
+function isEncryptedMission({ title, objective, conceptMarkdown }: Mission): boolean {
+  return [title, objective, conceptMarkdown].some(isCiphertext);
+}
+
+async function openUnder(grant: OpenGrant, mission: Mission, agent: Agent | null): Promise<ScopeVerdict> {
+  const { title, objective, conceptMarkdown } = mission;
+  const ref = missionRef(mission.id);
+  const opened = await openRecord({ keys: grant.missionKeys, ref, record: { title, objective, conceptMarkdown } });
+  if (!opened.ok) return { ok: false, reason: opened.reason };
+  const clear = { ...mission, ...textsOf(opened.record), iterations: await openIterations(grant, mission) };
+  return { ok: true, scope: { mission: clear, agent: await openAgent(grant, agent), grant, refusal: null } };
+}
+
+function textsOf(record: Record<string, unknown>): Pick<Mission, 'title' | 'objective' | 'conceptMarkdown'> {
+  const text = (name: string): string => (typeof record[name] === 'string' ? record[name] : '');
+  return { title: text('title'), objective: text('objective'), conceptMarkdown: text('conceptMarkdown') };
+}
+
+/** An iteration that does not open stays ciphertext, which no prompt shows. */
+async function openIterations({ missionKeys }: OpenGrant, { id, iterations }: Mission): Promise<unknown[]> {
+  return Promise.all(
+    iterations.map(async (iteration) => {
+      if (!isRecord(iteration)) return iteration;
+      const opened = await openIteration({ keys: missionKeys, missionId: id, iteration });
+      return opened.ok ? opened.iteration : iteration;
+    }),
+  );
+}
+
+/** Persona and memory are the person's own words: opened where the grant covers the agent's record, left as ciphertext elsewhere. */
+async function openAgent({ keys }: OpenGrant, agent: Agent | null): Promise<Agent | null> {
+  const agentKeys = agent === null ? undefined : keys.get(`agents:${agent.id}`);
+  if (agent === null || agentKeys === undefined) return agent;
+  const { name, role, systemPrompt, memory } = agent;
+  const ref = { tableName: 'agents', recordId: agent.id };
+  const opened = await openRecord({ keys: agentKeys, ref, record: { name, role, systemPrompt, memory } });
+  if (!opened.ok) return agent;
+  const { record } = opened;
+  const text = (field: string, otherwise: string): string =>
+    typeof record[field] === 'string' ? record[field] : otherwise;
+  return {
+    ...agent,
+    name: text('name', name),
+    role: text('role', role),
+    systemPrompt: text('systemPrompt', systemPrompt),
+    memory: text('memory', memory),
+  };
+}
