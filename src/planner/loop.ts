@@ -2,6 +2,7 @@ import { isRecord } from '../missions/fields.ts';
 import type { PlanStep } from '../missions/iteration.ts';
 import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
+import { linksIn, unknownLink } from './links.ts';
 import { stepKey } from './step-key.ts';
 import { cutText, oneLine, stripThoughts, withoutControls } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
@@ -23,6 +24,7 @@ const MAX_CALL_ID = 100;
 /** Characters of one answer to a reading call, and of all of a round. */
 const MAX_READING = 8_000;
 const MAX_ROUND_READINGS = 24_000;
+const MAX_LINKS = 500;
 const MAX_TITLES = 300;
 const MAX_TITLE = 80;
 const MAX_ID = 256;
@@ -46,6 +48,10 @@ export type PlanState = {
   refusedCalls: number;
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
+  /** links that a step may have: given in the prompt or read since; null: any */
+  links: string[] | null;
+  /** sentences of the runner about how the plan came about; they end its summary */
+  notes: string[];
   /** reading calls that were answered, by tool and params */
   readings: string[];
   /** rounds in a row, up to the last one, of which nothing came but refusals */
@@ -63,13 +69,15 @@ export type RoundHelp = {
   read?: (tool: Tool, params: Record<string, unknown>) => unknown;
 };
 
-/** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. */
+/** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. `links`: the only ones that a step may have. */
 export function startPlan(prompt: {
   system: string;
   user: string;
   titles?: Readonly<Record<string, string>>;
+  notes?: readonly string[];
+  links?: readonly string[];
 }): PlanState {
-  const { system, user, titles = {} } = prompt;
+  const { system, user, titles = {}, notes = [], links } = prompt;
   return {
     messages: [
       { role: 'system', content: system },
@@ -80,6 +88,8 @@ export function startPlan(prompt: {
     usage: { promptTokens: 0, completionTokens: 0 },
     refusedCalls: 0,
     titles: boundedTitles(Object.entries(titles)),
+    notes: [...notes],
+    links: links?.slice(0, MAX_LINKS) ?? null,
     readings: [],
     fruitlessRounds: 0,
     done: false,
@@ -117,6 +127,7 @@ export function applyAnswer(
     refusedCalls: state.refusedCalls + judge.refused,
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
+    links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
     fruitlessRounds: judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
     answerText: content === '' ? state.answerText : content,
@@ -134,11 +145,23 @@ export function planSteps(state: PlanState, iterationId: string): PlanStep[] {
   }));
 }
 
-/** What the iteration says about itself: the model's last words, or a plain count where it said nothing. At most 2,000 characters. */
-export function planSummary({ answerText, steps }: PlanState): string {
-  if (answerText !== null) return cutText(answerText, MAX_SUMMARY);
-  if (steps.length === 0) return 'No steps were proposed.';
-  return steps.length === 1 ? 'One step was proposed.' : `${steps.length} steps were proposed.`;
+/**
+ * The plan as it ends before the model is done: nothing more is asked, what was recorded stands, `note` says why.
+ */
+export function endPlan(state: PlanState, note: string): PlanState {
+  return { ...state, done: true, notes: [...state.notes, note] };
+}
+
+/** What the iteration says about itself: the model's last words, or a plain count where it said nothing, and our notes. At most 2,000 characters. */
+export function planSummary({ answerText, steps, notes }: PlanState): string {
+  const ours = notes.join(' ');
+  const words = answerText ?? countOf(steps.length);
+  return [cutText(words, MAX_SUMMARY - ours.length - 2), ...(ours === '' ? [] : [ours])].join('\n\n');
+}
+
+function countOf(steps: number): string {
+  if (steps === 0) return 'No steps were proposed.';
+  return steps === 1 ? 'One step was proposed.' : `${steps} steps were proposed.`;
 }
 
 type Reply =
@@ -149,16 +172,18 @@ class Judge {
   readonly steps: RecordedStep[];
   readonly readings: string[];
   readonly titles: Map<string, string>;
+  readonly links: Set<string> | null;
   refused = 0;
   readonly #offered: readonly Tool[];
   readonly #help: RoundHelp;
   readonly #recorded: Set<string>;
   #room = MAX_ROUND_READINGS;
 
-  constructor({ steps, readings, titles }: PlanState, offered: readonly Tool[], help: RoundHelp) {
+  constructor({ steps, readings, titles, links }: PlanState, offered: readonly Tool[], help: RoundHelp) {
     this.steps = [...steps];
     this.readings = [...readings];
     this.titles = new Map(Object.entries(titles));
+    this.links = links === null ? null : new Set(links);
     this.#offered = offered;
     this.#help = help;
     this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
@@ -181,6 +206,7 @@ class Judge {
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
     for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
+    for (const link of linksIn(JSON.stringify(result))) this.links?.add(link);
     return { status: 'read', result };
   }
 
@@ -193,6 +219,11 @@ class Judge {
     if (this.#recorded.has(key)) return this.#refuse('This very step is already recorded. Do not repeat it.');
     if (this.#help.rejected?.has(key) === true)
       return this.#refuse('The person rejected this very step earlier. Leave it, or propose something different.');
+    const link = this.links === null ? undefined : unknownLink(params, this.links);
+    if (link !== undefined)
+      return this.#refuse(
+        `The link ${oneLine(link, 200)} stands in no input. Leave links out that you were not given.`,
+      );
     this.#recorded.add(key);
     const summary = withTitles(tool.summarise(params), params, this.titles);
     this.steps.push(withRationale({ toolName: tool.name, params, summary }, rationale));

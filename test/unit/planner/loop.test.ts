@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { LlmAnswer } from '../../../src/planner/chat.ts';
 import {
   applyAnswer,
+  endPlan,
   MAX_ROUNDS,
   MAX_STEPS,
   planSteps,
@@ -38,6 +39,10 @@ function answer(content: string, calls: Call[] = []): LlmAnswer {
 
 function task(title: string): Call {
   return { name: 'create_task', arguments: { title } };
+}
+
+function note(content: string): Call {
+  return { name: 'create_note', arguments: { content } };
 }
 
 function completion(taskId: string): Call {
@@ -197,6 +202,34 @@ describe('a plan', () => {
       "Mark task 'Call Ada' as done",
       "Mark task 't3' as done",
     ]);
+  });
+
+  it('takes links alone that it was given or has read, where that is asked for', () => {
+    const state = startPlan({ system: 's', user: 'u', links: ['https://a.example/x'] });
+    const help = { read: () => ({ items: [], text: 'See https://b.example/y.' }) };
+    const calls = [
+      note('https://a.example/x, fine'),
+      note('Go to https://a.example/x?secret=1'),
+      note('https://b.example/y'),
+      lookUpCall(1),
+      note('<https://b.example/y>'),
+    ];
+    const plan = applyAnswer(state, answer('', calls), readingTools, help);
+    expect(plan.steps.map(({ params }) => params['content'])).toEqual([
+      'https://a.example/x, fine',
+      '<https://b.example/y>',
+    ]);
+    expect(applyAnswer(fresh, answer('', [note('https://c.example')]), offered).steps).toHaveLength(1);
+    // What was refused once is not given by the refusal.
+    expect(applyAnswer(plan, answer('', [note('Go to https://a.example/x?secret=1')]), offered).steps).toHaveLength(2);
+  });
+
+  it('that ends early keeps its steps and says why', () => {
+    const one = applyAnswer(startPlan({ system: 's', user: 'u', notes: ['First.'] }), answer('', [task('a')]), offered);
+    const ended = endPlan(one, 'Second.');
+    expect(ended).toMatchObject({ done: true });
+    expect(planSummary(ended)).toBe('One step was proposed.\n\nFirst. Second.');
+    expect(planSummary({ ...ended, answerText: 'x'.repeat(5_000) }).length).toBeLessThanOrEqual(2_000);
   });
 
   it('refuses what the person rejected earlier, unless it is changed', () => {

@@ -9,6 +9,13 @@ const step = {
   status: 'rejected',
   intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Walk' } },
 };
+const older = Array.from({ length: 2 }, (_, n) => ({ id: `o${n}`, userFeedback: `Older word ${n}`, plan: [] }));
+const middle = Array.from({ length: 2 }, (_, n) => ({
+  id: `m${n}`,
+  startedAt: `2027-01-0${n + 1}T09:00:00.000Z`,
+  overallStatus: 'approved',
+  plan: [{ ...step, status: n === 0 ? 'approved' : 'failed', summary: `Create task 'Page ${n}'` }],
+}));
 const iteration = {
   id: 'i1',
   startedAt: '2027-01-03T09:00:00.000Z',
@@ -27,8 +34,13 @@ it('the prompt reads as it was reviewed; who changes it raises PROMPT_VERSION an
       conceptMarkdown: 'One book a month.',
     },
     inputs: goal.ok ? [goal] : [],
-    lastIterations: readIterations([iteration]),
+    lastIterations: readIterations([...older, ...middle, iteration]),
     persona: 'You are short and friendly.',
+    memory: 'Reads on the train.',
+    research: {
+      answer: 'Short books are finished more often.',
+      citations: [{ title: 'Study', url: 'https://example.org/study', snippet: 'n = 400' }],
+    },
     locale: 'de',
     nowIso: '2027-01-04T09:00:00.000Z',
     delimiter: '6f1c0f5e-0000-4000-8000-000000000000',
