@@ -1,5 +1,10 @@
 export type AgendaEntry = { userId: string; dueMs: number | null };
-export type Lease = { boot: string; expiresMs: number };
+
+/** The last instant of Date: of users who have nothing to wait for. */
+const NEVER_MS = 8_640_000_000_000_000;
+
+/** A user who has nothing due any more is remembered this long, or a new mission would start from the head of the queue each time. */
+const REMEMBER_SERVED_MS = 24 * 60 * 60_000;
 
 /** The dispatcher's tables. Every method is one synchronous step: what it reads and writes belongs to one commit. */
 export class AgendaStore {
@@ -16,123 +21,69 @@ export class AgendaStore {
         served_ms integer not null default 0
       );
       create index if not exists agenda_ready on agenda (ready_ms);
-      create table if not exists leases (
-        user_id text primary key,
-        boot text not null,
-        expires_ms integer not null,
-        permit integer not null default 0
-      );
-      create table if not exists admissions (one integer primary key check (one = 1), last_ms integer not null);
     `);
   }
 
+  /** A user without a due time stays on the agenda only if there was a turn to remember. */
   setDue({ userId, dueMs }: AgendaEntry): void {
-    if (dueMs === null) {
-      this.#sql.exec(`delete from agenda where user_id = ?`, userId);
-      return;
-    }
+    if (dueMs === null) this.#sql.exec(`delete from agenda where user_id = ? and served_ms = 0`, userId);
     this.#sql.exec(
-      `insert into agenda (user_id, due_ms, ready_ms) values (?1, ?2, ?2)
-       on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, served_ms)`,
+      dueMs === null
+        ? `update agenda set due_ms = ?2, ready_ms = ?2 where user_id = ?1 and due_ms <> ?2`
+        : `insert into agenda (user_id, due_ms, ready_ms) values (?1, ?2, ?2)
+           on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, served_ms) where due_ms <> ?2`,
       userId,
-      dueMs,
+      dueMs ?? NEVER_MS,
     );
   }
 
-  /** Moves up to `limit` ready users into leases, those first who became ready first. */
-  takeReady(nowMs: number, limit: number, lease: Lease): { userId: string; dueMs: number }[] {
-    const ready = this.#sql
-      .exec<{ user_id: string; due_ms: number }>(
-        `select user_id, due_ms from agenda
-         where ready_ms <= ?1 and user_id not in (select user_id from leases) order by ready_ms, user_id limit ?2`,
-        nowMs,
-        limit,
-      )
-      .toArray();
-    for (const { user_id: userId } of ready) {
-      this.#sql.exec(
-        `insert into leases (user_id, boot, expires_ms) values (?, ?, ?)`,
-        userId,
-        lease.boot,
-        lease.expiresMs,
-      );
-    }
-    if (ready.length > 0) this.#sql.exec(`insert or replace into admissions (one, last_ms) values (1, ?)`, nowMs);
-    return ready.map(({ user_id: userId, due_ms: dueMs }) => ({ userId, dueMs }));
-  }
-
-  release(userId: string, nextDueMs: number | null, nowMs: number): void {
-    this.#sql.exec(`delete from leases where user_id = ?`, userId);
-    if (nextDueMs === null) {
-      this.#sql.exec(`delete from agenda where user_id = ?`, userId);
-      return;
-    }
+  /** A turn has ended: the user's next one comes after all who are ready by now. */
+  serve(userId: string, nextDueMs: number | null, nowMs: number): void {
     this.#sql.exec(
       `insert into agenda (user_id, due_ms, ready_ms, served_ms) values (?1, ?2, max(?2, ?3), ?3)
        on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, ?3), served_ms = ?3`,
       userId,
-      nextDueMs,
+      nextDueMs ?? NEVER_MS,
       nowMs,
     );
   }
 
-  dueUsers(nowMs: number): string[] {
+  /** Forgets turns that are long over of users who wait for nothing. */
+  forgetServed(nowMs: number): void {
+    this.#sql.exec(`delete from agenda where ready_ms = ? and served_ms < ?`, NEVER_MS, nowMs - REMEMBER_SERVED_MS);
+  }
+
+  /** The first users who are ready, those first who became ready first. */
+  ready(nowMs: number, limit: number): { userId: string; dueMs: number }[] {
     return this.#sql
-      .exec<{ user_id: string }>(`select user_id from agenda where ready_ms <= ? order by ready_ms`, nowMs)
+      .exec<{ user_id: string; due_ms: number }>(
+        `select user_id, due_ms from agenda where ready_ms <= ? order by ready_ms, user_id limit ?`,
+        nowMs,
+        limit,
+      )
       .toArray()
-      .map((row) => row.user_id);
+      .map(({ user_id: userId, due_ms: dueMs }) => ({ userId, dueMs }));
   }
 
-  earliestReadyMs(): number | null {
-    return this.#number(`select min(ready_ms) as value from agenda where user_id not in (select user_id from leases)`);
+  /** All who are ready; of a herd these are many. */
+  readyUsers(nowMs: number): string[] {
+    return this.ready(nowMs, -1).map(({ userId }) => userId);
   }
 
-  leaseCount(): number {
-    return this.#number(`select count(*) as value from leases`) ?? 0;
+  readyCount(nowMs: number): number {
+    return this.#sql.exec<{ users: number }>(`select count(*) as users from agenda where ready_ms <= ?`, nowMs).one()
+      .users;
   }
 
-  earliestLeaseExpiryMs(): number | null {
-    return this.#number(`select min(expires_ms) as value from leases`);
-  }
-
-  /** Moves the end of a lease, later or sooner. */
-  renewLease(userId: string, expiresMs: number): void {
-    this.#sql.exec(`update leases set expires_ms = ? where user_id = ?`, expiresMs, userId);
-  }
-
-  dropExpiredLeases(nowMs: number): void {
-    this.#sql.exec(`delete from leases where expires_ms <= ?`, nowMs);
-  }
-
-  dropLeasesOfOtherBoots(boot: string): void {
-    this.#sql.exec(`delete from leases where boot <> ?`, boot);
-  }
-
-  permitsHeld(): number {
-    return this.#number(`select count(*) as value from leases where permit = 1`) ?? 0;
-  }
-
-  /** Also restores the lease of a user whose lease ran out while it was waiting. */
-  grantPermit(userId: string, lease: Lease): void {
-    this.#sql.exec(
-      `insert into leases (user_id, boot, expires_ms, permit) values (?1, ?2, ?3, 1)
-       on conflict (user_id) do update set boot = ?2, expires_ms = ?3, permit = 1`,
-      userId,
-      lease.boot,
-      lease.expiresMs,
-    );
-  }
-
-  revokePermit(userId: string): void {
-    this.#sql.exec(`update leases set permit = 0 where user_id = ?`, userId);
-  }
-
-  lastAdmissionMs(): number | null {
-    return this.#number(`select last_ms as value from admissions`);
-  }
-
-  #number(query: string): number | null {
-    const [row] = this.#sql.exec<{ value: number | null }>(query).toArray();
-    return row?.value ?? null;
+  /** When the next user becomes ready, those in `except` left out. */
+  earliestReadyMs(except: { has(userId: string): boolean; count(): number }): number | null {
+    const first = this.#sql
+      .exec<{ user_id: string; ready_ms: number }>(
+        `select user_id, ready_ms from agenda order by ready_ms limit ?`,
+        except.count() + 1,
+      )
+      .toArray()
+      .find((row) => !except.has(row.user_id));
+    return first === undefined || first.ready_ms === NEVER_MS ? null : first.ready_ms;
   }
 }

@@ -1,9 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
+import { admitReady } from './admission.ts';
 import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
 import { guarded } from './guarded.ts';
+import { Leases } from './leases.ts';
 import { type DependencyState, type OutageReport, OutageState } from './outage-state.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
 
@@ -46,18 +48,31 @@ export type TurnCounts = { due: number; plansProduced: number; plansWrittenBack:
 
 type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCounts; errors: string[] };
 
-/** What grows under load is V8's garbage; collecting it now and then keeps memory flat (measured: 159 instead of 261 MB). */
-const COLLECT_EVERY_TURNS = 200;
+/** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
+const COLLECT_EVERY_EVENTS = 200;
 
-/** Identifies this process: leases of another one are void. Lazily made, since random values need a running event. */
-let bootId: string | undefined;
+const COUNT_QUEUE_EVERY_MS = 1_000;
+
+/**
+ * Leases by the id of the object that gave them. They outlive the object, which may leave memory while calls of the model last,
+ * and end with the process, like everything that holds one.
+ */
+const leasesOfProcess = new Map<string, Leases>();
+
+function leasesOf(objectId: string): Leases {
+  const leases = leasesOfProcess.get(objectId) ?? new Leases();
+  leasesOfProcess.set(objectId, leases);
+  return leases;
+}
+
+type PermitAnswer = 'granted' | 'llm-down' | 'draining';
 
 /**
  * The agenda (who is due when) and admission (how many at once, in what order).
  *
  * A user is: absent -> on the agenda (register) -> admitted, holding a lease (alarm or a release admits) -> on the agenda again
- * or absent (release). A lease that runs out, or that another boot of the process gave, leaves the user due on the agenda.
- * An admitted user holds one of the LLM permits from the first call to the last (acquirePermit, releasePermit or release).
+ * (release). The agenda is stored and the leases are not: one that runs out, or whose process ended, leaves the user due on the
+ * agenda. An admitted user holds one of the LLM permits from the first call to the last (acquirePermit, releasePermit or release).
  */
 export class Dispatcher extends DurableObject<RunnerEnv> {
   readonly #settings: RunnerSettings;
@@ -65,84 +80,80 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   readonly #agenda: AgendaStore;
   readonly #llm: OutageState;
   readonly #postgres: OutageState;
-  readonly #permitWaiters: (() => void)[] = [];
+  readonly #leases: Leases;
+  readonly #permitAnswers = new Map<string, (answer: PermitAnswer) => void>();
   #pass: Pass | undefined;
   #draining = false;
-  #turnsSinceCollection = 0;
-  #initialised = false;
+  #eventsSinceCollection = 0;
+  #queueCountedMs = 0;
 
   constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
     super(ctx, env);
     this.#settings = settings;
     this.#agenda = new AgendaStore(ctx.storage.sql);
+    this.#leases = leasesOf(ctx.id.toString());
     this.#llm = new OutageState(ctx.storage.sql, 'llm');
     this.#postgres = new OutageState(ctx.storage.sql, 'postgres');
   }
 
   /** Takes over the next due times of users; null removes one from the agenda. */
   async register(entries: readonly AgendaEntry[]): Promise<void> {
-    this.#start();
     for (const entry of entries) this.#agenda.setDue(entry);
     await this.#admit();
+    this.#collectGarbage(entries.length);
   }
 
   /** Called at process start: what was admitted before a crash is admitted again at once. */
   async wake(): Promise<void> {
-    this.#start();
+    this.#agenda.forgetServed(Date.now());
     await this.#admit();
   }
 
   /** A user's turn is over: its lease and permit are free, its next due time is known, others may come. */
   async release(report: TurnReport): Promise<void> {
-    this.#start();
-    this.#agenda.release(report.userId, report.nextDueMs, Date.now());
+    this.#leases.end(report.userId);
+    this.#agenda.serve(report.userId, report.nextDueMs, Date.now());
     this.#judgePostgres(report);
     this.#countTurn(report);
-    this.#wakePermitWaiters();
+    this.#passPermitsOn();
     await this.#admit();
-    this.#collectGarbage();
+    this.#collectGarbage(1);
   }
 
   /** Waits for an LLM permit. While the LLM is down only one holder tests it, and not before its back-off is over. */
-  async acquirePermit(userId: string): Promise<'granted' | 'llm-down' | 'draining'> {
-    this.#start();
+  async acquirePermit(userId: string): Promise<PermitAnswer> {
     const askedMs = Date.now();
-    this.#agenda.renewLease(userId, this.#lease().expiresMs);
-    for (;;) {
-      const refusal = this.#permitRefusal();
-      if (refusal !== null) return refusal;
-      if (this.#agenda.permitsHeld() < this.#permitLimit()) break;
-      // One waiter is woken by each release; the lease of a waiter cannot run out while its call is open.
-      await new Promise<void>((resolve) => this.#permitWaiters.push(resolve));
-    }
-    this.#agenda.grantPermit(userId, this.#lease());
-    metrics.slotWaitSeconds.observe((Date.now() - askedMs) / 1_000);
-    return 'granted';
+    const refusal = this.#permitRefusal();
+    if (refusal !== null) return refusal;
+    const asked = this.#leases.askPermit(userId, this.#permitLimit(), askedMs, this.#leaseEndMs());
+    const answer = asked === 'granted' ? asked : await this.#permitAnswer(userId);
+    if (answer === 'granted') metrics.slotWaitSeconds.observe((Date.now() - askedMs) / 1_000);
+    return answer;
   }
 
   /** The last LLM call of the turn is over; the write-back needs no permit. */
   async releasePermit(userId: string): Promise<void> {
-    this.#agenda.revokePermit(userId);
-    this.#wakePermitWaiters();
+    this.#leases.returnPermit(userId);
+    this.#passPermitsOn();
   }
 
   /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
   async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining'> {
-    this.#agenda.renewLease(userId, this.#lease().expiresMs);
-    if (report.kind === 'ok') this.#llm.clear();
-    else this.#recordLlmOutage(report);
+    this.#leases.renew(userId, this.#leaseEndMs());
+    const callSinceMs = this.#leases.endCall(userId, Date.now());
+    if (report.kind === 'outage') this.#recordLlmOutage(report, callSinceMs);
+    else if (this.#llm.current() !== null) await this.#endLlmOutage();
     return this.#draining ? 'draining' : 'go-on';
   }
 
   /** One full pass over everything that is due now, on demand; a second one meanwhile is refused. */
   async startPass(passId: string): Promise<PassState> {
-    this.#start();
     if (this.#pass !== undefined) return { state: 'overlap' };
     const nowMs = Date.now();
     this.#pass = {
       id: passId,
       startedMs: nowMs,
-      waiting: new Set(this.#agenda.dueUsers(nowMs)),
+      waiting: new Set(this.#agenda.readyUsers(nowMs)),
       turns: { due: 0, plansProduced: 0, plansWrittenBack: 0, parseFailures: 0 },
       errors: [],
     };
@@ -163,16 +174,14 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   /** No new admissions from now on. Answers true once no lease is left. */
   async drain(): Promise<boolean> {
-    this.#start();
     this.#draining = true;
     await this.ctx.storage.deleteAlarm();
-    while (this.#permitWaiters.length > 0) this.#permitWaiters.shift()?.();
-    return this.#agenda.leaseCount() === 0;
+    this.#dismissWaiting('draining');
+    return this.#leases.count() === 0;
   }
 
   /** The change feed reads Postgres by itself, whether anything is due or not. */
   async reportPostgres(report: PostgresReport): Promise<void> {
-    this.#start();
     const before = this.#postgres.current();
     if (report.kind === 'outage') this.#postgres.record({ ...report, retryAfterMs: null }, Date.now(), Math.random());
     // Only a write shows that writing is possible again.
@@ -185,42 +194,32 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   async queueState(): Promise<{ queued: number; running: number; lastTickAt: string | null }> {
-    const lastMs = this.#agenda.lastAdmissionMs();
+    const lastMs = this.#leases.lastAdmissionMs();
     return {
-      queued: this.#agenda.dueUsers(Date.now()).length,
-      running: this.#agenda.leaseCount(),
+      queued: this.#agenda.readyCount(Date.now()),
+      running: this.#leases.count(),
       lastTickAt: lastMs === null ? null : new Date(lastMs).toISOString(),
     };
   }
 
   override async alarm(): Promise<void> {
-    const wentWell = await guarded(this.#log, async () => {
-      this.#start();
-      await this.#admit();
-    });
+    const wentWell = await guarded(this.#log, () => this.#admit());
     if (!wentWell) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + REPEAT_MS));
   }
 
-  #collectGarbage(): void {
-    this.#turnsSinceCollection += 1;
-    if (this.#turnsSinceCollection < COLLECT_EVERY_TURNS) return;
-    this.#turnsSinceCollection = 0;
+  #collectGarbage(events: number): void {
+    this.#eventsSinceCollection += events;
+    if (this.#eventsSinceCollection < COLLECT_EVERY_EVENTS) return;
+    this.#eventsSinceCollection = 0;
     // Present only where workerd runs with --expose-gc (workerd.capnp).
     (globalThis as { gc?: () => void }).gc?.();
   }
 
-  #start(): void {
-    if (this.#initialised) return;
-    this.#initialised = true;
-    bootId ??= crypto.randomUUID();
-    this.#agenda.dropLeasesOfOtherBoots(bootId);
-  }
-
   async #admit(): Promise<void> {
     const nowMs = Date.now();
-    this.#agenda.dropExpiredLeases(nowMs);
+    this.#leases.dropExpired(nowMs);
     const admitted = this.#mayAdmit(nowMs) ? this.#admitReady(nowMs) : [];
-    metrics.queueLength.set(this.#agenda.dueUsers(nowMs).length);
+    this.#countQueue(nowMs);
     await this.#armAlarm(nowMs);
     await Promise.all(admitted.map((userId) => this.#poke(userId)));
   }
@@ -241,12 +240,18 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   #admitReady(nowMs: number): string[] {
-    const free = this.#admissionLimit() - this.#agenda.leaseCount();
-    if (free <= 0) return [];
-    const lease = { boot: bootId ?? '', expiresMs: nowMs + ADMISSION_LEASE_MS };
-    const ready = this.#agenda.takeReady(nowMs, free, lease);
-    for (const { dueMs } of ready) metrics.wakeDelaySeconds.observe(Math.max(0, nowMs - dueMs) / 1_000);
-    return ready.map(({ userId }) => userId);
+    const state = { agenda: this.#agenda, leases: this.#leases };
+    const moment = { nowMs, expiresMs: nowMs + ADMISSION_LEASE_MS };
+    const admitted = admitReady(state, this.#admissionLimit(), moment);
+    for (const { dueMs } of admitted) metrics.wakeDelaySeconds.observe(Math.max(0, nowMs - dueMs) / 1_000);
+    return admitted.map(({ userId }) => userId);
+  }
+
+  /** Counting goes through the whole queue, which nobody needs to the millisecond. */
+  #countQueue(nowMs: number): void {
+    if (nowMs - this.#queueCountedMs < COUNT_QUEUE_EVERY_MS) return;
+    this.#queueCountedMs = nowMs;
+    metrics.queueLength.set(this.#agenda.readyCount(nowMs));
   }
 
   /** A poke that fails leaves the lease to run out; the user is then admitted again. */
@@ -254,25 +259,29 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     try {
       await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke(userId));
     } catch {
-      this.#agenda.renewLease(userId, Date.now() + REPEAT_MS);
+      this.#leases.renew(userId, Date.now() + REPEAT_MS);
       await this.#armAlarm(Date.now());
     }
   }
 
+  /**
+   * An alarm that comes too early is left as it is: setting one costs two waits for the disk, and the moment that it stands for has
+   * most often moved again before it comes.
+   */
   async #armAlarm(nowMs: number): Promise<void> {
     if (this.#draining || !this.#settings.tickEnabled) return;
     const wantedMs = this.#nextWakeMs(nowMs);
     const armedMs = await this.ctx.storage.getAlarm();
-    if (wantedMs === armedMs) return;
-    await (wantedMs === null ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(wantedMs));
+    if (wantedMs === null || (armedMs !== null && armedMs <= wantedMs)) return;
+    await this.ctx.storage.setAlarm(wantedMs);
   }
 
   /** The next moment at which admission can change by time alone. */
   #nextWakeMs(nowMs: number): number | null {
-    const expiryMs = this.#agenda.earliestLeaseExpiryMs();
-    const readyMs = this.#agenda.earliestReadyMs();
-    const full = this.#agenda.leaseCount() >= this.#admissionLimit();
-    const admissionMs = readyMs === null || full ? null : Math.max(readyMs, this.#testableMs(), nowMs);
+    const expiryMs = this.#leases.earliestExpiryMs();
+    const full = this.#leases.count() >= this.#admissionLimit();
+    const readyMs = full ? null : this.#agenda.earliestReadyMs(this.#leases);
+    const admissionMs = readyMs === null ? null : Math.max(readyMs, this.#testableMs(), nowMs);
     const moments = [expiryMs, admissionMs].filter((moment) => moment !== null);
     return moments.length === 0 ? null : Math.min(...moments);
   }
@@ -291,13 +300,19 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     return outage !== null && outage.retryAtMs > Date.now() ? 'llm-down' : null;
   }
 
-  #lease(): { boot: string; expiresMs: number } {
-    return { boot: bootId ?? '', expiresMs: Date.now() + this.#settings.llm.timeoutMs + LEASE_MARGIN_MS };
+  #leaseEndMs(): number {
+    return Date.now() + this.#settings.llm.timeoutMs + LEASE_MARGIN_MS;
   }
 
-  #recordLlmOutage({ code, message, retryAfterMs }: OutageReport): void {
-    this.#llm.record({ code, message, retryAfterMs }, Date.now(), Math.random());
-    while (this.#permitWaiters.length > 0) this.#permitWaiters.shift()?.();
+  #recordLlmOutage({ code, message, retryAfterMs }: OutageReport, callSinceMs: number): void {
+    this.#llm.record({ code, message, retryAfterMs, sinceMs: callSinceMs }, Date.now(), Math.random());
+    this.#dismissWaiting('llm-down');
+  }
+
+  async #endLlmOutage(): Promise<void> {
+    this.#llm.clear();
+    this.#passPermitsOn();
+    await this.#admit();
   }
 
   #judgePostgres({ postgresOutage, turn }: TurnReport): void {
@@ -307,8 +322,24 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     else if (known !== null && (turn === 'planned' || known.code !== 'POSTGRES_READ_ONLY')) this.#postgres.clear();
   }
 
-  #wakePermitWaiters(): void {
-    this.#permitWaiters.shift()?.();
+  async #permitAnswer(userId: string): Promise<PermitAnswer> {
+    // A user who asks again has lost the first question with the turn that asked it.
+    this.#permitAnswers.get(userId)?.('draining');
+    return new Promise((answer) => this.#permitAnswers.set(userId, answer));
+  }
+
+  #passPermitsOn(): void {
+    const granted = this.#leases.passOn(this.#permitLimit(), Date.now(), this.#leaseEndMs());
+    for (const userId of granted) this.#answerPermit(userId, 'granted');
+  }
+
+  #dismissWaiting(answer: 'llm-down' | 'draining'): void {
+    for (const userId of this.#leases.dismissWaiting()) this.#answerPermit(userId, answer);
+  }
+
+  #answerPermit(userId: string, answer: PermitAnswer): void {
+    this.#permitAnswers.get(userId)?.(answer);
+    this.#permitAnswers.delete(userId);
   }
 
   #countTurn(report: TurnReport): void {
@@ -325,7 +356,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   #passState(pass: Pass): PassState {
     const open = pass.waiting.size;
-    const blocked = this.#isAnythingDown() && this.#agenda.leaseCount() === 0;
+    const blocked = this.#isAnythingDown() && this.#leases.count() === 0;
     const state = open === 0 || blocked ? 'done' : 'running';
     return { state, passId: pass.id, turns: pass.turns, open: blocked ? 0 : open, errors: pass.errors };
   }

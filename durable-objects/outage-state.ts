@@ -3,8 +3,11 @@ import { metrics } from '../src/telemetry/metrics.ts';
 
 export type Outage = { code: string; message: string; sinceMs: number; failures: number; retryAtMs: number };
 
-/** One failure that is the dependency's, not of who met it. `retryAfterMs`: what it asked for itself, or null. */
-export type OutageReport = { code: string; message: string; retryAfterMs: number | null };
+/**
+ * One failure that is the dependency's, not of who met it. `retryAfterMs`: what it asked for itself, or null. `sinceMs`: when the
+ * call that failed began, where that is known.
+ */
+export type OutageReport = { code: string; message: string; retryAfterMs: number | null; sinceMs?: number };
 
 export type DependencyState = { ok: boolean; since?: string; error?: { code: string; message: string } };
 
@@ -38,12 +41,12 @@ export class OutageState {
   }
 
   /**
-   * Counts a failure. One of a call that was under way before the last one was noted is the same failure: only what happens once the
-   * dependency may be tested again makes the back-off longer. `random` in [0, 1).
+   * Counts a failure. One of a call that began before the dependency could be tested again is an echo of the last one, however
+   * late it comes: only a test makes the back-off longer. `random` in [0, 1).
    */
-  record({ code, message, retryAfterMs }: OutageReport, nowMs: number, random: number): void {
+  record({ code, message, retryAfterMs, sinceMs }: OutageReport, nowMs: number, random: number): void {
     const known = this.current();
-    const isEcho = known !== null && known.retryAtMs > nowMs;
+    const isEcho = known !== null && known.retryAtMs > (sinceMs ?? nowMs);
     const failures = isEcho ? known.failures : (known?.failures ?? 0) + 1;
     const backOffEndMs = isEcho ? known.retryAtMs : nowMs + backOffMs(failures, random);
     this.#save({

@@ -1,119 +1,25 @@
 import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
-import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AgendaStore } from '../../durable-objects/agenda-store.ts';
-import type { TurnReport } from '../../durable-objects/dispatcher.ts';
+import type { Dispatcher, TurnReport } from '../../durable-objects/dispatcher.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 
 const bindings = env as unknown as RunnerEnv;
 
-const T0 = 1_800_000_000_000;
-const LEASE = { boot: 'this-boot', expiresMs: T0 + 600_000 };
-
 afterEach(() => reset());
 
-/** The store of a fresh object: its rules hold whatever the time is, since time is an argument. */
-async function withAgenda<T>(work: (agenda: AgendaStore) => T | Promise<T>): Promise<T> {
-  const stub = bindings.DISPATCHER.getByName(crypto.randomUUID());
-  return runInDurableObject(stub, (_instance, state) => work(new AgendaStore(state.storage.sql)));
+/** Leases last as long as the process: each test has a dispatcher of its own. */
+function freshDispatcher(): DurableObjectStub<Dispatcher> {
+  return bindings.DISPATCHER.getByName(crypto.randomUUID());
 }
 
 function report(userId: string, nextDueMs: number | null): TurnReport {
   return { userId, nextDueMs, turn: 'planned', plansProduced: 1, plansWrittenBack: 1, parseFailures: 0, error: null };
 }
 
-describe('the agenda', () => {
-  it('admits those first who are due first, and nobody before the time', async () => {
-    await withAgenda((agenda) => {
-      agenda.setDue({ userId: 'late', dueMs: T0 - 1 });
-      agenda.setDue({ userId: 'early', dueMs: T0 - 2 });
-      agenda.setDue({ userId: 'future', dueMs: T0 + 1 });
-      expect(agenda.takeReady(T0, 10, LEASE).map(({ userId }) => userId)).toEqual(['early', 'late']);
-    });
-  });
-
-  it('puts a user with many due missions behind those who were due before the user was served', async () => {
-    await withAgenda((agenda) => {
-      agenda.setDue({ userId: 'greedy', dueMs: T0 - 1_000 });
-      agenda.setDue({ userId: 'modest', dueMs: T0 - 1 });
-      expect(agenda.takeReady(T0, 1, LEASE)[0]?.userId).toBe('greedy');
-      agenda.release('greedy', T0 - 1_000, T0);
-      expect(agenda.takeReady(T0, 1, LEASE)[0]?.userId).toBe('modest');
-    });
-  });
-
-  it('gives the place of another boot back at once, and admits its user again', async () => {
-    await withAgenda((agenda) => {
-      agenda.setDue({ userId: 'a', dueMs: T0 });
-      agenda.takeReady(T0, 1, { ...LEASE, boot: 'killed-boot' });
-      agenda.dropLeasesOfOtherBoots('this-boot');
-      expect(agenda.leaseCount()).toBe(0);
-      expect(agenda.takeReady(T0, 1, LEASE)[0]?.userId).toBe('a');
-    });
-  });
-
-  it('frees a lease at the instant it runs out and not before', async () => {
-    await withAgenda((agenda) => {
-      agenda.setDue({ userId: 'a', dueMs: T0 });
-      agenda.takeReady(T0, 1, LEASE);
-      agenda.dropExpiredLeases(LEASE.expiresMs - 1);
-      expect(agenda.leaseCount()).toBe(1);
-      agenda.dropExpiredLeases(LEASE.expiresMs);
-      expect(agenda.leaseCount()).toBe(0);
-    });
-  });
-
-  it('never holds more leases than the limit and starves nobody, in any order of events', async () => {
-    type Event = { kind: 'register' | 'release' | 'admit'; user: number; dueMs: number };
-    const event: fc.Arbitrary<Event> = fc.record({
-      kind: fc.constantFrom('register', 'release', 'admit'),
-      user: fc.nat(7),
-      dueMs: fc.integer({ min: T0 - 50, max: T0 + 50 }),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(event, { maxLength: 60 }), fc.integer({ min: 1, max: 3 }), (events, limit) =>
-        withAgenda((agenda) => {
-          let nowMs = T0;
-          const leased = new Set<string>();
-          const admit = (): void => {
-            const free = limit - agenda.leaseCount();
-            if (free > 0) for (const { userId } of agenda.takeReady(nowMs, free, LEASE)) leased.add(userId);
-            expect(agenda.leaseCount()).toBeLessThanOrEqual(limit);
-            expect(agenda.leaseCount()).toBe(leased.size);
-          };
-          for (const { kind, user, dueMs } of events) {
-            const userId = `user-${user}`;
-            nowMs += 1;
-            if (kind === 'register') agenda.setDue({ userId, dueMs });
-            else if (kind === 'admit') admit();
-            else if (leased.delete(userId)) agenda.release(userId, dueMs, nowMs);
-          }
-          // From here on every turn ends: whoever is due must get one within as many turns as there are users.
-          nowMs += 100;
-          for (const userId of leased) agenda.release(userId, null, nowMs);
-          leased.clear();
-          const waiting = new Set(agenda.dueUsers(nowMs));
-          for (let turn = 0; turn < 8; turn += 1) {
-            admit();
-            for (const userId of leased) {
-              waiting.delete(userId);
-              agenda.release(userId, T0, nowMs);
-            }
-            leased.clear();
-            nowMs += 1;
-          }
-          expect([...waiting]).toEqual([]);
-        }),
-      ),
-      { numRuns: 60 },
-    );
-  });
-});
-
 describe('permits', () => {
   it('are held by no more users than the limit, and pass on when a turn ends', async () => {
-    const dispatcher = bindings.DISPATCHER.getByName('dispatcher');
+    const dispatcher = freshDispatcher();
     expect(await dispatcher.acquirePermit('a')).toBe('granted');
     expect(await dispatcher.acquirePermit('b')).toBe('granted');
     let third = 'waiting';
@@ -124,8 +30,19 @@ describe('permits', () => {
     expect(await acquired).toBe('granted');
   });
 
+  it('go to those who asked first, whoever asks meanwhile', async () => {
+    const dispatcher = freshDispatcher();
+    for (const userId of ['a', 'b']) await dispatcher.acquirePermit(userId);
+    const order: string[] = [];
+    const waiting = ['c', 'd', 'e'].map(async (userId) => order.push(userId, await dispatcher.acquirePermit(userId)));
+    await dispatcher.queueState();
+    for (const userId of ['a', 'b', 'c']) await dispatcher.release(report(userId, null));
+    await Promise.all(waiting);
+    expect(order.filter((word) => word !== 'granted')).toEqual(['c', 'd', 'e']);
+  });
+
   it('are refused while the LLM is down, until one probe may test it', async () => {
-    const dispatcher = bindings.DISPATCHER.getByName('dispatcher');
+    const dispatcher = freshDispatcher();
     await dispatcher.acquirePermit('a');
     await dispatcher.reportCall('a', { kind: 'outage', code: 'LLM_UNREACHABLE', message: 'away', retryAfterMs: null });
     expect(await dispatcher.acquirePermit('b')).toBe('llm-down');
@@ -134,8 +51,20 @@ describe('permits', () => {
     expect(await dispatcher.acquirePermit('b')).toBe('granted');
   });
 
+  it('stay away for one back-off where many calls were in flight when the LLM went down', async () => {
+    const dispatcher = freshDispatcher();
+    await dispatcher.acquirePermit('a');
+    await dispatcher.acquirePermit('b');
+    const away = { kind: 'outage', code: 'LLM_UNREACHABLE', message: 'away', retryAfterMs: null } as const;
+    for (let call = 0; call < 10; call += 1) await dispatcher.reportCall(call % 2 === 0 ? 'a' : 'b', away);
+    const failures = await runInDurableObject(dispatcher, (_object, state) =>
+      state.storage.sql.exec<{ failures: number }>('select failures from outages').one(),
+    );
+    expect(failures).toEqual({ failures: 1 });
+  });
+
   it('are not given while the process drains', async () => {
-    const dispatcher = bindings.DISPATCHER.getByName('dispatcher');
+    const dispatcher = freshDispatcher();
     await dispatcher.drain();
     expect(await dispatcher.acquirePermit('a')).toBe('draining');
   });
@@ -143,7 +72,7 @@ describe('permits', () => {
 
 describe('a pass on demand', () => {
   it('refuses a second one meanwhile and ends when nothing is due', async () => {
-    const dispatcher = bindings.DISPATCHER.getByName('dispatcher');
+    const dispatcher = freshDispatcher();
     expect(await dispatcher.startPass('one')).toMatchObject({ state: 'done', open: 0 });
     expect(await dispatcher.startPass('two')).toEqual({ state: 'overlap' });
     await dispatcher.endPass('one');
