@@ -8,7 +8,9 @@ import { profile } from './profile.ts';
 import { plainText, readLines, valueAt } from './readable-record.ts';
 import { tasks } from './tasks.ts';
 
+export { type InputToOpen, type OpenedInput, openInput } from './open.ts';
 export { inputSource, type InputSource } from './source.ts';
+export { unknownUrls, urlsIn } from './urls.ts';
 
 /** An input as the prompt shows it. */
 export type ResolvedInput = { module: string; title: string; text: string };
