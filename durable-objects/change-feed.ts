@@ -1,5 +1,6 @@
 import type { Client } from '@neondatabase/serverless';
 import { DurableObject } from 'cloudflare:workers';
+import { importRunnerPrivateKeys } from '../src/grants/index.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { createClient } from '../src/postgres/driver.ts';
 import { isNeonUrl } from '../src/postgres/neon-url.ts';
@@ -54,6 +55,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   #pollAgain = false;
   #stopped = false;
   #listenFailures = 0;
+  #grantsLooked = false;
 
   constructor(ctx: DurableObjectState, env: RunnerEnv, settings: RunnerSettings) {
     super(ctx, env);
@@ -175,7 +177,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     let position: OutboxPosition = { horizon: startHorizon ?? '0', afterXid: '0', afterId: '0' };
     const first = await this.#readPage(position);
     const wentBack = startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest);
-    if (startHorizon === null || wentBack || this.#sweepIsDue()) this.#store.startSweep(Date.now());
+    const grantsChanged = await this.#grantsChanged();
+    if (startHorizon === null || wentBack || grantsChanged || this.#sweepIsDue()) this.#store.startSweep(Date.now());
     if (wentBack) {
       // The server is another one or was restored: its transaction numbers start lower, so nothing stored holds any more.
       this.#store.reset(first.horizon);
@@ -189,6 +192,15 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     }
     this.#store.advance(first.horizon);
     if (first.horizon !== startHorizon) await this.#query(deleteOutboxBelow(first.horizon));
+  }
+
+  /** Missions that wait for a grant may be able to run under other keys or another model, and no change of theirs will tell. */
+  async #grantsChanged(): Promise<boolean> {
+    if (this.#grantsLooked) return false;
+    const { privateKeysPem, jwksUrl, modelIsLocal } = this.#settings.grants;
+    const keys = privateKeysPem === null ? [] : await importRunnerPrivateKeys(privateKeysPem);
+    this.#grantsLooked = true;
+    return this.#store.noteGrantSettings(JSON.stringify([keys.map(({ kid }) => kid), jwksUrl, modelIsLocal]));
   }
 
   #sweepIsDue(): boolean {

@@ -82,6 +82,13 @@ export class FeedStore {
     return this.#get('sweep_cursor');
   }
 
+  /** True where they are others than at the last start; nothing secret is in them. */
+  noteGrantSettings(settings: string): boolean {
+    const known = this.#get('grant_settings');
+    if (known !== settings) this.#set('grant_settings', settings);
+    return known !== null && known !== settings;
+  }
+
   startSweep(nowMs: number): void {
     this.#set('last_sweep_ms', String(nowMs));
     this.#set('sweep_cursor', '');

@@ -7,6 +7,7 @@ import { aiAuditRoutes } from './routes/ai-audit.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { meRoutes } from './routes/me.ts';
+import { runnerKeyRoutes } from './routes/runner-key.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
 
@@ -41,6 +42,7 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   healthRoutes(app, routeDeps);
   internalRoutes(app, routeDeps);
   meRoutes(app, routeDeps);
+  runnerKeyRoutes(app, routeDeps);
   aiAuditRoutes(app, routeDeps);
   return app;
 }

@@ -83,7 +83,12 @@ function readConfig(env: EnvReader): ManaAiConfig {
     locale: readLocale(env),
     ...readKeySets(env, `http://127.0.0.1:${authPort}/.well-known`),
     runnerKeys: {
-      privatePem: checkedKey(env, 'MANA_AI_PRIVATE_KEY_PEM', 'x25519-private', 'wants X25519 private keys as PKCS#8 PEM'),
+      privatePem: checkedKey(
+        env,
+        'MANA_AI_PRIVATE_KEY_PEM',
+        'x25519-private',
+        'wants X25519 private keys as PKCS#8 PEM',
+      ),
       publicPem: checkedKey(env, 'MANA_AI_PUBLIC_KEY_PEM', 'x25519-public', 'wants X25519 public keys as SPKI PEM'),
     },
     researchUrl: env.httpUrl('MANA_RESEARCH_URL')?.href ?? null,

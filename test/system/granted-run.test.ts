@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { openIteration } from '../../src/grants/index.ts';
+import { importRunnerPublicKey, openIteration } from '../../src/grants/index.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
 import { PAST, runnerRows, writeRecord } from './device.ts';
 import { type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, startLlmStub, toolCall } from './llm-stub.ts';
@@ -275,5 +275,35 @@ describe('a crash in the middle of a granted run', () => {
     expect(requestsWith('Killed halfway').filter((body) => !isSecondRound(body))).toHaveLength(1);
     expect(requestsWith('Killed halfway')).toHaveLength(3);
     expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(1);
+  });
+});
+
+describe('keys that come later', () => {
+  it('wake the missions that waited for them', async () => {
+    const bare = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url });
+    try {
+      const person = await personWithNotes();
+      await runner.stop();
+      const grant = await person.mint('m1', { records: BOTH_NOTES });
+      await person.writeMission('m1', missionFields({ grant }));
+      await waitFor(async () => {
+        const answer = await bare.internal(`/internal/missions/${person.userId}`);
+        return (await answer.text()).includes('grant-missing') || undefined;
+      }, 'the mission to wait');
+      await bare.stop();
+      await bare.restart(keys);
+      expect((await firstRow(person)).data.iterations).toHaveLength(1);
+    } finally {
+      await bare.dispose();
+      await runner.restart();
+    }
+  });
+});
+
+describe('GET /api/v1/me/runner-key', () => {
+  it('shows the public key that grants are sealed to', async () => {
+    const answer = await runner.asUser('anybody', '/api/v1/me/runner-key');
+    const { kid } = await importRunnerPublicKey(keys['MANA_AI_PUBLIC_KEY_PEM'] ?? '');
+    expect(await answer.json()).toMatchObject({ kid, jwk: { kty: 'OKP', crv: 'X25519' } });
   });
 });

@@ -23,8 +23,8 @@ export type Runner = {
   kill(): Promise<void>;
   /** SIGKILL to the command alone: workerd lives on */
   killCommandOnly(): Promise<void>;
-  /** after stop or kill: the same data folder, ports and keys */
-  restart(): Promise<void>;
+  /** after stop or kill: the same data folder and ports, and the same variables but for `changes` */
+  restart(changes?: Record<string, string>): Promise<void>;
   /** removes the data folder; ends the process if it still runs */
   dispose(): Promise<void>;
 };
@@ -76,8 +76,8 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
       process.kill(commandPid, 'SIGKILL');
       await served.exited;
     },
-    restart: async () => {
-      served = await serve(variables);
+    restart: async (changes = {}) => {
+      served = await serve({ ...variables, ...changes });
     },
     dispose: async () => {
       await kill();
