@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { ToolAbility } from '../src/planner/probe.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { admitReady } from './admission.ts';
@@ -6,6 +7,7 @@ import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
 import { guarded } from './guarded.ts';
 import { Leases } from './leases.ts';
+import { ModelProbe } from './model-probe.ts';
 import { type DependencyState, type OutageReport, OutageState } from './outage-state.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
 
@@ -21,7 +23,8 @@ const REPEAT_MS = 5_000;
 /** What a lease outlives the longest LLM call by. */
 const LEASE_MARGIN_MS = 60_000;
 
-export type LlmReport = { kind: 'ok' } | ({ kind: 'outage' } & OutageReport);
+/** `tools`: how the model made calls in this answer; null or absent where it made none. */
+export type LlmReport = { kind: 'ok'; tools?: 'native' | 'text' | null } | ({ kind: 'outage' } & OutageReport);
 
 /** What somebody learned of Postgres: it can be read, or it cannot serve anybody. */
 export type PostgresReport = { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
@@ -45,6 +48,9 @@ export type PassState =
   | { state: 'running' | 'done'; passId: string; turns: TurnCounts; open: number; errors: string[] };
 
 export type TurnCounts = { due: number; plansProduced: number; plansWrittenBack: number; parseFailures: number };
+
+/** `tools` is absent as long as nothing is known of the model. */
+export type LlmState = DependencyState & { locality: 'local' | 'remote'; tools?: ToolAbility };
 
 type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCounts; errors: string[] };
 
@@ -80,6 +86,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   readonly #agenda: AgendaStore;
   readonly #llm: OutageState;
   readonly #postgres: OutageState;
+  readonly #model: ModelProbe;
   readonly #leases: Leases;
   readonly #permitAnswers = new Map<string, (answer: PermitAnswer) => void>();
   #pass: Pass | undefined;
@@ -94,6 +101,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     this.#leases = leasesOf(ctx.id.toString());
     this.#llm = new OutageState(ctx.storage.sql, 'llm');
     this.#postgres = new OutageState(ctx.storage.sql, 'postgres');
+    this.#model = new ModelProbe(ctx.storage.sql, settings.llm);
   }
 
   /** Takes over the next due times of users; null removes one from the agenda. */
@@ -103,10 +111,17 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     this.#collectGarbage(entries.length);
   }
 
-  /** Called at process start: what was admitted before a crash is admitted again at once. */
+  /** Called at process start: what was admitted before a crash is admitted again at once. Nobody waits for the probe. */
   async wake(): Promise<void> {
     this.#agenda.forgetServed(Date.now());
     await this.#admit();
+    if (!this.#draining) this.ctx.waitUntil(this.#model.ask(Date.now()));
+  }
+
+  /** Where the model runs: 'remote' too where a local server passes it on, which takes a moment to find out after a start. */
+  async modelLocality(): Promise<'local' | 'remote'> {
+    await this.#model.whoServes();
+    return this.#locality();
   }
 
   /** A user's turn is over: its lease and permit are free, its next due time is known, others may come. */
@@ -141,6 +156,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining'> {
     this.#leases.renew(userId, this.#leaseEndMs());
     const callSinceMs = this.#leases.endCall(userId, Date.now());
+    if (report.kind === 'ok' && report.tools) this.#model.learn(report.tools);
     if (report.kind === 'outage') this.#recordLlmOutage(report, callSinceMs);
     else if (this.#llm.current() !== null) await this.#endLlmOutage();
     return this.#draining ? 'draining' : 'go-on';
@@ -175,6 +191,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** No new admissions from now on. Answers true once no lease is left. */
   async drain(): Promise<boolean> {
     this.#draining = true;
+    this.#model.stop();
     await this.ctx.storage.deleteAlarm();
     this.#dismissWaiting('draining');
     return this.#leases.count() === 0;
@@ -189,8 +206,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     if (before !== null || report.kind === 'outage') await this.#admit();
   }
 
-  async dependencies(): Promise<{ llm: DependencyState; postgres: DependencyState }> {
-    return { llm: this.#llm.state(), postgres: this.#postgres.state() };
+  async dependencies(): Promise<{ llm: LlmState; postgres: DependencyState }> {
+    const { tools } = this.#model.facts();
+    const model = { locality: this.#locality(), ...(tools === null ? {} : { tools }) };
+    return { llm: { ...this.#llm.state(), ...model }, postgres: this.#postgres.state() };
   }
 
   async queueState(): Promise<{ queued: number; running: number; lastTickAt: string | null }> {
@@ -205,6 +224,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   override async alarm(): Promise<void> {
     const wentWell = await guarded(this.#log, () => this.#admit());
     if (!wentWell) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + REPEAT_MS));
+  }
+
+  #locality(): 'local' | 'remote' {
+    return this.#model.facts().passedOn ? 'remote' : this.#settings.llm.locality;
   }
 
   #collectGarbage(events: number): void {

@@ -5,12 +5,15 @@ import { nextDue } from '../src/missions/cadence.ts';
 import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
 import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
-import { complete, type LlmError } from '../src/planner/llm-client.ts';
+import { UNADAPTED } from '../src/planner/adaptation.ts';
+import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../src/planner/find-tools.ts';
+import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
+import { adviceOf, isUnreadable, llmError } from '../src/planner/llm-error.ts';
 import { applyAnswer, startPlan, type PlanState } from '../src/planner/loop.ts';
 import { buildPrompt } from '../src/planner/prompt.ts';
 import { remindersFor, withReminders } from '../src/planner/reminders.ts';
 import { rejectedSteps } from '../src/planner/step-key.ts';
-import { chooseTools } from '../src/planner/tool-choice.ts';
+import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../src/planner/tool-choice.ts';
 import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
 import type { Database } from '../src/postgres/port.ts';
@@ -41,7 +44,7 @@ export type RunOutcome =
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
-type RoundSetting = { tools: readonly Tool[]; reads: RunReads; scope: RunScope; rejected: ReadonlySet<string> };
+type RoundSetting = { choice: ToolChoice; reads: RunReads; scope: RunScope; rejected: ReadonlySet<string> };
 
 export type MissionRunOptions = {
   userId: string;
@@ -88,7 +91,7 @@ export class MissionRun {
   async #continue(mostFailures: number): Promise<RunOutcome> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
-    if (this.#isExhausted(mostFailures)) return this.#fail(entry);
+    if (this.#isExhausted(mostFailures)) return this.#fail(entry, this.#lastCode());
     const opened = await this.#openScope(entry);
     if (!opened.ok) return this.#withhold(opened.reason);
     const { scope } = opened;
@@ -169,8 +172,8 @@ export class MissionRun {
     const { llm, timeZone } = this.#options.settings;
     const records = this.#records(scope, checkpoint.identity.iterationId);
     const reads = new RunReads({ scope, records, timeZone });
-    const tools = offeredTools(mission, agent, { most: llm.maxTools, reads: reads.tools });
-    const setting = { tools, reads, scope, rejected: rejectedSteps(readIterations(mission.iterations)) };
+    const choice = toolChoice(mission, agent, { maxTools: llm.maxTools, reads: reads.tools });
+    const setting = { choice, reads, scope, rejected: rejectedSteps(readIterations(mission.iterations)) };
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
       const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
       if (stopped !== null) return stopped;
@@ -184,25 +187,34 @@ export class MissionRun {
   }
 
   async #round(checkpoint: Checkpoint, plan: PlanState, setting: RoundSetting): Promise<RunOutcome | null> {
-    const { tools, reads, scope, rejected } = setting;
+    const { choice, reads, scope, rejected } = setting;
     const lapse = await this.#lapsed(scope.grant);
     if (lapse !== null) return this.#withhold(lapse);
     const { dispatcher, settings, userId } = this.#options;
     const startedMs = Date.now();
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
+    const tools = toolsOfRound(choice, foundTools(plan.readings, choice), findToolsTool);
     const reminders = remindersFor(plan, null);
     for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
     const messages = withReminders(plan.messages, reminders);
-    const result = await complete({ baseUrl, apiKey, model, timeoutMs, maxTokens, messages, tools });
+    const { adaptation } = plan;
+    const server = { baseUrl, apiKey, model, timeoutMs, maxTokens };
+    const result = await complete({ ...server, messages, tools, ...(adaptation === undefined ? {} : { adaptation }) });
     metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
+    countCall(result);
+    checkpoint.plan = { ...plan, adaptation: result.adaptation };
+    // What was learnt about the model is kept: the next attempt does not pay for it again.
+    if (result.adaptation !== (adaptation ?? UNADAPTED)) await this.#save(checkpoint, scope.grant);
     if (!result.ok) return this.#stopOn(result.error);
+    if (await this.#isToolLess(plan, result.answer)) return this.#stopOn(llmError('tool-less'));
     await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
-    const read = (tool: Tool, params: Record<string, unknown>): unknown => reads.answer(tool, params);
+    const read = (tool: Tool, params: Record<string, unknown>): unknown =>
+      tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
-    checkpoint.plan = applyAnswer(plan, result.answer, tools, { rejected, read });
+    checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, tools, { rejected, read });
     await this.#save(checkpoint, scope.grant);
     countRound(plan, checkpoint.plan, scope.agent);
-    const answer = await dispatcher.reportCall(userId, { kind: 'ok' });
+    const answer = await dispatcher.reportCall(userId, { kind: 'ok', tools: callsSeen(result) });
     return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
   }
 
@@ -214,8 +226,11 @@ export class MissionRun {
       await this.#options.dispatcher.reportCall(this.#options.userId, { kind: 'outage', code, message, retryAfterMs });
       return { kind: 'waits', code };
     }
-    const unreadable = error.kind === 'bad-answer' || error.kind === 'empty-answer';
+    const unreadable = isUnreadable(error);
     if (unreadable) metrics.parseFailures.inc();
+    // No chance of the moment: the next attempt would be paid for and end the same way.
+    const entry = error.kind === 'tool-less' ? this.#dueEntry() : null;
+    if (entry !== null) return this.#fail(entry, error.code);
     return { kind: 'failed', code: error.code, unreadable };
   }
 
@@ -223,9 +238,18 @@ export class MissionRun {
     return (this.#options.store.attempt(this.#options.missionId)?.failures ?? 0) >= mostFailures;
   }
 
+  #lastCode(): string {
+    return this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
+  }
+
+  /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
+  async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
+    if (plan.round > 0 || answer.toolCalls.length > 0) return false;
+    return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
+  }
+
   /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
-  async #fail({ state }: MissionEntry): Promise<RunOutcome> {
-    const code = this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
+  async #fail({ state }: MissionEntry, code: string): Promise<RunOutcome> {
     const failure = { name: 'PlannerError', message: failureSentence(code) };
     const checkpoint = { ...newCheckpoint(this.#identity(state), state), finishedMs: Date.now(), failure };
     await this.#save(checkpoint, null);
@@ -319,9 +343,10 @@ export class MissionRun {
   }
 }
 
+/** Says what to change where the model is the cause. */
 function failureSentence(code: string): string {
-  const cause = code.startsWith('LLM_') ? 'the language model failed' : 'the mission could not be worked on';
-  return `The mission could not be planned: ${cause} several times in a row (${code}).`;
+  const advice = adviceOf(code) ?? 'It failed several times in a row.';
+  return `The mission could not be planned (${code}). ${advice}`;
 }
 
 function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
@@ -350,16 +375,29 @@ function tokensOf({ usage }: PlanState): number {
 }
 
 /** Reading tools come first: they are few, and what the model proposes is better for having read. */
-function offeredTools(
+function toolChoice(
   mission: Mission,
   agent: Agent | null,
-  { most, reads }: { most: number; reads: readonly Tool[] },
-): readonly Tool[] {
+  { maxTools, reads }: { maxTools: number; reads: readonly Tool[] },
+): ToolChoice {
   return chooseTools({
     tools: [...reads, ...CATALOG],
     decide: (tool) => (agent === null ? 'propose' : resolvePolicy(agent.policy, tool)),
     inputModules: mission.inputs.map((ref) => ref.module),
     missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
-    maxTools: most,
+    approvals: countApprovals(readIterations(mission.iterations)),
+    maxTools,
   });
+}
+
+function countCall({ retried, textCalls, promptTokens }: CompletionResult): void {
+  metrics.promptTokens.observe(promptTokens);
+  if (retried !== null) metrics.llmRetries.inc({ reason: retried });
+  if (textCalls > 0) metrics.textToolCalls.inc(textCalls);
+}
+
+/** What an answer shows of the model's way to call tools. */
+function callsSeen(result: CompletionResult & { ok: true }): 'native' | 'text' | null {
+  if (result.answer.toolCalls.length === 0) return null;
+  return result.textCalls > 0 ? 'text' : 'native';
 }

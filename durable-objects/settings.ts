@@ -24,6 +24,8 @@ export type LlmSettings = {
   timeoutMs: number;
   maxTokens: number;
   maxTools: number;
+  /** as the configuration has it; the dispatcher knows better where a local server passes its model on */
+  locality: 'local' | 'remote';
 };
 
 /** The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare them. */

@@ -34,6 +34,9 @@ const RULES: readonly Rule[] = [
   },
 ];
 
+/** What a starting runner asks for, to see whether tools are called at all. */
+const PROBE: Call = { name: 'report_ready', arguments: { word: 'ready' } };
+
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const LONGEST_TOPIC = 80;
 const MOST_CALLS = 3;
@@ -82,7 +85,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 function completion(request: ChatRequest): Record<string, unknown> {
   const facts = readFacts(request.messages);
   const planned = request.messages.some(({ role }) => role === 'tool');
-  const calls = planned ? [] : callsFor(facts, new Set(request.tools?.map((tool) => tool.function.name)));
+  const offered = new Set(request.tools?.map((tool) => tool.function.name));
+  const calls = offered.has(PROBE.name) ? [PROBE] : planned ? [] : callsFor(facts, offered);
   const content = calls.length > 0 ? `This brings "${facts.title}" forward.` : closingWords(facts);
   return {
     id: 'demo',

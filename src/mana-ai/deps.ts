@@ -10,7 +10,8 @@ import type { Locality } from './locality.ts';
 /** What the runner knows of itself and of what it depends on. */
 export type RunnerHealth = {
   postgres: ComponentHealth;
-  llm: ComponentHealth & { locality: Locality };
+  /** `tools`: how the model calls tools, absent as long as that is not known */
+  llm: ComponentHealth & { locality: Locality; tools?: 'native' | 'text' | 'none' };
   tick: { enabled: boolean; lastTickAt: string | null; queued: number; running: number };
 };
 

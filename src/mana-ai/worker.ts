@@ -53,8 +53,7 @@ async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerH
     dispatcher.dependencies(),
     dispatcher.queueState(),
   ]);
-  const { tick, llm: settings } = config.config;
-  return { postgres, llm: { ...llm, locality: settings.locality }, tick: { enabled: tick.enabled, ...queue } };
+  return { postgres, llm, tick: { enabled: config.config.tick.enabled, ...queue } };
 }
 
 async function drain(env: RunnerEnv): Promise<{ drained: boolean }> {

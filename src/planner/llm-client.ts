@@ -1,11 +1,17 @@
-import OpenAI, { APIConnectionTimeoutError, APIError } from 'openai';
+import OpenAI from 'openai';
 import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions';
-import { readAnswer } from './answer.ts';
+import { isRecord } from '../missions/fields.ts';
+import { adaptationAfter, type Adaptation, type Attempt, UNADAPTED } from './adaptation.ts';
+import { readAnswer, readUsage } from './answer.ts';
 import { parseObject } from './arguments.ts';
-import type { ChatMessage, LlmAnswer } from './chat.ts';
-import { errorKindOf, errorTextOf, llmError, parseRetryAfter, type LlmError } from './llm-error.ts';
+import type { ChatMessage, LlmAnswer, Usage } from './chat.ts';
+import { classify, Exchange } from './exchange.ts';
+import { llmError, type LlmError, type LlmErrorKind } from './llm-error.ts';
+import { shrinkPrompt } from './shrink.ts';
+import { countPrompt, type PromptCount } from './tokens.ts';
 import { toLlmTools } from './tool-choice.ts';
 import type { Tool } from './tools/tool.ts';
+import { isTruncated } from './truncation.ts';
 
 export type { LlmAnswer } from './chat.ts';
 export type { LlmError, LlmErrorKind } from './llm-error.ts';
@@ -16,50 +22,131 @@ export type CompletionRequest = {
   /** null for a server that wants none */
   apiKey: string | null;
   model: string;
-  /** for the whole call, from connecting to the last byte of the body */
+  /** for the whole call, a second request included */
   timeoutMs: number;
   /** longest answer, in tokens */
   maxTokens: number;
   messages: readonly ChatMessage[];
   tools: readonly Tool[];
+  /** what earlier calls of this run found out about the model; default: nothing */
+  adaptation?: Adaptation;
   signal?: AbortSignal;
   /** default: the runtime's */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 };
 
-export type CompletionResult = { ok: true; answer: LlmAnswer } | { ok: false; error: LlmError };
+/** What a call says beside its answer, also where it failed: failed answers are paid for too. */
+export type CompletionReport = {
+  /** of all requests of the call together, as the provider counted */
+  usage: Usage;
+  /** our own count of the prompt that was sent last */
+  promptTokens: number;
+  /** how the next call of the same run has to be made */
+  adaptation: Adaptation;
+  /** why the call took a second request; null where it took one */
+  retried: LlmErrorKind | null;
+  /** calls that the model wrote as text and that were read as calls */
+  textCalls: number;
+  /** the server says that it is Ollama */
+  isOllama: boolean;
+};
+
+export type CompletionResult = CompletionReport & ({ ok: true; answer: LlmAnswer } | { ok: false; error: LlmError });
 
 // Sent always: what a server takes when they are absent differs from 0 to 1.
 const TEMPERATURE = 0.2;
 const TOP_P = 0.9;
-/** No honest answer comes near; a server that never stops must not fill the memory. */
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** A second request that would have less time than this is not made. */
+const LEAST_RETRY_MS = 1_000;
 
 /**
- * One call of the chat completions API. Never throws for what a server does; never retries, because the caller knows who else
- * waits. Asks for one answer at once (no stream), without tool_choice and response_format, which small servers ignore or refuse.
+ * One call of the chat completions API. Never throws for what a server does. A second request is made only where it differs from
+ * the first and promises another end: without thoughts where they used up the answer, with a shorter prompt where the server
+ * refused one as too long. Outages are the caller's to repeat, who knows who else waits. Asks for one answer at once (no stream),
+ * without tool_choice and response_format, which small servers ignore or refuse.
  */
 export async function complete(request: CompletionRequest): Promise<CompletionResult> {
+  const startedMs = Date.now();
+  const given = request.adaptation ?? UNADAPTED;
+  const first = await attempt(request, given);
+  const next = adaptationAfter(first, given);
+  const leftMs = request.timeoutMs - (Date.now() - startedMs);
+  if (!next.again || leftMs < LEAST_RETRY_MS || !isDifferent(request, given, next.adaptation))
+    return resultOf(first, { adaptation: next.adaptation });
+  const second = await attempt({ ...request, timeoutMs: leftMs }, next.adaptation);
+  const { adaptation } = adaptationAfter(second, next.adaptation);
+  const retried = first.reading.ok ? null : first.reading.error.kind;
+  // A server that refuses the second request for what is new in it has said nothing about the first one.
+  const shown = !second.reading.ok && second.reading.error.kind === 'bad-request' ? first : second;
+  return resultOf({ ...shown, usage: addUsage(first.usage, second.usage) }, { adaptation, retried });
+}
+
+async function attempt(request: CompletionRequest, adaptation: Adaptation): Promise<Attempt> {
+  const { messages, tools, counted } = adaptedPrompt(request, adaptation);
   const exchange = new Exchange(request);
   try {
     const body: unknown = await clientFor(request, exchange).chat.completions.create(
       {
         model: request.model,
-        messages: request.messages.map(toWire),
+        messages: messages.map(toWire),
         max_tokens: request.maxTokens,
         temperature: TEMPERATURE,
         top_p: TOP_P,
         stream: false,
-        ...(request.tools.length === 0 ? {} : { tools: toLlmTools(request.tools) }),
+        ...(tools.length === 0 ? {} : { tools: toLlmTools(tools) }),
+        ...(adaptation.thoughts === 'off' ? { reasoning_effort: 'none' as const } : {}),
       },
       ...(request.signal === undefined ? [] : [{ signal: request.signal }]),
     );
-    return readAnswer(body, { mayBeEmpty: request.messages.at(-1)?.role === 'tool' });
+    const usage = readUsage(body);
+    if (isTruncated(counted, usage.promptTokens)) return failed(llmError('context-truncated'), counted, usage);
+    const reading = readAnswer(body, { mayBeEmpty: messages.at(-1)?.role === 'tool', tools });
+    return { reading, usage, counted, isOllama: isRecord(body) && body['system_fingerprint'] === 'fp_ollama' };
   } catch (error) {
-    return { ok: false, error: classify(error, exchange, request.signal) };
+    return failed(classify(error, exchange, request.signal), counted);
   } finally {
     exchange.end();
   }
+}
+
+function adaptedPrompt({ messages, tools }: CompletionRequest, { promptLimit }: Adaptation) {
+  const counted = countPrompt(messages, tools);
+  return promptLimit === null || counted.total <= promptLimit
+    ? { messages, tools, counted }
+    : shrinkPrompt({ messages, tools }, promptLimit);
+}
+
+/** A prompt that cannot be made shorter would only be refused once more. */
+function isDifferent(request: CompletionRequest, before: Adaptation, after: Adaptation): boolean {
+  if (before.thoughts !== after.thoughts) return true;
+  return adaptedPrompt(request, after).counted.total < adaptedPrompt(request, before).counted.total;
+}
+
+const SILENT: Usage = { promptTokens: null, completionTokens: null };
+
+function failed(error: LlmError, counted: PromptCount, usage: Usage = SILENT): Attempt {
+  return { reading: { ok: false, error, thought: false }, usage, counted, isOllama: false };
+}
+
+function resultOf(
+  { reading, usage, counted, isOllama }: Attempt,
+  { adaptation, retried = null }: { adaptation: Adaptation; retried?: LlmErrorKind | null },
+): CompletionResult {
+  const report = { usage, promptTokens: counted.total, adaptation, retried, isOllama };
+  return reading.ok
+    ? { ok: true, answer: { ...reading.answer, usage }, ...report, textCalls: reading.textCalls }
+    : { ok: false, error: reading.error, ...report, textCalls: 0 };
+}
+
+function addUsage(one: Usage, other: Usage): Usage {
+  return {
+    promptTokens: sumOf(one.promptTokens, other.promptTokens),
+    completionTokens: sumOf(one.completionTokens, other.completionTokens),
+  };
+}
+
+function sumOf(one: number | null, other: number | null): number | null {
+  return one === null ? other : one + (other ?? 0);
 }
 
 function clientFor({ baseUrl, apiKey, timeoutMs }: CompletionRequest, exchange: Exchange): OpenAI {
@@ -81,87 +168,6 @@ function clientFor({ baseUrl, apiKey, timeoutMs }: CompletionRequest, exchange: 
   });
 }
 
-/** One request and its reply under one deadline, with the body read whole: a body that stalls ends like a silent server. */
-class Exchange {
-  timedOut = false;
-  status: number | null = null;
-  retryAfterMs: number | null = null;
-  errorText = '';
-  tooLarge = false;
-  readonly #abort = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
-  readonly #fetch: NonNullable<CompletionRequest['fetch']>;
-
-  constructor({ timeoutMs, signal, fetch }: CompletionRequest) {
-    // Called without `this`: workerd refuses a fetch that is bound to something else.
-    this.#fetch = fetch ?? ((url, init) => globalThis.fetch(url, init));
-    signal?.addEventListener('abort', () => this.#abort.abort(), { signal: this.#abort.signal });
-    this.#timer = setTimeout(() => {
-      this.timedOut = true;
-      this.#abort.abort();
-    }, timeoutMs);
-  }
-
-  async fetch(url: string, init: RequestInit): Promise<Response> {
-    // A redirect is an error: following it could carry the key and the prompt to another host.
-    const response = await this.#fetch(url, { ...init, redirect: 'manual', signal: this.#abort.signal });
-    const { status, headers } = response;
-    this.status = status;
-    this.retryAfterMs = parseRetryAfter(headers.get('retry-after'), Date.now());
-    const text = await this.#readBody(response);
-    this.errorText = errorTextOf(parsed(text));
-    if (errorKindOf(status, this.errorText) !== null) throw new Error('the reply is an error');
-    // Some servers send JSON under other names; what is not JSON fails in the package's own parser.
-    return new Response(text, { status: 200, headers: { 'content-type': 'application/json' } });
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#abort.abort();
-  }
-
-  async #readBody(response: Response): Promise<string> {
-    if (response.body === null) return '';
-    const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    const cancel = (): void => void reader.cancel().catch(() => undefined);
-    this.#abort.signal.addEventListener('abort', cancel, { once: true });
-    const decoder = new TextDecoder();
-    let text = '';
-    let size = 0;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (this.#abort.signal.aborted) throw new Error('the body was given up');
-      if (done) return text + decoder.decode();
-      size += value.byteLength;
-      this.tooLarge = size > MAX_BODY_BYTES;
-      if (this.tooLarge) {
-        cancel();
-        throw new Error('the body is too large');
-      }
-      text += decoder.decode(value, { stream: true });
-    }
-  }
-}
-
-function classify(error: unknown, exchange: Exchange, signal: AbortSignal | undefined): LlmError {
-  if (signal?.aborted === true) return llmError('cancelled');
-  if (exchange.timedOut || error instanceof APIConnectionTimeoutError) return llmError('timeout');
-  if (exchange.tooLarge) return llmError('bad-answer');
-  const { status } = exchange;
-  // An opaque redirect has status 0.
-  if (status === 0 || (status !== null && status >= 300 && status < 400)) {
-    return llmError(
-      'not-found',
-      null,
-      'The language model answers with a redirect. Set MANA_LLM_URL to the final address.',
-    );
-  }
-  const kind = status === null ? null : errorKindOf(status, exchange.errorText);
-  if (kind !== null) return llmError(kind, exchange.retryAfterMs);
-  // The reply was good until the package could not parse it, or the connection ended before the body did.
-  return llmError(error instanceof APIError || status === null ? 'unreachable' : 'bad-answer');
-}
-
 function toWire(message: ChatMessage): ChatCompletionMessageParam {
   const content = message.content.toWellFormed();
   if (message.role === 'tool') return { role: 'tool', tool_call_id: message.toolCallId, content };
@@ -179,12 +185,4 @@ function toWire(message: ChatMessage): ChatCompletionMessageParam {
 /** The text of an object, never empty: some servers parse the arguments of the history. */
 function objectText(text: string): string {
   return text.trim() !== '' && parseObject(text) !== null ? text.toWellFormed() : '{}';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -7,8 +7,15 @@ export type LlmErrorKind =
   | 'unauthorized'
   | 'not-found'
   | 'bad-request'
+  /** the server refused a prompt that is too long */
   | 'context-overflow'
+  /** the server cut the prompt without a word */
+  | 'context-truncated'
   | 'empty-answer'
+  /** the longest answer was used up before a call was made */
+  | 'answer-truncated'
+  /** a model or a server that cannot call tools */
+  | 'tool-less'
   | 'bad-answer';
 
 /**
@@ -38,8 +45,14 @@ const ADVICE: Record<LlmErrorKind, string> = {
   'bad-request': 'The language model refuses the request. Check that MANA_LLM_MODEL can chat and call tools.',
   'context-overflow':
     "The prompt is longer than the model's context. Raise the context of the server or lower MANA_LLM_MAX_TOOLS.",
+  'context-truncated':
+    'The server cut the beginning of the prompt to fit its context. Raise the context there (Ollama: a model with num_ctx) or lower MANA_LLM_MAX_TOOLS.',
   'empty-answer':
     'The language model answered with nothing. Raise MANA_LLM_MAX_TOKENS or use a model that thinks less.',
+  'answer-truncated':
+    'The answer was cut at its longest length before it called a tool. Raise MANA_LLM_MAX_TOKENS or use a model that says less.',
+  'tool-less':
+    'The language model cannot call tools here. Set MANA_LLM_MODEL to one that can, or turn tool calls on in its server.',
   'bad-answer':
     'The answer is not one of an OpenAI-compatible server. Check MANA_LLM_URL, and whether the model can call tools.',
 };
@@ -54,6 +67,19 @@ export function llmError(
 ): LlmError {
   const code = `LLM_${kind.toUpperCase().replaceAll('-', '_')}`;
   return { kind, code, outage: OUTAGES.has(kind), retryAfterMs, message };
+}
+
+const UNREADABLE: ReadonlySet<LlmErrorKind> = new Set(['bad-answer', 'empty-answer', 'answer-truncated', 'tool-less']);
+
+/** Whether there was an answer that no plan can be read from, as opposed to none at all. */
+export function isUnreadable({ kind }: LlmError): boolean {
+  return UNREADABLE.has(kind);
+}
+
+/** The usual message of an error's code; null for a code that is none of ours. */
+export function adviceOf(code: string): string | null {
+  const kind = code.replace(/^LLM_/, '').toLowerCase().replaceAll('_', '-');
+  return code.startsWith('LLM_') && Object.hasOwn(ADVICE, kind) ? ADVICE[kind as LlmErrorKind] : null;
 }
 
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
@@ -72,6 +98,9 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
 const OVERFLOW =
   /context[_ ](length|window|size)|maximum context|tokens to keep|exceeds? the (available )?context|n_ctx|prompt is too long|too many tokens|context overflow/i;
 
+/** Ollama says it of a model, vLLM and llama.cpp of how they were started. */
+const NO_TOOLS = /does not support (tools|tool calls|function calling)|enable-auto-tool-choice|requires? --jinja/i;
+
 /**
  * The kind of a reply that is an error, from its status and the body's `error`, which is text with some servers and an object
  * with others. null for a reply that is no error.
@@ -82,6 +111,7 @@ export function errorKindOf(status: number, errorText: string): LlmErrorKind | n
   if (status === 408) return 'timeout';
   if (status === 429) return 'rate-limited';
   if (status === 413 || OVERFLOW.test(errorText)) return 'context-overflow';
+  if (NO_TOOLS.test(errorText)) return 'tool-less';
   if (status === 404) return 'not-found';
   if (status >= 500) return 'server-error';
   return status >= 400 ? 'bad-request' : 'bad-answer';

@@ -1,5 +1,6 @@
 import { isRecord } from '../missions/fields.ts';
 import type { PlanStep } from '../missions/iteration.ts';
+import type { Adaptation } from './adaptation.ts';
 import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
 import { linksIn, unknownLink } from './links.ts';
@@ -54,6 +55,8 @@ export type PlanState = {
   notes: string[];
   /** reading calls that were answered, by tool and params */
   readings: string[];
+  /** what the run has found out about its model; absent: nothing yet */
+  adaptation?: Adaptation;
   /** rounds in a row, up to the last one, of which nothing came but refusals */
   fruitlessRounds: number;
   done: boolean;

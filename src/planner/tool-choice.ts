@@ -1,4 +1,5 @@
 import type { PolicyDecision } from '../missions/agent.ts';
+import type { IterationView } from '../missions/iteration.ts';
 import { jsonSchemaOf, type Tool } from './tools/tool.ts';
 
 /** A tool as the chat completions API takes it. */
@@ -56,24 +57,72 @@ const MODULE_OF_INPUT: Readonly<Record<string, string>> = { tasks: 'todo' };
 const MAX_WORDS = 2_000;
 const MAX_TEXT = 20_000;
 
+/** The tools that a run may use, best first: those it offers from the start and those that a search can find. None is denied. */
+export type ToolChoice = { chosen: readonly Tool[]; rest: readonly Tool[]; maxTools: number };
+
 /**
- * The tools that one run offers: never a denied one, at most `maxTools`. First those of the modules that the inputs name, then
- * those whose words the mission's text uses, most of them first, then the rest; each group in the order of `tools`.
+ * Which tools one run offers: never a denied one. First those of the modules that the inputs name, then those whose words the
+ * mission's text uses, most of them first, then those of which the person has approved most steps, then the others; each group in
+ * the order of `tools`. One place of `maxTools` is left to `find_tools` where not all fit.
  */
 export function chooseTools(question: {
   tools: readonly Tool[];
   decide: (tool: Tool) => PolicyDecision;
   inputModules: readonly string[];
   missionText: string;
+  /** steps of each tool that were approved before, by its name */
+  approvals: ReadonlyMap<string, number>;
   maxTools: number;
-}): readonly Tool[] {
+}): ToolChoice {
   const modules = new Set(question.inputModules.map(toolModule));
   const words = wordsOf(question.missionText);
   const ranked = question.tools
     .filter((tool) => question.decide(tool) !== 'deny')
-    .map((tool, order) => ({ tool, order, rank: modules.has(tool.module) ? Infinity : matches(tool, words) }));
-  ranked.sort((a, b) => (a.rank === b.rank ? a.order - b.order : b.rank - a.rank));
-  return ranked.slice(0, Math.max(0, question.maxTools)).map(({ tool }) => tool);
+    .map((tool, order) => ({
+      tool,
+      order,
+      rank: modules.has(tool.module) ? Infinity : matches(tool, words),
+      approved: question.approvals.get(tool.name) ?? 0,
+    }));
+  ranked.sort((a, b) => (a.rank === b.rank ? b.approved - a.approved || a.order - b.order : b.rank - a.rank));
+  const tools = ranked.map(({ tool }) => tool);
+  const maxTools = Math.max(1, question.maxTools);
+  const most = tools.length <= maxTools || maxTools === 1 ? maxTools : maxTools - 1;
+  return { chosen: tools.slice(0, most), rest: tools.slice(most), maxTools };
+}
+
+/**
+ * The tools of the next request, at most `maxTools`: what a search has found, newest first, then the chosen ones; `finder` (the
+ * tool that searches) where something is left to find. Names that the choice does not know are passed over: a tool may have been
+ * denied since it was found.
+ */
+export function toolsOfRound(choice: ToolChoice, foundTools: readonly string[], finder: Tool): readonly Tool[] {
+  if (choice.rest.length === 0) return choice.chosen;
+  const found = choice.rest.filter(({ name }) => foundTools.includes(name));
+  found.sort((a, b) => foundTools.lastIndexOf(b.name) - foundTools.lastIndexOf(a.name));
+  const room = choice.maxTools === 1 ? 1 : choice.maxTools - 1;
+  const tools = [...found.slice(0, room), ...choice.chosen].slice(0, room);
+  return choice.maxTools === 1 ? tools : [...tools, finder];
+}
+
+/** Those of `tools` whose words a text uses, best first. */
+export function matchingTools(text: string, tools: readonly Tool[]): readonly Tool[] {
+  const words = wordsOf(text);
+  const ranked = tools
+    .map((tool, order) => ({ tool, order, rank: matches(tool, words) }))
+    .filter(({ rank }) => rank > 0);
+  ranked.sort((a, b) => b.rank - a.rank || a.order - b.order);
+  return ranked.map(({ tool }) => tool);
+}
+
+/** How many steps of each tool a person has approved, over the iterations given. */
+export function countApprovals(iterations: readonly IterationView[]): ReadonlyMap<string, number> {
+  const approvals = new Map<string, number>();
+  for (const { status, intent } of iterations.flatMap(({ plan }) => plan)) {
+    if (status !== 'approved' || intent?.kind !== 'toolCall') continue;
+    approvals.set(intent.toolName, (approvals.get(intent.toolName) ?? 0) + 1);
+  }
+  return approvals;
 }
 
 /** The `tools` of a chat completions request; parameters are plain JSON Schema without `$schema`. */

@@ -12,6 +12,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
 const CALL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 const DELAY_SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600, 21_600];
+const TOKENS = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000];
 const ROUNDS = [1, 2, 3, 4, 5, 6, 8, 10];
 
 /** Makes a fresh set in a registry of its own. Nothing is collected by timer, so it may be called at module scope in workerd. */
@@ -40,6 +41,7 @@ function runCounters(registry: Registry) {
       'mana_ai_audit_breaks_total',
       'Times that an audit in Postgres was found cut, changed or restored',
     ),
+    textToolCalls: counter('mana_ai_text_tool_calls_total', 'Tool calls that a model wrote as text, read as calls'),
     duplicateWritesAvoided: counter(
       'mana_ai_duplicate_writes_avoided_total',
       'Write-backs that were in the change log already',
@@ -75,6 +77,12 @@ function labelledCounters(registry: Registry) {
       'provider',
       'kind',
     ]),
+    llmRetries: labelled(
+      registry,
+      'mana_ai_llm_retries_total',
+      'Calls of the language model that took a second, different request',
+      ['reason'],
+    ),
     httpRequests: labelled(registry, 'mana_ai_http_requests_total', 'HTTP requests answered', [
       'method',
       'path',
@@ -120,6 +128,7 @@ function measures(registry: Registry) {
       'Duration of HTTP requests',
       HTTP_SECONDS,
     ),
+    promptTokens: histogram('mana_ai_prompt_tokens', 'Prompts as counted before they are sent, in tokens', TOKENS),
     slotWaitSeconds: histogram(
       'mana_ai_slot_wait_seconds',
       'Wait for a permit to call the language model',

@@ -15,7 +15,7 @@ export type Behaviour =
   | 'half-body'
   | 'not-json'
   | 'empty-choice'
-  | { status: number; retryAfterSeconds?: number }
+  | { status: number; retryAfterSeconds?: number; body?: unknown }
   /** the answer, also later; text is sent as it stands, anything else as JSON */
   | ((body: ChatBody) => unknown);
 
@@ -24,6 +24,10 @@ export type LlmStub = {
   url: string;
   port: number;
   requests: { body: ChatBody; atMs: number }[];
+  /** the questions of a starting runner what the model can do; they are not among the requests */
+  probes: ChatBody[];
+  /** what is answered to them: a call of the tool unless a test says otherwise */
+  answerProbe(behaviour: Behaviour): void;
   maxConcurrent(): number;
   behave(behaviour: Behaviour): void;
   latencyMs: number;
@@ -33,6 +37,8 @@ export type LlmStub = {
 /** An OpenAI-compatible server whose behaviour a test scripts. 'plan' proposes one task, then ends with a sentence. */
 export async function startLlmStub(port = 0): Promise<LlmStub> {
   let behaviour: Behaviour = 'plan';
+  let probeBehaviour: Behaviour = callReady;
+  const probes: ChatBody[] = [];
   let open = 0;
   let most = 0;
   const requests: LlmStub['requests'] = [];
@@ -48,6 +54,10 @@ export async function startLlmStub(port = 0): Promise<LlmStub> {
     url: `http://127.0.0.1:${address.port}/v1`,
     port: address.port,
     requests,
+    probes,
+    answerProbe: (next) => {
+      probeBehaviour = next;
+    },
     maxConcurrent: () => most,
     behave: (next) => {
       behaviour = next;
@@ -60,20 +70,44 @@ export async function startLlmStub(port = 0): Promise<LlmStub> {
   };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = JSON.parse(await readBody(request)) as ChatBody;
+    const text = await readBody(request);
+    // Like most servers: nothing but the one route is known.
+    if (request.url !== '/v1/chat/completions') return send(response, 404, '{"error":"not found"}');
+    const body = JSON.parse(text) as ChatBody;
+    if (isProbe(body)) {
+      probes.push(body);
+      return answer(probeBehaviour, body, response);
+    }
     requests.push({ body, atMs: Date.now() });
     most = Math.max(most, ++open);
     await new Promise((done) => setTimeout(done, stub.latencyMs));
-    if (typeof behaviour !== 'function') {
-      open -= 1;
-      respond(behaviour, body, response);
-      return;
-    }
-    const answer = await behaviour(body);
-    open -= 1;
-    send(response, 200, typeof answer === 'string' ? answer : JSON.stringify(answer));
+    await answer(behaviour, body, response, () => (open -= 1));
   }
   return stub;
+}
+
+async function answer(
+  behaviour: Behaviour,
+  body: ChatBody,
+  response: ServerResponse,
+  answered: () => void = () => undefined,
+): Promise<void> {
+  if (typeof behaviour !== 'function') {
+    answered();
+    return respond(behaviour, body, response);
+  }
+  const reply = await behaviour(body);
+  answered();
+  send(response, 200, typeof reply === 'string' ? reply : JSON.stringify(reply));
+}
+
+function callReady(): unknown {
+  return toolCall('report_ready', { word: 'ready' });
+}
+
+/** Whether a starting runner asks what the model can do. */
+function isProbe({ tools }: ChatBody): boolean {
+  return JSON.stringify(tools ?? []).includes('report_ready');
 }
 
 function respond(
@@ -92,7 +126,11 @@ function respond(
   if (typeof behaviour === 'object') {
     if (behaviour.retryAfterSeconds !== undefined)
       response.setHeader('retry-after', String(behaviour.retryAfterSeconds));
-    return send(response, behaviour.status, JSON.stringify({ error: { message: 'scripted failure' } }));
+    return send(
+      response,
+      behaviour.status,
+      JSON.stringify(behaviour.body ?? { error: { message: 'scripted failure' } }),
+    );
   }
   send(response, 200, JSON.stringify(plan(body)));
 }

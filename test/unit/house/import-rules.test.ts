@@ -5,7 +5,7 @@ const FILES = readSources(['src', 'durable-objects']);
 
 /** Rooms without a clock, chance or input of their own; of the planner all but the files that call a server. */
 const PURE = /^src\/(?:missions|sync|inputs|grants|audit|planner)\//;
-const IMPURE_PLANNER: readonly string[] = ['src/planner/llm-client.ts', 'src/planner/research-client.ts'];
+const IMPURE_PLANNER = ['exchange', 'llm-client', 'probe', 'research-client'].map((name) => `src/planner/${name}.ts`);
 const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && !IMPURE_PLANNER.includes(path);
 
 /** Statements for Postgres are plain data; these files name the type of it. */
