@@ -1,5 +1,5 @@
-import { formatRecordRef, type GrantReason, openRecord } from '../src/grants/index.ts';
-import type { InputSource } from '../src/inputs/index.ts';
+import { outcomeStatus } from '../src/audit/outcome.ts';
+import { type InputSource, type OpenedInput, openInput } from '../src/inputs/index.ts';
 import type { Database, Row, Statement } from '../src/postgres/port.ts';
 import { parseChangeRow } from '../src/sync/change-row.ts';
 import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
@@ -10,8 +10,6 @@ import type { RunScope } from './run-scope.ts';
 
 /** A living record as the log has it: encrypted fields are still ciphertext. */
 export type FoundRecord = { source: InputSource; record: Record<string, unknown> };
-
-export type Opening = { ok: true; record: Record<string, unknown> } | { ok: false; reason: GrantReason };
 
 /** The person's records that a run reads: found in the log, and opened under its grant, each opening audited. */
 export class RunRecords {
@@ -50,9 +48,9 @@ export class RunRecords {
    * used, the outcomes after the last.
    * @throws PostgresError, AuditError: then nothing that was opened may be used
    */
-  async open(found: readonly FoundRecord[]): Promise<Opening[]> {
+  async open(found: readonly FoundRecord[]): Promise<OpenedInput[]> {
     const guarded = found.filter(({ source }) => source.needsGrant);
-    const openings = new Map<FoundRecord, Opening>();
+    const openings = new Map<FoundRecord, OpenedInput>();
     const attempts = await this.#attempt(guarded);
     for (const entry of guarded) openings.set(entry, await this.#openOne(entry));
     await this.#audit.outcomes(outcomesOf(attempts, [...openings.values()]));
@@ -67,14 +65,10 @@ export class RunRecords {
     return this.#audit.attempts(records, this.#context);
   }
 
-  async #openOne({ source: { tableName, recordId }, record }: FoundRecord): Promise<Opening> {
+  async #openOne({ source, record }: FoundRecord): Promise<OpenedInput> {
     const { grant, refusal } = this.#scope;
     if (grant === null) return { ok: false, reason: refusal ?? 'not-configured' };
-    const ref = { tableName, recordId };
-    const keys = grant.keys.get(formatRecordRef(ref));
-    if (keys === undefined) return { ok: false, reason: 'not-covered' };
-    const opened = await openRecord({ keys, ref, record });
-    return opened.ok ? opened : { ok: false, reason: opened.reason };
+    return openInput({ source, record, keys: grant.keys });
   }
 
   async #read({ appId, tableName, recordId }: InputSource): Promise<Record<string, unknown> | null> {
@@ -91,17 +85,16 @@ export class RunRecords {
   }
 }
 
-function outcomesOf(attempts: readonly Attempt[], openings: readonly Opening[]): Outcome[] {
+function outcomesOf(attempts: readonly Attempt[], openings: readonly OpenedInput[]): Outcome[] {
   return attempts.flatMap((attempt, index): Outcome[] => {
     const opening = openings[index];
     if (opening === undefined) return [];
-    if (opening.ok) return [{ attempt, status: 'ok', reason: null }];
-    const status = opening.reason === 'not-covered' ? 'scope-violation' : 'failed';
-    return [{ attempt, status, reason: opening.reason }];
+    const reason = opening.ok ? null : opening.reason;
+    return [{ attempt, status: outcomeStatus(reason), reason }];
   });
 }
 
-function count(table: string, opening: Opening): void {
+function count(table: string, opening: OpenedInput): void {
   if (opening.ok) return metrics.decrypts.inc({ table });
   metrics.grantSkips.inc({ reason: opening.reason });
   if (opening.reason === 'not-covered') metrics.grantScopeViolations.inc({ table });
