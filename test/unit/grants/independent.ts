@@ -176,3 +176,9 @@ function uint32(number: number): Buffer {
   bytes.writeUInt32BE(number);
   return bytes;
 }
+
+/** RS256 (RFC 7518, section 3.3). */
+export function signRsa(privateKey: KeyObject, header: unknown, payload: unknown): string {
+  const input = `${part(header)}.${part(payload)}`;
+  return `${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`;
+}

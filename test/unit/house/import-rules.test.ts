@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { importsOf, readSources, type SourceFile, withoutComments } from './source-files.ts';
+import { importsOf, readProjectFile, readSources, type SourceFile, withoutComments } from './source-files.ts';
 
 const FILES = readSources(['src', 'durable-objects']);
 
@@ -87,6 +87,28 @@ describe('pure rooms take time and chance as arguments', () => {
     expect(
       FILES.filter((file) => isPure(file) && pattern.test(withoutComments(file.text))).map(({ path }) => path),
     ).toEqual([]);
+  });
+});
+
+describe('the grants module', () => {
+  const outside = FILES.filter(({ path }) => !path.startsWith('src/grants/'));
+
+  test('imports itself, jose and nothing else: it runs in a browser too', () => {
+    expect(offences(within('src/grants'), (name) => name !== 'jose' && !name.startsWith('src/grants/'))).toEqual([]);
+  });
+
+  test('alone of the pure rooms takes chance, and that from WebCrypto', () => {
+    const random = FILES.filter((file) => isPure(file) && withoutComments(file.text).includes('getRandomValues'));
+    expect(random.map(({ path }) => path)).toEqual(['src/grants/fields.ts']);
+  });
+
+  test('gives IVs and ephemeral keys away to tests alone', () => {
+    const seam = /\b(?:encryptFieldWithIv|sealKeysWithFixed)\b/;
+    expect(outside.filter(({ text }) => seam.test(text)).map(({ path }) => path)).toEqual([]);
+    expect(readProjectFile('src/grants/index.ts')).not.toMatch(seam);
+    expect(JSON.parse(readProjectFile('package.json'))).toMatchObject({
+      exports: { './grants': './src/grants/index.ts' },
+    });
   });
 });
 
