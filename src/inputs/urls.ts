@@ -14,16 +14,14 @@ type Found = { text: string; kind: 'url' | 'email' };
 const NEVER_KNOWN = /^(?:javascript|vbscript|data|blob):/i;
 
 /**
- * The URLs of a text in the form in which they are compared, for the `known` of `unknownUrls`. Each is there as it stands, without the
- * punctuation that ends a sentence, and cut where a script without spaces goes on after it.
+ * The URLs of a text, or of all texts in a JSON value, in the form in which they are compared: the `known` of `unknownUrls`. Each is there as it
+ * stands, without the punctuation that ends a sentence, and cut where a script without spaces goes on after it.
  */
-export function urlsIn(text: string): Set<string> {
+export function urlsIn(value: unknown): Set<string> {
   const known = new Set<string>();
-  for (const view of viewsOf(text)) {
-    for (const found of findAll(view)) {
-      for (const key of [...keysOf(found), ...keysOf({ ...found, text: untilWidePunctuation(found.text) })])
-        known.add(key);
-    }
+  for (const found of allIn(value)) {
+    for (const key of [...keysOf(found), ...keysOf({ ...found, text: untilWidePunctuation(found.text) })])
+      known.add(key);
   }
   return known;
 }
@@ -35,14 +33,14 @@ export function urlsIn(text: string): Set<string> {
  */
 export function unknownUrls(value: unknown, known: ReadonlySet<string>): string[] {
   const unknown = new Set<string>();
-  for (const text of textsOf(value)) {
-    for (const view of viewsOf(text)) {
-      for (const found of findAll(view)) {
-        if (NEVER_KNOWN.test(found.text) || !keysOf(found).some((key) => known.has(key))) unknown.add(found.text);
-      }
-    }
+  for (const found of allIn(value)) {
+    if (NEVER_KNOWN.test(found.text) || !keysOf(found).some((key) => known.has(key))) unknown.add(found.text);
   }
   return [...unknown];
+}
+
+function allIn(value: unknown): Found[] {
+  return textsOf(value).flatMap(viewsOf).flatMap(findAll);
 }
 
 function textsOf(value: unknown): string[] {
@@ -247,8 +245,11 @@ const GENERIC: ReadonlySet<string> = new Set(
 
 // ---- Comparing ------------------------------------------------------------------------------------------------------
 
-/** Ends a sentence rather than a URL; a few only, since a long row of them could say something. */
-const CLOSING = /[.,:;!?)\]}'*_~…。，、；：！？）】」』》〉”’»]{1,3}$/u;
+/** May end a sentence rather than a URL. */
+const CLOSING = /[.,:;!?)\]}'*_~…。，、；：！？）】」』》〉”’»]$/u;
+
+/** A few only: a long row of them could say something. */
+const MOST_CLOSING = 3;
 
 const WIDE_PUNCTUATION = /[。，、；：！？）】」』》〉]/u;
 
@@ -258,9 +259,15 @@ function untilWidePunctuation(text: string): string {
   return at <= text.search(/[^:\\/][\\/]/) ? text : text.slice(0, at);
 }
 
+/** Of the text as it stands, and of what is left without each of the last characters that may not belong to it. */
 function keysOf({ text, kind }: Found): string[] {
   if (kind === 'email') return [emailKey(text)];
-  return [...new Set([urlKey(text), urlKey(text.replace(CLOSING, ''))])];
+  const keys = [urlKey(text)];
+  for (let rest = text; keys.length <= MOST_CLOSING && CLOSING.test(rest);) {
+    rest = rest.slice(0, -1);
+    keys.push(urlKey(rest));
+  }
+  return keys;
 }
 
 function emailKey(text: string): string {

@@ -9,13 +9,6 @@ export function linksGiven(given: {
   research?: Findings | 'failed';
 }): string[] {
   const { mission, inputs, research } = given;
-  const found = research === undefined || research === 'failed' ? [] : [JSON.stringify(research)];
-  const texts = [
-    mission.title,
-    mission.objective,
-    mission.conceptMarkdown,
-    ...inputs.map(({ text }) => text),
-    ...found,
-  ];
-  return [...new Set(texts.flatMap((text) => [...urlsIn(text)]))];
+  const { title, objective, conceptMarkdown } = mission;
+  return [...urlsIn([title, objective, conceptMarkdown, inputs.map(({ text }) => text), research])];
 }

@@ -5,7 +5,7 @@ import type { Adaptation } from './adaptation.ts';
 import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
 import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
 import { stepKey } from './step-key.ts';
-import { cutText, oneLine, stripThoughts, withoutControls } from './text.ts';
+import { cutText, oneLine, stripThoughts, withoutControls, withoutTemplateTokens } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
 import { quote, type Tool } from './tools/tool.ts';
 
@@ -214,7 +214,7 @@ class Judge {
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
     for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
-    for (const link of urlsIn(JSON.stringify(result))) this.links?.add(link);
+    for (const link of this.links === null ? [] : urlsIn(result)) this.links?.add(link);
     return { status: 'read', result };
   }
 
@@ -246,7 +246,7 @@ class Judge {
 
 /** An answer that is too long becomes the beginning of its text: the model sees what there is and that there is more. */
 function boundedReading(result: unknown, most: number): unknown {
-  const text = JSON.stringify(result) ?? 'null';
+  const text = withoutTemplateTokens(JSON.stringify(result) ?? 'null');
   if (text.length <= most) return JSON.parse(text) as unknown;
   return { beginning: cutText(text, Math.max(0, most - 200)), note: 'Cut here; ask for less.' };
 }

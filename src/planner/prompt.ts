@@ -3,7 +3,7 @@ import type { IterationView, PlanStepView } from '../missions/iteration.ts';
 import { isEncrypted } from '../missions/mission.ts';
 import { MAX_ROUNDS } from './loop.ts';
 import { describeFindings, type Findings } from './research.ts';
-import { cutText, oneLine, withoutControls } from './text.ts';
+import { cutText, oneLine, withoutControls, withoutTemplateTokens } from './text.ts';
 
 /** Raised with every change of the words below; it stands in each iteration and in the metrics. */
 export const PROMPT_VERSION = 2;
@@ -167,12 +167,9 @@ function cutNote(length: number, max: number): string {
   return length > max ? `\n[cut here: ${length - max} of ${length} characters are not shown]` : '';
 }
 
-/** `<|im_end|>` and its kin: a server that renders a template would take them for the end of the message. Their replacement is as long. */
-const TEMPLATE_TOKENS = /<[|｜]|<\/?(?=(?:start_of_turn|end_of_turn|s|think|tool_call|tool_response)>)|\[\/?INST\]/gi;
-
 function fenceOf(delimiter: string): Fence {
   return (label, text) => {
-    const data = text.replace(TEMPLATE_TOKENS, (token) => `${token.startsWith('<') ? '‹' : '('}${token.slice(1)}`);
+    const data = withoutTemplateTokens(text);
     const safe = delimiter === '' ? data : data.replaceAll(delimiter, '(removed)');
     return `BEGIN ${label} ${delimiter}\n${safe}\nEND ${label} ${delimiter}`;
   };

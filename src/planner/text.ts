@@ -31,6 +31,16 @@ export function oneLine(text: string, max: number): string {
   return cutText(start.replace(/\s+/g, ' ').replace(CONTROL, '').replace(DECEPTIVE, '').trim(), max);
 }
 
+const TEMPLATE_TOKENS = /<[|｜]|<\/?(?=(?:start_of_turn|end_of_turn|s|think|tool_call|tool_response)>)|\[\/?INST\]/gi;
+
+/**
+ * Text that somebody wrote, without the control tokens of chat templates (`<|im_end|>` and its kin): a server that renders a template would
+ * take them for the end of the message. Their replacement is as long, and JSON stays JSON.
+ */
+export function withoutTemplateTokens(text: string): string {
+  return text.replace(TEMPLATE_TOKENS, (token) => `${token.startsWith('<') ? '‹' : '('}${token.slice(1)}`);
+}
+
 /**
  * An answer without the thoughts that some servers leave in its text: `<think>…</think>` anywhere, everything before a lone
  * closing tag (the opening one was part of the model's template), everything after one that never closes.
