@@ -16,7 +16,9 @@ export type Runner = {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   /** with the service key */
   internal(path: string, method?: 'GET' | 'POST'): Promise<Response>;
-  asUser(userId: string, path: string): Promise<Response>;
+  asUser(userId: string, path: string, init?: RequestInit): Promise<Response>;
+  /** a token of that user, as mana-auth would sign it */
+  userToken(userId: string): Promise<string>;
   /** SIGTERM to the command; resolves with its exit code */
   stop(): Promise<number | null>;
   /** SIGKILL to everything at once */
@@ -51,9 +53,11 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   };
   let served = await serve(variables);
   const get: Runner['get'] = (path, headers = {}) => fetch(`${url}${path}`, { headers });
-  const asUser: Runner['asUser'] = async (userId, path) => {
-    const token = await signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
-    return get(path, { authorization: `Bearer ${token}` });
+  const userToken: Runner['userToken'] = (userId) =>
+    signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
+  const asUser: Runner['asUser'] = async (userId, path, init = {}) => {
+    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await userToken(userId)}` };
+    return fetch(`${url}${path}`, { ...init, headers });
   };
   const kill = async (): Promise<void> => {
     signalGroup(served.child, 'SIGKILL');
@@ -66,6 +70,7 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
     get,
     internal: (path, method = 'GET') => fetch(`${url}${path}`, { method, headers: { 'x-service-key': SERVICE_KEY } }),
     asUser,
+    userToken,
     stop: async () => {
       served.child.kill('SIGTERM');
       return served.exited;
