@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { atStop, runCommand } from './command.ts';
-import { StartError } from './environment.ts';
+import { type Environment, StartError } from './environment.ts';
 import { LOCAL_HOST, startEmbedded } from './embedded.ts';
 import { projectPath } from './project.ts';
 
@@ -11,14 +11,11 @@ const WAKE_EVERY_MS = 2_000;
 async function dev(): Promise<void> {
   const embedded = await startEmbedded();
   const { config, dataDir } = embedded;
-  const envFile = `${dataDir}/dev.env`;
-  const lines = Object.entries(embedded.environment)
-    .filter(([name]) => name === 'DATABASE_URL' || name.startsWith('MANA_'))
-    .map(([name, value]) => `${name}=${JSON.stringify(value ?? '')}`);
-  writeFileSync(envFile, lines.join('\n'), { mode: 0o600 });
+  const runnerEnv = writeEnvFile(`${dataDir}/dev-mana-ai.env`, 'manaAi', embedded.environment);
+  const grantsEnv = writeEnvFile(`${dataDir}/dev-mana-auth.env`, 'manaAuth', embedded.environment);
   const workers = [
-    startWrangler('wrangler.toml', config.port, 9229, envFile, `${dataDir}/dev-mana-ai`),
-    startWrangler('wrangler.mana-auth.toml', config.authPort, 9230, envFile, `${dataDir}/dev-mana-auth`),
+    startWrangler('wrangler.toml', config.port, 9229, runnerEnv, `${dataDir}/dev-mana-ai`),
+    startWrangler('wrangler.mana-auth.toml', config.authPort, 9230, grantsEnv, `${dataDir}/dev-mana-auth`),
   ];
   process.stdout.write(
     `missions: http://${LOCAL_HOST}:${config.port}/api/v1/me/missions\ntoken:    ${embedded.token}\n`,
@@ -32,6 +29,16 @@ async function dev(): Promise<void> {
   for (const worker of workers) atStop(() => endProcess(worker));
   await Promise.race(workers.map((worker) => new Promise((done) => worker.once('exit', done))));
   throw new StartError('wrangler dev ended; the log above says why');
+}
+
+/** The variables that workerd.capnp binds to one Worker, and no other: neither sees a key of the other here either. */
+function writeEnvFile(path: string, constant: 'manaAi' | 'manaAuth', environment: Environment): string {
+  const [, worker = ''] = readFileSync(projectPath('workerd.capnp'), 'utf8').split(`const ${constant} :Workerd.Worker`);
+  const [bindings = ''] = worker.split('\n);');
+  const names = Array.from(bindings.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
+  const lines = names.filter((name) => environment[name]).map((name) => `${name}=${JSON.stringify(environment[name])}`);
+  writeFileSync(path, lines.join('\n'), { mode: 0o600 });
+  return path;
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

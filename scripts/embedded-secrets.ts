@@ -1,20 +1,45 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, importPKCS8, SignJWT } from 'jose';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { calculateJwkThumbprint, importPKCS8, SignJWT } from 'jose';
 
-/** What the embedded default makes for itself on its first start. */
-export type EmbeddedSecrets = { issuerKeyPem: string; serviceKey: string };
+/** What the embedded default makes for itself on its first start: every key that the two Workers need. */
+export type EmbeddedSecrets = {
+  issuerKeyPem: string;
+  serviceKey: string;
+  runnerPrivateKeyPem: string;
+  runnerPublicKeyPem: string;
+  grantSigningKeyPem: string;
+  kek: string;
+};
 
 const TOKEN_LIFETIME = '30d';
 
-/** Reads the secrets of a data folder, or makes them there, readable by their owner alone. */
-export async function embeddedSecrets(dataDir: string): Promise<EmbeddedSecrets> {
+/** Reads the secrets of a data folder, and makes there what is missing, readable by their owner alone. */
+export function embeddedSecrets(dataDir: string): EmbeddedSecrets {
   const path = `${dataDir}/secrets.json`;
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as EmbeddedSecrets;
-  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
-  const secrets = { issuerKeyPem: await exportPKCS8(privateKey), serviceKey: randomBytes(24).toString('base64url') };
-  writeFileSync(path, JSON.stringify(secrets), { mode: 0o600, flag: 'wx' });
+  const present = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<EmbeddedSecrets>) : {};
+  const secrets = { ...freshSecrets(), ...present };
+  if (Object.keys(present).length === Object.keys(secrets).length) return secrets;
+  // Written beside and moved: a folder of an earlier version keeps its keys or has all of them, whatever happens in between.
+  writeFileSync(`${path}.new`, JSON.stringify(secrets), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
   return secrets;
+}
+
+function freshSecrets(): EmbeddedSecrets {
+  const runner = generateKeyPairSync('x25519');
+  return {
+    issuerKeyPem: signingKeyPem(),
+    serviceKey: randomBytes(24).toString('base64url'),
+    runnerPrivateKeyPem: runner.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    runnerPublicKeyPem: runner.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    grantSigningKeyPem: signingKeyPem(),
+    kek: randomBytes(32).toString('base64'),
+  };
+}
+
+function signingKeyPem(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 /** A user token as mana-auth's own issuer would sign it; the Workers verify it like any other. */

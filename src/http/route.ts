@@ -1,23 +1,19 @@
 import type { Context, Handler, Hono, MiddlewareHandler } from 'hono';
 import { z } from 'zod';
+import { readBounded } from './body.ts';
 
 type Json<Schema extends z.ZodType> = { content: { 'application/json': { schema: Schema } } };
-type Content = Readonly<Record<string, { schema: z.ZodType }>>;
 
 /** One route as data, in the form of an OpenAPI operation: what is validated here is what a description of the API says. */
 export type RouteDefinition<Body extends z.ZodType = z.ZodType, Query extends z.ZodType = z.ZodType> = {
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  method: 'get' | 'post' | 'delete';
   /** parameters in braces: `/things/{id}` */
   path: string;
   summary: string;
   /** by what a caller proves who it is; none where anybody may call */
   security?: readonly { readonly [scheme in 'userToken' | 'serviceKey']?: readonly [] }[];
-  request?: {
-    body?: Json<Body> & { required: true };
-    query?: Query;
-    headers?: z.ZodObject;
-  };
-  responses: Readonly<Record<number, { description: string; content?: Content }>>;
+  request?: { body?: Json<Body> & { required: true }; query?: Query };
+  responses: Readonly<Record<number, { description: string; content?: Json<z.ZodType>['content'] }>>;
 };
 
 export const USER_TOKEN = [{ userToken: [] }] as const;
@@ -52,20 +48,29 @@ export function serveRoute(app: Hono, route: RouteDefinition, ...handlers: (Midd
 }
 
 /** What a request says where it fits its route's schema, else a sentence that names the first field that is wrong. */
-export type Read<Value> = { ok: true; value: Value } | { ok: false; error: string };
+export type Read<Value> = { ok: true; value: Value } | { ok: false; code: 'BAD_REQUEST'; error: string };
+export type ReadBody<Value> = Read<Value> | { ok: false; code: 'BODY_TOO_LARGE'; error: string };
 
 /** The request's body by a route's schema. The error names the first field that is wrong, never its value. */
 export async function readBody<Body extends z.ZodType>(
   c: Context,
   { request }: { request: { body: Json<Body> } },
-): Promise<Read<z.output<Body>>> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await c.req.text());
-  } catch {
-    return { ok: false, error: 'The body is not JSON.' };
+  mostBytes: number,
+): Promise<ReadBody<z.output<Body>>> {
+  const bytes = await readBounded(c.req.raw, mostBytes);
+  if (bytes === null) {
+    return { ok: false, code: 'BODY_TOO_LARGE', error: `The body is larger than ${mostBytes} bytes.` };
   }
-  return checked(request.body.content['application/json'].schema, json, 'The body');
+  return checked(request.body.content['application/json'].schema, jsonOf(bytes), 'The body');
+}
+
+/** undefined for what is no JSON: no schema takes it. */
+function jsonOf(bytes: Uint8Array<ArrayBuffer>): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The request's query by a route's schema; of a name that comes twice the last counts. */
@@ -81,9 +86,8 @@ function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, whole
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, value: parsed.data };
   const [issue] = parsed.error.issues;
-  const field = (issue?.path ?? []).map(String).join('.');
-  const wants = lowerFirst(issue?.message ?? 'is not valid');
-  return { ok: false, error: field === '' ? `${whole}: ${wants}.` : `${field}: ${wants}.` };
+  const field = (issue?.path ?? []).map(String).join('.') || whole;
+  return { ok: false, code: 'BAD_REQUEST', error: `${field}: ${lowerFirst(issue?.message ?? 'is not valid')}.` };
 }
 
 function lowerFirst(text: string): string {

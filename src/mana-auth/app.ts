@@ -1,69 +1,63 @@
-import { type Context, Hono } from 'hono';
-import type { PostgresHealth } from '../postgres/pooled-database.ts';
-import type { Logger } from '../telemetry/logs.ts';
-import type { ParsedManaAuthConfig } from './config.ts';
-import { publicKeySet } from './key-set.ts';
+import { Hono } from 'hono';
+import { drainedBodies } from '../http/body.ts';
+import { createUserTokenVerifier, type UserTokenVerifier } from '../http/user-token.ts';
+import { PostgresError } from '../postgres/errors.ts';
+import type { ManaAuthConfig } from './config.ts';
+import type { Keys, ManaAuthDeps } from './deps.ts';
+import { refuse } from './http-errors.ts';
+import { issuerKeySet } from './key-set.ts';
+import { importKeys } from './keys.ts';
+import { grantRoutes } from './routes/grants.ts';
+import { publicRoutes } from './routes/public.ts';
+import { runnerKeyRoutes } from './routes/runner-key.ts';
+import { vaultRoutes } from './routes/vault.ts';
 
-export type ManaAuthDeps = {
-  config: ParsedManaAuthConfig;
-  /** asks the pool; it may fail or never answer */
-  postgresHealth: () => Promise<PostgresHealth>;
-  logger: Logger;
-  /** longest wait for postgresHealth (1,800): /health promises an answer within 2 s */
-  healthTimeoutMs?: number;
-};
-
-/** Key sets may be kept that long: a rotated key is published before it signs. */
-const KEY_SET_CACHE = 'public, max-age=300';
-
-/** The HTTP surface of the grants Worker. */
-export function createApp({ config, postgresHealth, logger, healthTimeoutMs = 1_800 }: ManaAuthDeps): Hono {
+/** The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and names the variable. */
+export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   const app = new Hono();
-  app.notFound((context) => refuse(context, 404, 'NOT_FOUND', 'there is no such route'));
-  app.onError((error, context) => {
-    logger.error('a request failed', { code: 'INTERNAL', kind: error.name });
-    return refuse(context, 500, 'INTERNAL', 'something went wrong here; the log has the code');
+  app.use(async (c, next) => {
+    await next();
+    if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
   });
-  if (!config.ok) {
-    const sentence = `${config.variable} ${config.message}`;
-    app.all('*', (context) => refuse(context, 503, 'CONFIG_INVALID', sentence));
+  app.use(drainedBodies);
+  app.notFound((c) => refuse(c, 'NOT_FOUND', 'There is no such route.'));
+  app.onError((thrown, c) => {
+    // What was thrown may hold anything; its sentence stays out of the answer and of the log.
+    const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+    deps.logger.error('a request failed', { code, method: c.req.method });
+    if (thrown instanceof PostgresError && thrown.code !== 'POSTGRES_REFUSED') {
+      return refuse(c, 'POSTGRES_UNAVAILABLE', 'PostgreSQL does not answer; nothing was done.');
+    }
+    return refuse(c, 'INTERNAL', 'Something went wrong on the server.');
+  });
+  if (!parsed.ok) {
+    const sentence = `${parsed.variable} ${parsed.message}`;
+    app.all('*', (c) => refuse(c, 'CONFIG_INVALID', sentence));
     return app;
   }
-  const { issuerKeys, grantSigningKeys } = config.config;
-  app.get('/health', async (context) => {
-    const postgres = await boundedHealth(postgresHealth, healthTimeoutMs);
-    return context.json({ status: postgres.ok ? 'ok' : 'degraded', postgres });
-  });
-  app.get('/.well-known/jwks.json', async (context) => {
-    context.header('Cache-Control', KEY_SET_CACHE);
-    return context.json(await publicKeySet(issuerKeys, 'EdDSA'));
-  });
-  app.get('/.well-known/grant-jwks.json', async (context) => {
-    context.header('Cache-Control', KEY_SET_CACHE);
-    return context.json(await publicKeySet(grantSigningKeys, 'Ed25519'));
-  });
+  const { config } = parsed;
+  // The keys are kept, not the promise of them: a request that is cut off must not leave the others waiting.
+  let keys: Keys | undefined;
+  const routeDeps = {
+    ...deps,
+    config,
+    keys: async () => (keys ??= await importKeys(config, deps.database)),
+    verifyUserToken: userTokenVerifier(config),
+  };
+  publicRoutes(app, routeDeps);
+  vaultRoutes(app, routeDeps);
+  grantRoutes(app, routeDeps);
+  runnerKeyRoutes(app, routeDeps);
   return app;
 }
 
-/** A pool that fails or stays silent is an unhealthy Postgres, never a failed /health. */
-async function boundedHealth(ask: () => Promise<PostgresHealth>, timeoutMs: number): Promise<PostgresHealth> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<PostgresHealth>((done) => {
-    timer = setTimeout(() => done(unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')), timeoutMs);
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } catch {
-    return unhealthy('POSTGRES_UNAVAILABLE', 'the pool could not be asked');
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function unhealthy(code: string, message: string): PostgresHealth {
-  return { ok: false, error: { code, message } };
-}
-
-function refuse(context: Context, status: 404 | 500 | 503, code: string, error: string): Response {
-  return context.json({ error, code }, status);
+/** Without a URL user tokens are our own issuer's, whose keys are here: this Worker need not fetch from itself. */
+function userTokenVerifier({ userTokens, issuerKeys }: ManaAuthConfig): UserTokenVerifier {
+  const { jwksUrl, ...expected } = userTokens;
+  if (jwksUrl !== null) return createUserTokenVerifier({ jwksUrl, ...expected });
+  let verifier: UserTokenVerifier | undefined;
+  return async (token) => {
+    verifier ??= createUserTokenVerifier({ keySet: await issuerKeySet(issuerKeys), ...expected });
+    return verifier(token);
+  };
 }

@@ -10,14 +10,16 @@ export const SERVICE_KEY = 'test-service-key';
 
 export type Runner = {
   url: string;
+  /** of mana-auth */
+  authUrl: string;
   dataDir: string;
   /** everything that the process printed so far */
   output(): string;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   /** with the service key */
   internal(path: string, method?: 'GET' | 'POST'): Promise<Response>;
-  asUser(userId: string, path: string, init?: RequestInit): Promise<Response>;
-  /** a token of that user, as mana-auth would sign it */
+  asUser(userId: string, path: string): Promise<Response>;
+  /** a user token that both Workers take */
   userToken(userId: string): Promise<string>;
   /** SIGTERM to the command; resolves with its exit code */
   stop(): Promise<number | null>;
@@ -39,6 +41,7 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
   const issuerKeyPem = await exportPKCS8(privateKey);
   const port = await freePort();
+  const authPort = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const variables = {
     DATABASE_URL: databaseUrl,
@@ -47,7 +50,7 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
     MANA_SERVICE_KEY: SERVICE_KEY,
     MANA_DATA_DIR: dataDir,
     MANA_AI_PORT: String(port),
-    MANA_AUTH_PORT: String(await freePort()),
+    MANA_AUTH_PORT: String(authPort),
     MANA_AUTH_ISSUER_KEY_PEM: issuerKeyPem,
     ...environment,
   };
@@ -55,16 +58,15 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   const get: Runner['get'] = (path, headers = {}) => fetch(`${url}${path}`, { headers });
   const userToken: Runner['userToken'] = (userId) =>
     signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
-  const asUser: Runner['asUser'] = async (userId, path, init = {}) => {
-    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await userToken(userId)}` };
-    return fetch(`${url}${path}`, { ...init, headers });
-  };
+  const asUser: Runner['asUser'] = async (userId, path) =>
+    get(path, { authorization: `Bearer ${await userToken(userId)}` });
   const kill = async (): Promise<void> => {
     signalGroup(served.child, 'SIGKILL');
     await served.exited;
   };
   return {
     url,
+    authUrl: `http://127.0.0.1:${authPort}`,
     dataDir,
     output: () => served.output(),
     get,

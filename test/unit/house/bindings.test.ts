@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readProjectFile, withoutComments } from './source-files.ts';
+import { readProjectFile, readSources, withoutComments } from './source-files.ts';
 
 /** The bindings of one Worker, as either file declares them. */
 type Bindings = {
@@ -100,9 +100,32 @@ describe.each(WORKERS)('$wrangler and workerd.capnp describe one Worker', ({ con
   });
 });
 
-test('the runner never gets a key of the grants Worker, nor the other way round', () => {
-  const [runner, grants] = [fromCapnp('manaAi').variables, fromCapnp('manaAuth').variables];
-  const secrets = ['MANA_GRANT_SIGNING_KEY_PEM', 'MANA_AUTH_KEK', 'MANA_AUTH_ISSUER_KEY_PEM'];
-  expect(runner.filter((name) => secrets.includes(name))).toEqual([]);
-  expect(grants.filter((name) => ['MANA_AI_PRIVATE_KEY_PEM', 'MANA_LLM_API_KEY'].includes(name))).toEqual([]);
+/** The code of a room, in one text. */
+function codeOf(folder: string): string {
+  return readSources([folder])
+    .map(({ text }) => withoutComments(text))
+    .join('\n');
+}
+
+describe('keys that one Worker has are never bound to the other', () => {
+  const bound = { manaAi: fromCapnp('manaAi').variables, manaAuth: fromCapnp('manaAuth').variables };
+
+  test.each(['MANA_GRANT_SIGNING_KEY_PEM', 'MANA_AUTH_KEK', 'MANA_AUTH_ISSUER_KEY_PEM'])(
+    '%s: the grants Worker has it, the runner does not',
+    (name) => {
+      expect([bound.manaAuth.includes(name), bound.manaAi.includes(name)]).toEqual([true, false]);
+    },
+  );
+
+  test.each(['MANA_AI_PRIVATE_KEY_PEM', 'MANA_LLM_API_KEY'])(
+    '%s: the runner has it, the grants Worker does not',
+    (name) => {
+      expect([bound.manaAuth.includes(name), bound.manaAi.includes(name)]).toEqual([false, true]);
+    },
+  );
+
+  test('nor does the code of one name a key of the other', () => {
+    expect(codeOf('src/mana-ai')).not.toMatch(/MANA_GRANT_SIGNING_KEY_PEM|MANA_AUTH_KEK|MANA_AUTH_ISSUER_KEY_PEM/);
+    expect(codeOf('src/mana-auth')).not.toMatch(/MANA_AI_PRIVATE_KEY_PEM|MANA_LLM_API_KEY/);
+  });
 });

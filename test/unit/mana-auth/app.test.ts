@@ -3,6 +3,7 @@ import { calculateJwkThumbprint, exportPKCS8, generateKeyPair } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../../src/mana-auth/app.ts';
 import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { noDatabase } from './stubs.ts';
 import { createLogger } from '../../../src/telemetry/logs.ts';
 
 async function ed25519Pem(): Promise<string> {
@@ -13,10 +14,18 @@ async function ed25519Pem(): Promise<string> {
 async function request(env: Record<string, string>, path: string, postgresOk = true): Promise<Response> {
   const app = createApp({
     config: parseManaAuthConfig(env),
+    database: noDatabase,
     postgresHealth: async () => ({ ok: postgresOk }),
     logger: createLogger({ component: 'test' }),
+    nowMs: () => 0,
   });
   return app.request(path);
+}
+
+/** SPKI (RFC 8410) around any 32 bytes. */
+function x25519Pem(raw: Buffer): string {
+  const spki = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), raw]).toString('base64');
+  return `-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----`;
 }
 
 const PUBLIC_FIELDS = ['alg', 'crv', 'kid', 'kty', 'use', 'x'];
@@ -59,7 +68,8 @@ describe('mana-auth', () => {
   ])('answers /health with 200 while the pool %s', async (_what, postgresHealth, code) => {
     const config = parseManaAuthConfig({});
     const logger = createLogger({ component: 'test' });
-    const response = await createApp({ config, postgresHealth, logger, healthTimeoutMs: 1 }).request('/health');
+    const deps = { config, database: noDatabase, postgresHealth, logger, nowMs: () => 0, healthTimeoutMs: 1 };
+    const response = await createApp(deps).request('/health');
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ status: 'degraded', postgres: { ok: false, error: { code } } });
   });
@@ -87,6 +97,12 @@ describe('mana-auth', () => {
   it.each([
     ['DATABASE_URL', 'mysql://nowhere'],
     ['MANA_AUTH_KEK', 'short'],
+    ['MANA_AUTH_KEK', `${Buffer.alloc(32, 1).toString('base64')},`],
+    ['MANA_AUTH_KEK', Array(2).fill(Buffer.alloc(32, 1).toString('base64')).join(',')],
+    ['MANA_AUTH_KEK', Buffer.alloc(31, 1).toString('base64')],
+    ['MANA_AI_PUBLIC_KEY_PEM', x25519Pem(Buffer.alloc(32))],
+    ['MANA_AI_PUBLIC_KEY_PEM', x25519Pem(Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]))],
+    ['MANA_JWKS_URL', 'ftp://keys.example.com/x'],
     ['MANA_GRANT_SIGNING_KEY_PEM', 'nonsense'],
     ['MANA_AUTH_ISSUER_KEY_PEM', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----'],
     ['MANA_AI_PUBLIC_KEY_PEM', 'nonsense'],
@@ -102,7 +118,7 @@ describe('mana-auth', () => {
     const response = await request({}, '/nothing');
     expect([response.status, await response.json()]).toEqual([
       404,
-      { error: 'there is no such route', code: 'NOT_FOUND' },
+      { error: 'There is no such route.', code: 'NOT_FOUND' },
     ]);
   });
 });

@@ -1,0 +1,46 @@
+import { DurableObject } from 'cloudflare:workers';
+import { PostgresError } from '../src/postgres/errors.ts';
+import { pooledDatabase } from '../src/postgres/pooled-database.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
+import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
+
+export type GrantSweepEnv = PostgresPoolEnv & { POSTGRES_POOL: DurableObjectNamespace<PostgresPool> };
+
+const EVERY_MS = 60 * 60_000;
+/** After a failure: Postgres may be away for a moment. */
+const AGAIN_MS = 60_000;
+
+/** Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is over. */
+export class GrantSweep extends DurableObject<GrantSweepEnv> {
+  readonly #log = createLogger({ component: 'grant-sweep' });
+  #awake = false;
+
+  /** Nothing runs by itself after a start: the first /health of a process calls this, and the alarm goes on from there. */
+  async wake(): Promise<void> {
+    if (this.#awake) return;
+    this.#awake = true;
+    // Whatever expired while the process was down is erased now, not within the hour.
+    await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  override async alarm(): Promise<void> {
+    this.#awake = true;
+    const swept = await this.#sweep();
+    await this.ctx.storage.setAlarm(Date.now() + (swept ? EVERY_MS : AGAIN_MS));
+  }
+
+  async #sweep(): Promise<boolean> {
+    try {
+      const statement = { text: 'select mana_auth.erase_expired_keys() as erased', values: [] };
+      const database = pooledDatabase(this.env.POSTGRES_POOL.getByName('pool'));
+      const [rows] = await database.transaction({ role: 'mana_auth_service', userId: null, statements: [statement] });
+      const count = Number(rows?.[0]?.['erased'] ?? 0);
+      if (count > 0) this.#log.info('keys of expired grants were erased', { count });
+      return true;
+    } catch (thrown) {
+      const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+      this.#log.warn('expired grants could not be swept; it is tried again', { code });
+      return false;
+    }
+  }
+}
