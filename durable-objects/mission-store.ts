@@ -6,6 +6,8 @@ const CACHE_VERSION = '1';
 /** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
 const PART_LENGTH = 500_000;
 
+const KNOWN_CARRIERS = 500;
+
 export type CachedTable = 'aiMissions' | 'agents';
 
 /** A run from its first plan round to its write-back; `body` is the run's own JSON. */
@@ -38,6 +40,9 @@ export class MissionStore {
       create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
         code text not null);
       create table if not exists turns (mission_id text primary key, ended_ms integer not null);
+      -- rows that wrote a mission's iterations and were looked at, newest last; and missions whose array may need a repair
+      create table if not exists carriers (position integer primary key autoincrement, row_id text not null unique);
+      create table if not exists doubts (mission_id text primary key);
       create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
     `);
   }
@@ -68,7 +73,7 @@ export class MissionStore {
   /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
   clearCache(): void {
     this.#sql.exec(
-      `delete from records; delete from due; delete from holds; delete from meta where name = 'complete';`,
+      `delete from records; delete from due; delete from holds; delete from carriers; delete from meta where name = 'complete';`,
     );
   }
 
@@ -188,6 +193,31 @@ export class MissionStore {
   clearAttempt(missionId: string): void {
     this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
     this.#sql.exec(`delete from turns where mission_id = ?`, missionId);
+  }
+
+  /** Remembers that a row was looked at; false where it had been. Of very many the oldest are forgotten, and looked at once more. */
+  noteCarrier(rowId: string): boolean {
+    const isNew = this.#sql.exec(`select 1 from carriers where row_id = ?`, rowId).toArray().length === 0;
+    if (!isNew) return false;
+    this.#sql.exec(`insert into carriers (row_id) values (?)`, rowId);
+    this.#sql.exec(`delete from carriers where position <= (select max(position) from carriers) - ?`, KNOWN_CARRIERS);
+    return true;
+  }
+
+  addDoubt(missionId: string): void {
+    this.#sql.exec(`insert or ignore into doubts (mission_id) values (?)`, missionId);
+  }
+
+  clearDoubt(missionId: string): void {
+    this.#sql.exec(`delete from doubts where mission_id = ?`, missionId);
+  }
+
+  /** Missions whose iterations have to be compared with the log. */
+  doubts(): string[] {
+    return this.#sql
+      .exec<{ mission_id: string }>(`select mission_id from doubts order by mission_id`)
+      .toArray()
+      .map((row) => row.mission_id);
   }
 
   hold(missionId: string): Hold | null {

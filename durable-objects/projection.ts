@@ -2,7 +2,7 @@ import { parseAgent, type Agent } from '../src/missions/agent.ts';
 import { firstDue, nextDue } from '../src/missions/cadence.ts';
 import { parseMission, type Mission } from '../src/missions/mission.ts';
 import { missionStatus } from '../src/missions/status.ts';
-import type { Database, Row, Statement } from '../src/postgres/port.ts';
+import type { Database } from '../src/postgres/port.ts';
 import { type ChangeRow, type NewChangeRow, parseChangeRow } from '../src/sync/change-row.ts';
 import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
 import {
@@ -12,10 +12,13 @@ import {
   insertChange,
   selectChangeById,
   selectChanges,
+  selectIterationChanges,
   selectPending,
 } from '../src/sync/queries.ts';
+import { carriedItems, mayNeedRepair, RepairLog } from '../src/sync/repair.ts';
 import { buildRescheduleRow, toRow } from '../src/sync/write-back.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
+import { LogReader } from './log-reader.ts';
 import type { CachedTable, MissionStore } from './mission-store.ts';
 
 const AGENTS: CachedTable = 'agents';
@@ -27,13 +30,13 @@ export type MissionEntry = { mission: Mission; state: RecordState; agent: Agent 
 export class Projection {
   readonly #userId: string;
   readonly #store: MissionStore;
-  readonly #database: Database;
+  readonly #log: LogReader;
   readonly #timeZone: string;
 
   constructor(options: { userId: string; store: MissionStore; database: Database; timeZone: string }) {
     this.#userId = options.userId;
     this.#store = options.store;
-    this.#database = options.database;
+    this.#log = new LogReader(options);
     this.#timeZone = options.timeZone;
   }
 
@@ -64,7 +67,7 @@ export class Projection {
 
   /** Takes a person who is gone off the runner's list. */
   async forget(): Promise<void> {
-    await this.#query(deleteUser(this.#userId));
+    await this.#log.query(deleteUser(this.#userId));
   }
 
   /** A living mission with its agent; null if it does not exist or was deleted. */
@@ -87,18 +90,13 @@ export class Projection {
    * @throws PostgresError; Error if neither was the case, which must never be taken for success
    */
   async append(row: NewChangeRow): Promise<'written' | 'present'> {
-    const [inserted] = await this.#query(insertChange(row));
+    const [inserted] = await this.#log.query(insertChange(row));
     const createdAt = inserted?.['created_at'];
-    if (createdAt) {
-      this.#merge(toRow(row, createdAt));
-      await this.#settle(new Set([missionKey(row.recordId)]));
-      return 'written';
-    }
-    const [found] = await this.#query(selectChangeById(this.#userId, row.id));
-    if (found === undefined) throw new Error('a change row was neither written nor found');
-    this.#merge(parseChangeRow(found));
-    await this.#settle(new Set([missionKey(row.recordId)]));
-    return 'present';
+    const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
+    this.#merge(written);
+    this.#store.noteCarrier(written.id);
+    await this.#followUp([row.recordId]);
+    return createdAt ? 'written' : 'present';
   }
 
   /** Re-reads when a mission is due, from its record and its agent's. */
@@ -108,46 +106,75 @@ export class Projection {
     this.#store.setDue(missionId, due);
   }
 
+  async #changeById(id: string): Promise<ChangeRow> {
+    const [found] = await this.#log.query(selectChangeById(this.#userId, id));
+    if (found === undefined) throw new Error('a change row was neither written nor found');
+    return parseChangeRow(found);
+  }
+
   async #readFrom(start: ChangeCursor): Promise<boolean> {
     const changed = await this.#readLog(start);
-    await this.#settle(changed);
+    await this.#followUp(this.#missionsTouchedBy(changed));
+    for (const missionId of this.#store.doubts()) await this.#repair(missionId);
     return (await this.#pending()).present;
   }
 
   async #readLog(start: ChangeCursor): Promise<Set<string>> {
     const changed = new Set<string>();
-    for (let cursor: ChangeCursor | null = start; cursor !== null;) {
-      const rows = await this.#query(selectChanges(this.#userId, cursor));
-      for (const row of rows) changed.add(this.#merge(parseChangeRow(row)));
-      const last = rows.at(-1);
-      cursor = last === undefined ? null : { kind: 'after', createdAt: last['cursor_at'] ?? '', id: last['id'] ?? '' };
+    for await (const row of this.#log.changes((cursor) => selectChanges(this.#userId, cursor), start)) {
+      const { before, after } = this.#merge(row);
+      if (row.tableName === MISSIONS) this.#lookAtIterations({ before, after, row });
+      changed.add(row.tableName === MISSIONS ? missionKey(row.recordId) : AGENTS);
     }
     return changed;
   }
 
-  #merge(row: ChangeRow): string {
+  #merge(row: ChangeRow): { before: RecordState | null; after: RecordState } {
     const tableName: CachedTable = row.tableName === AGENTS ? AGENTS : MISSIONS;
-    const known = this.#store.record(tableName, row.recordId);
-    const { state, skipped } = applyRow(known, row);
+    const before = this.#store.record(tableName, row.recordId);
+    const { state, skipped } = applyRow(before, row);
     if (skipped !== undefined) metrics.skippedRows.inc({ reason: skipped });
     else metrics.snapshotRowsApplied.inc();
-    if (known === null) metrics.snapshotsNew.inc();
+    if (before === null) metrics.snapshotsNew.inc();
     else metrics.snapshotsUpdated.inc();
     this.#store.saveRecord(tableName, row.recordId, state);
-    return tableName === AGENTS ? AGENTS : missionKey(row.recordId);
+    return { before, after: state };
   }
 
-  /** After a merge: due times follow, and a changed cadence moves its mission. An agent's change may touch any mission. */
-  async #settle(changed: ReadonlySet<string>): Promise<void> {
-    const ids = changed.has(AGENTS)
-      ? this.#store.recordIds(MISSIONS)
-      : [...changed].map((key) => key.slice(missionKey('').length));
-    for (const missionId of ids) {
+  /** Belongs to the commit of the merge: a doubt that a crash made forget would be an iteration lost. */
+  #lookAtIterations(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
+    if (carriedItems(merge.row) === null || !this.#store.noteCarrier(merge.row.id)) return;
+    if (mayNeedRepair(merge)) this.#store.addDoubt(merge.row.recordId);
+  }
+
+  /** An agent's change may touch any mission. */
+  #missionsTouchedBy(changed: ReadonlySet<string>): string[] {
+    if (changed.has(AGENTS)) return this.#store.recordIds(MISSIONS);
+    return [...changed].map((key) => key.slice(missionKey('').length));
+  }
+
+  /** After a merge: due times follow, and a changed cadence moves its mission. */
+  async #followUp(missionIds: readonly string[]): Promise<void> {
+    for (const missionId of missionIds) {
       // What kept it waiting may be over with this change; its next turn finds out.
       this.#store.clearHold(missionId);
       this.updateDue(missionId);
     }
-    for (const missionId of ids) await this.#reschedule(missionId);
+    for (const missionId of missionIds) await this.#reschedule(missionId);
+  }
+
+  /** Compares the array with all that was ever written to it, and brings back what a device overwrote without having seen it. */
+  async #repair(missionId: string): Promise<void> {
+    const log = new RepairLog(missionId);
+    const page = (cursor: ChangeCursor) => selectIterationChanges(this.#userId, missionId, cursor);
+    for await (const row of this.#log.changes(page)) log.add(row);
+    const state = this.#store.record(MISSIONS, missionId);
+    const row = state && log.repair({ userId: this.#userId, missionId, state, nowMs: Date.now() });
+    if (row) {
+      await this.append(row);
+      metrics.iterationRepairs.inc();
+    }
+    this.#store.clearDoubt(missionId);
   }
 
   /** Rule 9 of the cadence policy: a new cadence or zone counts from now, without waiting for the old time. */
@@ -169,14 +196,8 @@ export class Projection {
   }
 
   async #pending(): Promise<{ since: string | null; present: boolean }> {
-    const [row] = await this.#query(selectPending(this.#userId));
+    const [row] = await this.#log.query(selectPending(this.#userId));
     return { since: row?.['since'] ?? null, present: row?.['present'] === 'true' };
-  }
-
-  async #query(statement: Statement): Promise<readonly Row[]> {
-    const request = { role: 'mana_ai_runner', userId: this.#userId, statements: [statement] } as const;
-    const [rows] = await this.#database.transaction(request);
-    return rows ?? [];
   }
 }
 

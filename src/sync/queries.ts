@@ -26,18 +26,39 @@ const CHANGE_COLUMNS = `id::text as id, table_name, record_id, op, client_id,
   created_at::text as cursor_at, schema_version::text as schema_version,
   actor::text as actor, origin, space_id`;
 
-/**
- * One page of a user's missions and agents in log order: at most 200 rows and about 4 MB, but always one row if there is any.
- * The row limit is applied before sizes are added up, so that the cost of a page does not depend on the length of the log.
- */
+/** One page of a user's missions and agents in log order. */
 export function selectChanges(userId: string, cursor: ChangeCursor): Statement {
+  return pageOf(`user_id = $3 and app_id = 'ai' and table_name in ('aiMissions', 'agents')`, [userId], cursor);
+}
+
+/** One page of the changes of one record of any app, in log order. */
+export function selectRecordChanges(
+  record: { userId: string; appId: string; tableName: string; recordId: string },
+  cursor: ChangeCursor,
+): Statement {
+  const { userId, appId, tableName, recordId } = record;
+  const values = [userId, appId, tableName, recordId];
+  return pageOf(`user_id = $3 and app_id = $4 and table_name = $5 and record_id = $6`, values, cursor);
+}
+
+/** One page of the changes of a mission that write its `iterations`, in log order. */
+export function selectIterationChanges(userId: string, missionId: string, cursor: ChangeCursor): Statement {
+  const where = `user_id = $3 and app_id = 'ai' and table_name = 'aiMissions' and record_id = $4 and data ? 'iterations'`;
+  return pageOf(where, [userId, missionId], cursor);
+}
+
+/**
+ * At most 200 rows and about 4 MB, but always one row if there is any. The row limit is applied before sizes are added up, so that
+ * the cost of a page does not depend on the length of the log. $1 and $2 are the cursor, `where` goes on with $3.
+ */
+function pageOf(where: string, values: readonly string[], cursor: ChangeCursor): Statement {
   return {
     text: `
       with page as (
         select * from sync_changes
-        where user_id = $1 and app_id = 'ai' and table_name in ('aiMissions', 'agents')
-          and created_at >= $2::timestamptz
-          and ($3::uuid is null or (created_at, id) > ($2::timestamptz, $3::uuid))
+        where ${where}
+          and created_at >= $1::timestamptz
+          and ($2::uuid is null or (created_at, id) > ($1::timestamptz, $2::uuid))
         order by created_at, id
         limit ${PAGE_ROWS}
       ), sized as (
@@ -46,17 +67,7 @@ export function selectChanges(userId: string, cursor: ChangeCursor): Statement {
         from page window in_order as (order by created_at, id)
       )
       select ${CHANGE_COLUMNS} from sized where bytes <= ${PAGE_BYTES} or position = 1 order by sized.created_at, sized.id`,
-    values: [userId, cursor.createdAt, cursor.kind === 'after' ? cursor.id : null],
-  };
-}
-
-/** The changes of one record of any app, for inputs: the whole history, oldest first. */
-export function selectRecordChanges(userId: string, appId: string, tableName: string, recordId: string): Statement {
-  return {
-    text: `select ${CHANGE_COLUMNS} from sync_changes
-      where user_id = $1 and app_id = $2 and table_name = $3 and record_id = $4
-      order by sync_changes.created_at, sync_changes.id limit 1000`,
-    values: [userId, appId, tableName, recordId],
+    values: [cursor.createdAt, cursor.kind === 'after' ? cursor.id : null, ...values],
   };
 }
 

@@ -25,107 +25,254 @@ import {
   KEPT_ITERATIONS,
   startedUs,
 } from './iterations.ts';
-import { compareIds, compareOrder, isAlive, isObject, type Order, orderOf, register, SCHEMA_VERSION } from './merge.ts';
+import {
+  compareIds,
+  compareOrder,
+  isAlive,
+  isObject,
+  type Order,
+  orderOf,
+  type RecordState,
+  register,
+  SCHEMA_VERSION,
+} from './merge.ts';
 import { derivedId, newRow, nextStamp, SYSTEM_ACTOR, type WriteBackContext } from './write-back.ts';
 
-/** A row that writes the array; a value that is no array counts as an empty one. */
-type Carrier = { row: ChangeRow; order: Order; items: readonly unknown[]; byId: ReadonlyMap<string, unknown> };
-
-/** What the log says about one iteration of ours. */
-type RunnerIteration = {
-  id: string;
-  /** as the last device row has it that carries it; else as our last row has it */
-  latest: unknown;
-  /** our last version that is not 'running'; a device never takes one back to that */
-  finished?: unknown;
+/** What stays in memory of a row that writes the array. */
+type Carrier = {
+  rowId: string;
+  clientId: string;
+  isDevice: boolean;
+  order: Order;
+  /** of the runner's iterations in it */
+  ids: ReadonlySet<string>;
+  /** start of the oldest of ours among the KEPT_ITERATIONS newest; -Infinity where there are fewer */
+  oldestKeptUs: number;
 };
 
-/**
- * The repair that a mission still needs; null where there is none.
- * @param repair `rows`: all rows of this mission that carry `iterations`, ours and the devices', in any order; `state`: their merge
- *   with all other rows of the mission. At most one repair is written per device row (its id is derived from that row), and none
- *   is caused by a row of ours: once the repair is merged, the answer is null until a device writes again.
- */
-export function repairRow(repair: WriteBackContext & { rows: Iterable<ChangeRow> }): NewChangeRow | null {
-  const { userId, missionId, state, nowMs } = repair;
-  if (!isAlive(state)) return null;
-  const carriers = readCarriers(repair.rows, missionId);
-  const devices = carriers.filter(({ row }) => isDeviceRow(row));
-  const winner = devices.toSorted((a, b) => compareOrder(b.order, a.order))[0];
-  if (!winner) return null;
+/** The device row that has the say; a value that is no array counts as an empty one. */
+type Winner = { rowId: string; order: Order; items: readonly unknown[]; ids: ReadonlySet<string> };
 
-  const merged = register(state, 'iterations');
-  const items = repairedItems({ carriers, devices, winner, merged: merged?.value });
-  const cause = items && causeOf(carriers, winner, devices);
-  if (!items || !cause) return null;
-  return newRow(
-    { userId, missionId, state, nowMs },
-    {
+type Version = { item: unknown; order: Order };
+
+/** The versions of one iteration of ours. */
+type Versions = {
+  /** where it stands among ours: the order of our first row that has it, and its place there; null while only devices carried it */
+  first: { order: Order; index: number } | null;
+  ours: Version | null;
+  /** our last version that is not 'running'; a device never takes one back to that */
+  finished: Version | null;
+  device: Version | null;
+};
+
+/** What the log says about one iteration of ours. `latest`: as the last device row has it that carries it; else as our last row. */
+type RunnerIteration = { id: string; latest: unknown; finished: unknown };
+
+/**
+ * All that a repair has to know of the rows of one mission that carry `iterations`, ours and the devices'. They may come in any order and
+ * any number of times; of the arrays themselves only the winning one and the latest versions stay in memory.
+ */
+export class RepairLog {
+  readonly #missionId: string;
+  readonly #carriers = new Map<string, Carrier>();
+  readonly #versions = new Map<string, Versions>();
+  #winner: Winner | null = null;
+
+  constructor(missionId: string) {
+    this.#missionId = missionId;
+  }
+
+  /** Rows of other missions, that the merge skips, or without `iterations` have no say. */
+  add(row: ChangeRow): void {
+    const items = carriedItems(row);
+    if (items === null || row.recordId !== this.#missionId || this.#carriers.has(row.id)) return;
+    const order = orderOf(row, 'iterations');
+    const isDevice = isDeviceRow(row);
+    const ours = firstById(items.filter(isRunnerIteration));
+    const ids = new Set(ours.keys());
+    const oldest = oldestKeptUs(items);
+    this.#carriers.set(row.id, { rowId: row.id, clientId: row.clientId, isDevice, order, ids, oldestKeptUs: oldest });
+    this.#noteVersions(ours, order, isDevice);
+    if (isDevice && (this.#winner === null || compareOrder(order, this.#winner.order) > 0))
+      this.#winner = { rowId: row.id, order, items, ids: new Set(firstById(items).keys()) };
+  }
+
+  /**
+   * The repair that the mission still needs; null where there is none. `state`: the merge of all rows of the mission. At most one repair is
+   * written per device row (its id is derived from that row), and none is caused by a row of ours: once the repair is merged, the answer is
+   * null until a device writes again.
+   */
+  repair(context: WriteBackContext): NewChangeRow | null {
+    const winner = this.#winner;
+    if (!isAlive(context.state) || winner === null) return null;
+    const merged = register(context.state, 'iterations');
+    const items = this.#repairedItems(winner, merged?.value);
+    const cause = items && this.#causeOf(winner);
+    if (!items || !cause) return null;
+    return newRow(context, {
       id: repairId(cause),
       data: { iterations: items },
-      fieldMeta: { iterations: nextStamp({ nowMs, after: [merged, winner.order] }) },
+      fieldMeta: { iterations: nextStamp({ nowMs: context.nowMs, after: [merged, winner.order] }) },
       actor: SYSTEM_ACTOR,
       origin: 'system',
-    },
-  );
+    });
+  }
+
+  #noteVersions(items: ReadonlyMap<string, unknown>, order: Order, isDevice: boolean): void {
+    let index = 0;
+    for (const [id, item] of items) {
+      const known = this.#versions.get(id) ?? { first: null, ours: null, finished: null, device: null };
+      this.#versions.set(id, isDevice ? withDevice(known, { item, order }) : withOurs(known, { item, order }, index));
+      index += 1;
+    }
+  }
+
+  /** The array that should stand; null where the merged one will do. Order is no reason for a repair, nor what we may have dropped. */
+  #repairedItems(winner: Winner, mergedValue: unknown): unknown[] | null {
+    const runner = this.#runnerIterations();
+    const allowed = wantedItems(winner, runner, deletedIds(this.#devices(), [...runner.keys()]));
+    const required = canonicalSet(dropOldRunnerIterations(this.#withoutDropped(allowed, winner)));
+    const merged = canonicalSet(listOf(mergedValue));
+    const allowedTexts = allowed.map(canonical);
+    const missing = [...required].some((text) => !merged.has(text));
+    const known = new Set(allowedTexts);
+    const surplus = [...merged].some((text) => !known.has(text));
+    if (!missing && !surplus) return null;
+    return allowed.filter((_, index) => required.has(allowedTexts[index]!) || merged.has(allowedTexts[index]!));
+  }
+
+  /** Our iterations by id, in the order in which we wrote them first. */
+  #runnerIterations(): ReadonlyMap<string, RunnerIteration> {
+    const written = [...this.#versions].flatMap(([id, versions]) =>
+      versions.first === null ? [] : [{ id, first: versions.first, versions }],
+    );
+    written.sort((a, b) => compareOrder(a.first.order, b.first.order) || a.first.index - b.first.index);
+    return new Map(
+      written.map(({ id, versions: { ours, device, finished } }) => [
+        id,
+        { id, latest: (device ?? ours)?.item, finished: finished?.item },
+      ]),
+    );
+  }
+
+  /** Leaves out what a row of ours dropped for its age: the row holds KEPT_ITERATIONS of ours that are newer. */
+  #withoutDropped(items: readonly unknown[], winner: Winner): unknown[] {
+    const ours = [...this.#carriers.values()].filter(({ isDevice }) => !isDevice);
+    const limit = ours.map((carrier) => carrier.oldestKeptUs).reduce((a, b) => Math.max(a, b), -Infinity);
+    const isDropped = (item: unknown): boolean =>
+      isRunnerIteration(item) &&
+      !winner.ids.has(iterationId(item) ?? '') &&
+      !awaitsReview(item) &&
+      startedUs(item) < limit;
+    return items.filter((item) => !isDropped(item));
+  }
+
+  /** The row to which a repair is charged: the winner, or (it had its repair) the newest that had none; null: none left. */
+  #causeOf(winner: Winner): string | null {
+    const candidates = [
+      winner.rowId,
+      ...this.#devices()
+        .map(({ rowId }) => rowId)
+        .toReversed(),
+    ];
+    return candidates.find((rowId) => !this.#carriers.has(repairId(rowId))) ?? null;
+  }
+
+  /** In order of arrival. */
+  #devices(): Carrier[] {
+    return [...this.#carriers.values()]
+      .filter(({ isDevice }) => isDevice)
+      .toSorted((a, b) => a.order.createdUs - b.order.createdUs || compareIds(a.rowId, b.rowId));
+  }
 }
 
-function repairId(row: ChangeRow): string {
-  return derivedId('repair', row.id);
+/** The repair that the given rows of one mission ask for (see RepairLog); null where they ask for none. */
+export function repairRow(repair: WriteBackContext & { rows: Iterable<ChangeRow> }): NewChangeRow | null {
+  const log = new RepairLog(repair.missionId);
+  for (const row of repair.rows) log.add(row);
+  const { userId, missionId, state, nowMs } = repair;
+  return log.repair({ userId, missionId, state, nowMs });
 }
 
-/** The device row to which a repair is charged: the winner, or (it had its repair) the newest that had none; null: none left. */
-function causeOf(carriers: readonly Carrier[], winner: Carrier, devices: readonly Carrier[]): ChangeRow | null {
-  const known = new Set(carriers.map(({ row }) => row.id));
-  const free = [winner, ...devices.toReversed()].find(({ row }) => !known.has(repairId(row)));
-  return free?.row ?? null;
+/**
+ * Whether a row that was just merged, for the first time, may have left the array in need of a repair where it needed none before. Cheap, since
+ * it looks at what was merged alone; it may say yes for nothing, and never no where a repair is due. What ordinary use writes (a device that
+ * had seen the array, a row of ours on top of it) answers no.
+ */
+export function mayNeedRepair(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): boolean {
+  const items = carriedItems(merge.row);
+  const winner = register(merge.after, 'iterations');
+  if (items === null || winner === null) return false;
+  if (winner.rowId !== merge.row.id) return !isSubset(items, winner.value) || !isSubset(listOf(winner.value), items);
+  const standing = merge.before === null ? null : register(merge.before, 'iterations');
+  if (standing === null) return false;
+  const before = listOf(standing.value);
+  return isDeviceRow(merge.row)
+    ? losesOurs(before, items)
+    : items.length > before.length + 1 || !isSubset(before, items);
 }
 
-/** The array that should stand; null where the merged one will do. Order is no reason for a repair, nor what we may have dropped. */
-function repairedItems(log: {
-  carriers: readonly Carrier[];
-  devices: readonly Carrier[];
-  winner: Carrier;
-  merged: unknown;
-}): unknown[] | null {
-  const ours = log.carriers.filter(({ row }) => !isDeviceRow(row));
-  const runner = readRunnerIterations(ours, log.devices);
-  const allowed = wantedItems(log.winner, runner, deletedIds(log.devices, [...runner.keys()]));
-  const required = canonicalSet(dropOldRunnerIterations(withoutDropped(allowed, log.winner, ours)));
-  const merged = canonicalSet(Array.isArray(log.merged) ? log.merged : []);
-  const allowedTexts = allowed.map(canonical);
-  const missing = [...required].some((text) => !merged.has(text));
-  const known = new Set(allowedTexts);
-  const surplus = [...merged].some((text) => !known.has(text));
-  if (!missing && !surplus) return null;
-  return allowed.filter((_, index) => required.has(allowedTexts[index]!) || merged.has(allowedTexts[index]!));
+/** A device has its say about its items and about the versions of ours, but for one thing: what is finished stays so. */
+function losesOurs(before: readonly unknown[], items: readonly unknown[]): boolean {
+  const after = firstById(items);
+  return before.filter(isRunnerIteration).some((item) => {
+    const id = iterationId(item);
+    return id !== null && (!after.has(id) || (isRunning(after.get(id)) && !isRunning(item)));
+  });
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isSubset(items: readonly unknown[], of: unknown): boolean {
+  if (items.length === 0) return true;
+  const texts = canonicalSet(listOf(of));
+  return items.every((item) => texts.has(canonical(item)));
+}
+
+/** The array of a row that the merge takes in; null where it writes none. A value that is no array counts as an empty one. */
+export function carriedItems(row: ChangeRow): readonly unknown[] | null {
+  if (row.op === 'delete' || row.schemaVersion > SCHEMA_VERSION) return null;
+  if (!isObject(row.data) || !Object.hasOwn(row.data, 'iterations')) return null;
+  return listOf(row.data['iterations']);
+}
+
+function repairId(rowId: string): string {
+  return derivedId('repair', rowId);
+}
+
+function withDevice(known: Versions, version: Version): Versions {
+  return { ...known, device: laterVersion(known.device, version) };
+}
+
+function withOurs(known: Versions, version: Version, index: number): Versions {
+  const isFirst = known.first === null || compareOrder(version.order, known.first.order) < 0;
+  return {
+    ...known,
+    first: isFirst ? { order: version.order, index } : known.first,
+    ours: laterVersion(known.ours, version),
+    finished: isRunning(version.item) ? known.finished : laterVersion(known.finished, version),
+  };
+}
+
+function laterVersion(known: Version | null, version: Version): Version {
+  return known !== null && compareOrder(known.order, version.order) > 0 ? known : version;
 }
 
 /** The winner's items and what of ours it never saw, in the order in which we wrote them. */
 function wantedItems(
-  winner: Carrier,
+  winner: Winner,
   runner: ReadonlyMap<string, RunnerIteration>,
   deleted: ReadonlySet<string>,
 ): unknown[] {
   const own = winner.items.map((item) => versionOf(item, runner.get(iterationId(item) ?? '')));
-  const unseen = [...runner.values()].filter(({ id }) => !winner.byId.has(id) && !deleted.has(id));
+  const unseen = [...runner.values()].filter(({ id }) => !winner.ids.has(id) && !deleted.has(id));
   return [...own, ...unseen.map((iteration) => versionOf(iteration.latest, iteration))];
 }
 
 function versionOf(item: unknown, iteration: RunnerIteration | undefined): unknown {
   return isRunning(item) && iteration?.finished !== undefined ? iteration.finished : item;
-}
-
-/** Leaves out what a row of ours dropped for its age: the row holds KEPT_ITERATIONS of ours that are newer. */
-function withoutDropped(items: readonly unknown[], winner: Carrier, ours: readonly Carrier[]): unknown[] {
-  const limits = ours.map((carrier) => oldestKeptUs(carrier.items));
-  const limit = limits.reduce((a, b) => Math.max(a, b), -Infinity);
-  const isDropped = (item: unknown): boolean =>
-    isRunnerIteration(item) &&
-    !winner.byId.has(iterationId(item) ?? '') &&
-    !awaitsReview(item) &&
-    startedUs(item) < limit;
-  return items.filter((item) => !isDropped(item));
 }
 
 function oldestKeptUs(items: readonly unknown[]): number {
@@ -141,11 +288,11 @@ function deletedIds(devices: readonly Carrier[], runnerIds: readonly string[]): 
   const blind = new Map<string, Order>();
   /** by client and iteration: the last write that carried it */
   const carried = new Map<string, Map<string, Order>>();
-  for (const { row, order, byId } of devices) {
-    const seen = carried.get(row.clientId) ?? new Map<string, Order>();
-    carried.set(row.clientId, seen);
+  for (const { clientId, order, ids } of devices) {
+    const seen = carried.get(clientId) ?? new Map<string, Order>();
+    carried.set(clientId, seen);
     for (const id of runnerIds) {
-      if (byId.has(id)) {
+      if (ids.has(id)) {
         seen.set(id, order);
         deleted.delete(id);
       } else if (isOnPurpose(seen.get(id), blind.get(id))) {
@@ -167,41 +314,7 @@ function laterOf(a: Order | undefined, b: Order): Order {
   return a !== undefined && compareOrder(a, b) > 0 ? a : b;
 }
 
-/** Our iterations by id, in the order in which we wrote them first. */
-function readRunnerIterations(ours: readonly Carrier[], devices: readonly Carrier[]): Map<string, RunnerIteration> {
-  const iterations = new Map<string, RunnerIteration>();
-  for (const { byId } of ours.toSorted((a, b) => compareOrder(a.order, b.order))) {
-    for (const [id, item] of byId) {
-      if (!isRunnerIteration(item)) continue;
-      const finished = isRunning(item) ? iterations.get(id)?.finished : item;
-      iterations.set(id, { id, latest: item, ...(finished === undefined ? {} : { finished }) });
-    }
-  }
-  for (const { byId } of devices.toSorted((a, b) => compareOrder(a.order, b.order))) {
-    for (const [id, item] of byId) {
-      const known = iterations.get(id);
-      if (known) iterations.set(id, { ...known, latest: item });
-    }
-  }
-  return iterations;
-}
-
-/** The usable rows, each once, in order of arrival. */
-function readCarriers(rows: Iterable<ChangeRow>, missionId: string): Carrier[] {
-  const byRowId = new Map<string, Carrier>();
-  for (const row of rows) {
-    if (row.op === 'delete' || row.schemaVersion > SCHEMA_VERSION || row.recordId !== missionId) continue;
-    if (!isObject(row.data) || !Object.hasOwn(row.data, 'iterations')) continue;
-    const value = row.data['iterations'];
-    const items: readonly unknown[] = Array.isArray(value) ? value : [];
-    byRowId.set(row.id, { row, order: orderOf(row, 'iterations'), items, byId: indexItems(items) });
-  }
-  return [...byRowId.values()].toSorted(
-    (a, b) => a.order.createdUs - b.order.createdUs || compareIds(a.row.id, b.row.id),
-  );
-}
-
-function indexItems(items: readonly unknown[]): ReadonlyMap<string, unknown> {
+function firstById(items: readonly unknown[]): ReadonlyMap<string, unknown> {
   const byId = new Map<string, unknown>();
   for (const item of items) {
     const id = iterationId(item);

@@ -36,6 +36,10 @@ function runCounters(registry: Registry) {
       'mana_ai_research_jobs_pending_skips_total',
       'Turns that left a mission alone because its research was pending',
     ),
+    iterationRepairs: counter(
+      'mana_ai_iteration_repairs_total',
+      'Missions whose iterations were brought back after a device had overwritten them',
+    ),
     checkpointResumes: counter('mana_ai_checkpoint_resumes_total', 'Runs continued from a checkpoint'),
     auditBreaks: counter(
       'mana_ai_audit_breaks_total',

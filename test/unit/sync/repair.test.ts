@@ -1,8 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ChangeRow, isDeviceRow, type NewChangeRow } from '../../../src/sync/change-row.ts';
-import { compareOrder, mergeRows, orderOf, readRecord, register } from '../../../src/sync/merge.ts';
-import { repairRow } from '../../../src/sync/repair.ts';
+import {
+  applyRow,
+  compareOrder,
+  mergeRows,
+  orderOf,
+  type RecordState,
+  readRecord,
+  register,
+} from '../../../src/sync/merge.ts';
+import { mayNeedRepair, repairRow } from '../../../src/sync/repair.ts';
 import { buildIterationRow, toRow } from '../../../src/sync/write-back.ts';
 import { at, row, uuid } from './rows.ts';
 
@@ -199,6 +207,33 @@ describe('lost iterations', () => {
   });
 });
 
+describe('a merged row raises a doubt', () => {
+  /** whether the last of the rows does, merged after the others */
+  function doubts(rows: ChangeRow[]): boolean {
+    const before = mergeRows(rows.slice(0, -1));
+    const last = rows.at(-1)!;
+    return mayNeedRepair({ before, after: applyRow(before, last).state, row: last });
+  }
+  const approved = { ...x, overallStatus: 'approved' };
+
+  it('where it wipes out an iteration of ours, takes a finished one back, or was wiped out itself', () => {
+    expect(doubts([runner(2, [x]), device(3, [a])])).toBe(true);
+    expect(doubts([runner(2, [x]), device(3, [{ ...x, overallStatus: 'running' }])])).toBe(true);
+    expect(doubts([runner(4, [x]), device(3, [b])])).toBe(true);
+    expect(doubts([device(3, [b]), runner(4, [x])])).toBe(true);
+    expect(doubts([runner(4, [a, x]), device(3, [])])).toBe(true);
+    expect(doubts([device(3, []), runner(4, [a, x])])).toBe(true);
+  });
+
+  it('not where a device writes on top of what it has seen, nor for a row of ours on top of that', () => {
+    expect(doubts([device(1, [])])).toBe(false);
+    expect(doubts([device(1, [a]), runner(2, [a, x])])).toBe(false);
+    expect(doubts([runner(2, [a, x]), device(3, [approved, b])])).toBe(false);
+    expect(doubts([runner(2, [x]), row(3, { data: { title: 't' } })])).toBe(false);
+    expect(doubts([runner(2, [x]), device(3, [], { op: 'delete' })])).toBe(false);
+  });
+});
+
 /**
  * Devices and the runner over one log. A device keeps its array as last-writer-wins leaves it, and writes it whole. The runner writes from
  * what it last read: `crossing` device rows reach it only after its row.
@@ -223,6 +258,9 @@ class World {
   readonly skewsMs: readonly number[];
   /** what the runner has read of the log */
   read = 1;
+  /** what the runner has merged, row by row as it read them, and whether a row raised a doubt since the last repair */
+  state: RecordState = mergeRows(this.log);
+  doubtful = false;
   clock = 10;
   runs = 0;
   repairs = 0;
@@ -285,7 +323,7 @@ class World {
 
   run(refreshFirst: boolean): void {
     if (refreshFirst) this.refresh();
-    const state = mergeRows(this.log.slice(0, this.read));
+    const { state } = this;
     this.runs += 1;
     const due = register(state, 'nextRunAt')!;
     const ours = buildIterationRow({
@@ -305,13 +343,18 @@ class World {
   /** Ours is read at once; what crossed it is read at the next refresh. */
   append(ours: NewChangeRow): void {
     const crossing = this.log.splice(this.read);
-    this.log.push(toRow(ours, at(this.clock)), ...crossing);
+    const written = toRow(ours, at(this.clock));
+    this.log.push(written, ...crossing);
     this.read += 1;
+    this.state = applyRow(this.state, written).state;
   }
 
   refresh(): void {
+    for (const one of this.log.slice(this.read)) this.merge(one);
     this.read = this.log.length;
     const repair = this.repair();
+    if (repair !== null) expect(this.doubtful).toBe(true);
+    this.doubtful = false;
     if (repair === null) return;
     this.clock += 1;
     this.repairs += 1;
@@ -320,8 +363,15 @@ class World {
     expect(this.repair()).toBeNull();
   }
 
+  merge(one: ChangeRow): void {
+    const before = this.state;
+    this.state = applyRow(before, one).state;
+    if (mayNeedRepair({ before, after: this.state, row: one })) this.doubtful = true;
+  }
+
   repair(): NewChangeRow | null {
     const state = mergeRows(this.log);
+    expect(this.state).toEqual(state);
     return repairRow({ userId: 'u1', missionId: 'm1', state, rows: this.log, nowMs: Date.parse(at(this.clock)) });
   }
 }
