@@ -1,11 +1,11 @@
 import { outcomeStatus } from '../src/audit/outcome.ts';
 import { type InputSource, type OpenedInput, openInput } from '../src/inputs/index.ts';
-import type { Database, Row, Statement } from '../src/postgres/port.ts';
-import { parseChangeRow } from '../src/sync/change-row.ts';
+import type { Database } from '../src/postgres/port.ts';
 import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
 import { selectRecordChanges } from '../src/sync/queries.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Attempt, AuditContext, AuditLog, Outcome } from './audit-log.ts';
+import { LogReader } from './log-reader.ts';
 import type { RunScope } from './run-scope.ts';
 
 /** A living record as the log has it: encrypted fields are still ciphertext. */
@@ -14,7 +14,7 @@ export type FoundRecord = { source: InputSource; record: Record<string, unknown>
 /** The person's records that a run reads: found in the log, and opened under its grant, each opening audited. */
 export class RunRecords {
   readonly #userId: string;
-  readonly #database: Database;
+  readonly #log: LogReader;
   readonly #audit: AuditLog;
   readonly #scope: RunScope;
   readonly #context: AuditContext;
@@ -27,7 +27,7 @@ export class RunRecords {
     context: AuditContext;
   }) {
     this.#userId = options.userId;
-    this.#database = options.database;
+    this.#log = new LogReader(options);
     this.#audit = options.audit;
     this.#scope = options.scope;
     this.#context = options.context;
@@ -72,16 +72,11 @@ export class RunRecords {
   }
 
   async #read({ appId, tableName, recordId }: InputSource): Promise<Record<string, unknown> | null> {
-    const rows = await this.#query(selectRecordChanges(this.#userId, appId, tableName, recordId));
+    const record = { userId: this.#userId, appId, tableName, recordId };
     let state: RecordState | null = null;
-    for (const row of rows) state = applyRow(state, parseChangeRow(row)).state;
+    for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor)))
+      state = applyRow(state, row).state;
     return state !== null && isAlive(state) ? readRecord(state, recordId) : null;
-  }
-
-  async #query(statement: Statement): Promise<readonly Row[]> {
-    const request = { role: 'mana_ai_runner', userId: this.#userId, statements: [statement] } as const;
-    const [rows] = await this.#database.transaction(request);
-    return rows ?? [];
   }
 }
 

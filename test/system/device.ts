@@ -77,3 +77,63 @@ export async function runnerRows(postgres: Log, userId: string, recordId: string
   );
   return rows as unknown as RunnerRow[];
 }
+
+/**
+ * A device of its own: it writes a mission's `iterations` as one array, from what it pulled last, with the time of its own clock.
+ * Like the web app it knows nothing of what others wrote since.
+ */
+export class Device {
+  readonly #log: Log;
+  readonly #mission: { userId: string; recordId: string };
+  readonly #clientId = `device-${randomUUID()}`;
+  readonly #clockAheadMs: number;
+  iterations: MissionFields[] = [];
+
+  constructor(log: Log, mission: { userId: string; recordId: string }, { clockAheadMs = 0 } = {}) {
+    this.#log = log;
+    this.#mission = mission;
+    this.#clockAheadMs = clockAheadMs;
+  }
+
+  /** Takes over the array as last-writer-wins leaves it. */
+  async pull(): Promise<MissionFields[]> {
+    this.iterations = await mergedIterations(this.#log, this.#mission);
+    return this.iterations;
+  }
+
+  /** Adds an iteration of its own to the array it has, and writes the whole. */
+  async add(id: string): Promise<void> {
+    const own = { id, source: 'browser', overallStatus: 'approved', startedAt: new Date().toISOString(), plan: [] };
+    this.iterations = [...this.iterations, own];
+    await this.write({ iterations: this.iterations });
+  }
+
+  async remove(id: unknown): Promise<void> {
+    this.iterations = this.iterations.filter((item) => item['id'] !== id);
+    await this.write({ iterations: this.iterations });
+  }
+
+  async write(data: MissionFields): Promise<void> {
+    const stamp = new Date(Date.now() + this.#clockAheadMs).toISOString();
+    const meta = Object.fromEntries(Object.keys(data).map((field) => [field, stamp]));
+    const { userId, recordId } = this.#mission;
+    await this.#log.query(
+      `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, origin)
+       values ('ai', 'aiMissions', $1, $2, 'update', $3, $4, $5, 'user')`,
+      [recordId, userId, JSON.stringify(data), JSON.stringify(meta), this.#clientId],
+    );
+  }
+}
+
+/** What any reader of the log makes of a mission's iterations. */
+export async function mergedIterations(
+  log: Log,
+  { userId, recordId }: { userId: string; recordId: string },
+): Promise<MissionFields[]> {
+  const rows = await log.query(
+    `select data -> 'iterations' as iterations from sync_changes where user_id = $1 and record_id = $2 and data ? 'iterations'
+     order by (field_meta ->> 'iterations')::timestamptz desc, created_at desc, id desc limit 1`,
+    [userId, recordId],
+  );
+  return (rows[0]?.['iterations'] ?? []) as MissionFields[];
+}
