@@ -2,6 +2,7 @@ import type { GrantReason } from '../src/grants/index.ts';
 import { resolvePolicy, type Agent } from '../src/missions/agent.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { nextDue } from '../src/missions/cadence.ts';
+import { parseInstantMs } from '../src/missions/instant.ts';
 import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
 import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
@@ -18,7 +19,8 @@ import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
 import type { Database } from '../src/postgres/port.ts';
 import { type RecordState, type Register, register } from '../src/sync/merge.ts';
-import { buildIterationRow, type RunIdentity, runIdentity } from '../src/sync/write-back.ts';
+import { holdsFinished } from '../src/sync/iterations.ts';
+import { buildIterationRow, buildMoveOnRow, type RunIdentity, runIdentity } from '../src/sync/write-back.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { AuditError, type AuditLog } from './audit-log.ts';
@@ -26,6 +28,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { GrantAccess, OpenGrant } from './grant-access.ts';
 import { GrantKeySetError } from './grant-key-set.ts';
 import type { Hold, MissionStore } from './mission-store.ts';
+import type { FinishedRun } from './occurrence-log.ts';
 import type { MissionEntry, Projection } from './projection.ts';
 import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
 import { resolveInputs } from './run-inputs.ts';
@@ -37,7 +40,7 @@ import type { RunnerSettings } from './settings.ts';
 
 /** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
 export type RunOutcome =
-  | { kind: 'written'; plans: number }
+  | { kind: 'written'; plans: number; run: FinishedRun }
   | { kind: 'dropped' }
   | { kind: 'waits'; code: string }
   /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
@@ -91,6 +94,7 @@ export class MissionRun {
   async #continue(mostFailures: number): Promise<RunOutcome> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
+    if (this.#isWritten(entry)) return this.#moveOn();
     if (this.#isExhausted(mostFailures)) return this.#fail(entry, this.#lastCode());
     const opened = await this.#openScope(entry);
     if (!opened.ok) return this.#withhold(opened.reason);
@@ -112,6 +116,31 @@ export class MissionRun {
     const nowMs = Date.now();
     const { status, dueAtMs } = missionStatus({ ...entry, nowMs });
     return status === 'scheduled' && dueAtMs !== null && dueAtMs <= nowMs ? entry : null;
+  }
+
+  /** A mission that was paused during its run got the iteration and kept its time; resumed, it is due by the same time again. */
+  #isWritten({ mission, state }: MissionEntry): boolean {
+    const { iterationId } = this.#identity(state);
+    return holdsFinished(mission.iterations, iterationId) || this.#options.store.hasRun(mission.id, iterationId);
+  }
+
+  /** What is planned and paid for is not planned again: the mission goes to its next time. */
+  async #moveOn(): Promise<RunOutcome> {
+    const { projection, exclusively, store, missionId, userId } = this.#options;
+    await exclusively(async () => {
+      const present = await projection.refreshPending();
+      const entry = present ? projection.mission(missionId) : null;
+      if (entry === null || this.#dueEntry() === null || !this.#isWritten(entry)) return;
+      const { mission, state } = entry;
+      const nowMs = Date.now();
+      const nextRunAt = this.#nextRunAt(mission, nowMs, nowMs);
+      const due = dueRegister(state);
+      const identity = this.#identity(state);
+      const row = buildMoveOnRow({ userId, missionId, state, nowMs, identity, dueRegister: due, nextRunAt });
+      if (row !== null) await projection.append(row);
+    });
+    store.deleteRunOf(missionId);
+    return { kind: 'dropped' };
   }
 
   /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
@@ -288,7 +317,7 @@ export class MissionRun {
       if (row === null) return { kind: 'dropped' };
       if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
       metrics.plansWrittenBack.inc();
-      return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1 };
+      return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run: finishedRun(checkpoint) };
     });
     store.deleteRunOf(missionId);
     return outcome;
@@ -357,6 +386,12 @@ function dueRegister(state: RecordState): Register {
   const due = register(state, 'nextRunAt');
   if (due === null) throw new Error('a mission without nextRunAt cannot be due');
   return due;
+}
+
+function finishedRun({ due, identity, startedMs, finishedMs, failure }: Checkpoint): FinishedRun {
+  const dueMs = parseInstantMs(due.value) ?? startedMs;
+  const { iterationId: runId } = identity;
+  return { dueMs, runId, startedMs, finishedMs: finishedMs ?? startedMs, failed: failure !== null };
 }
 
 function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {

@@ -1,3 +1,4 @@
+import { KEPT_OCCURRENCES, type Occurrence, type SkipReason } from '../src/missions/occurrences.ts';
 import type { RecordState } from '../src/sync/merge.ts';
 
 /** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
@@ -5,6 +6,14 @@ const CACHE_VERSION = '1';
 
 /** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
 const PART_LENGTH = 500_000;
+
+type OccurrenceRow = {
+  due_ms: number;
+  fate: Occurrence['fate'];
+  at_ms: number;
+  reason: SkipReason | null;
+  run_id: string | null;
+};
 
 const KNOWN_CARRIERS = 500;
 
@@ -42,6 +51,8 @@ export class MissionStore {
       create table if not exists turns (mission_id text primary key, ended_ms integer not null);
       -- rows that wrote a mission's iterations and were looked at, newest last; and missions whose array may need a repair
       create table if not exists carriers (position integer primary key autoincrement, row_id text not null unique);
+      create table if not exists occurrences (mission_id text not null, due_ms integer not null, fate text not null, at_ms integer not null,
+        reason text, run_id text, primary key (mission_id, due_ms));
       create table if not exists doubts (mission_id text primary key);
       create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
     `);
@@ -204,6 +215,55 @@ export class MissionStore {
     return true;
   }
 
+  /** A mission's due moments with their fates, oldest first. */
+  occurrences(missionId: string): Occurrence[] {
+    return this.#sql
+      .exec<OccurrenceRow>(`select * from occurrences where mission_id = ? order by due_ms`, missionId)
+      .toArray()
+      .map(occurrenceOf);
+  }
+
+  newestOccurrenceMs(missionId: string): number | null {
+    const [row] = this.#sql
+      .exec<{ due_ms: number | null }>(`select max(due_ms) as due_ms from occurrences where mission_id = ?`, missionId)
+      .toArray();
+    return row?.due_ms ?? null;
+  }
+
+  /** A moment has one fate: one that it has already gives way to a run for that very moment alone. True where it had none. */
+  saveOccurrence(missionId: string, occurrence: Occurrence): boolean {
+    const { dueMs, fate, atMs } = occurrence;
+    const known = this.#sql
+      .exec(`select 1 from occurrences where mission_id = ? and due_ms = ?`, missionId, dueMs)
+      .toArray();
+    if (known.length > 0 && (fate === 'merged' || fate === 'skipped')) return false;
+    this.#sql.exec(
+      `insert or replace into occurrences (mission_id, due_ms, fate, at_ms, reason, run_id) values (?, ?, ?, ?, ?, ?)`,
+      missionId,
+      dueMs,
+      fate,
+      atMs,
+      occurrence.fate === 'skipped' ? occurrence.reason : null,
+      occurrence.fate === 'skipped' ? null : occurrence.runId,
+    );
+    return known.length === 0;
+  }
+
+  dropOldOccurrences(missionId: string): void {
+    this.#sql.exec(
+      `delete from occurrences where mission_id = ?1 and due_ms not in
+         (select due_ms from occurrences where mission_id = ?1 order by due_ms desc limit ?2)`,
+      missionId,
+      KEPT_OCCURRENCES,
+    );
+  }
+
+  /** Whether a run of the mission led to this iteration, as far as its moments are kept. */
+  hasRun(missionId: string, iterationId: string): boolean {
+    const query = `select 1 from occurrences where mission_id = ? and run_id = ?`;
+    return this.#sql.exec(query, missionId, iterationId).toArray().length > 0;
+  }
+
   addDoubt(missionId: string): void {
     this.#sql.exec(`insert or ignore into doubts (mission_id) values (?)`, missionId);
   }
@@ -251,6 +311,11 @@ export class MissionStore {
     `);
     this.setMeta('cache_version', CACHE_VERSION);
   }
+}
+
+function occurrenceOf({ due_ms: dueMs, fate, at_ms: atMs, reason, run_id: runId }: OccurrenceRow): Occurrence {
+  if (fate === 'skipped') return { dueMs, fate, atMs, reason: reason ?? 'rescheduled' };
+  return { dueMs, fate, atMs, runId: runId ?? '' };
 }
 
 function partsOf(text: string): string[] {

@@ -3,8 +3,8 @@ import { firstDue, nextDue } from '../src/missions/cadence.ts';
 import { parseMission, type Mission } from '../src/missions/mission.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { Database } from '../src/postgres/port.ts';
-import { type ChangeRow, type NewChangeRow, parseChangeRow } from '../src/sync/change-row.ts';
-import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
+import { type ChangeRow, isDeviceRow, type NewChangeRow, parseChangeRow } from '../src/sync/change-row.ts';
+import { applyRow, createdUsOf, isAlive, readRecord, type RecordState, register } from '../src/sync/merge.ts';
 import {
   type ChangeCursor,
   deleteUser,
@@ -19,6 +19,7 @@ import { carriedItems, mayNeedRepair, RepairLog } from '../src/sync/repair.ts';
 import { buildRescheduleRow, toRow } from '../src/sync/write-back.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { LogReader } from './log-reader.ts';
+import { OccurrenceLog } from './occurrence-log.ts';
 import type { CachedTable, MissionStore } from './mission-store.ts';
 
 const AGENTS: CachedTable = 'agents';
@@ -32,12 +33,14 @@ export class Projection {
   readonly #store: MissionStore;
   readonly #log: LogReader;
   readonly #timeZone: string;
+  readonly #occurrences: OccurrenceLog;
 
   constructor(options: { userId: string; store: MissionStore; database: Database; timeZone: string }) {
     this.#userId = options.userId;
     this.#store = options.store;
     this.#log = new LogReader(options);
     this.#timeZone = options.timeZone;
+    this.#occurrences = new OccurrenceLog(options);
   }
 
   /**
@@ -73,9 +76,12 @@ export class Projection {
   /** A living mission with its agent; null if it does not exist or was deleted. */
   mission(missionId: string): MissionEntry | null {
     const state = this.#store.record(MISSIONS, missionId);
+    return state === null ? null : this.#entryOf(missionId, state);
+  }
+
+  #entryOf(missionId: string, state: RecordState): MissionEntry | null {
     // A record of which no row could be read has no state to be alive or dead by; it is shown, as invalid.
-    const unreadable = state !== null && state.newest === null;
-    if (state === null || (!unreadable && !isAlive(state))) return null;
+    if (state.newest !== null && !isAlive(state)) return null;
     const mission = parseMission(readRecord(state, missionId));
     return { mission, state, agent: this.#agent(mission.agentId) };
   }
@@ -123,7 +129,7 @@ export class Projection {
     const changed = new Set<string>();
     for await (const row of this.#log.changes((cursor) => selectChanges(this.#userId, cursor), start)) {
       const { before, after } = this.#merge(row);
-      if (row.tableName === MISSIONS) this.#lookAtIterations({ before, after, row });
+      if (row.tableName === MISSIONS) this.#lookAt({ before, after, row });
       changed.add(row.tableName === MISSIONS ? missionKey(row.recordId) : AGENTS);
     }
     return changed;
@@ -139,6 +145,21 @@ export class Projection {
     else metrics.snapshotsUpdated.inc();
     this.#store.saveRecord(tableName, row.recordId, state);
     return { before, after: state };
+  }
+
+  #lookAt(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
+    this.#lookAtIterations(merge);
+    // What is read anew is history, and its moments have their fates.
+    if (isDeviceRow(merge.row) && merge.before !== null && this.#store.isComplete())
+      this.#lookAtDueTime(merge.row, merge.before, merge.after);
+  }
+
+  /** A time that had come and is now another: its moment will have no run of its own. */
+  #lookAtDueTime(row: ChangeRow, before: RecordState, after: RecordState): void {
+    if (register(before, 'nextRunAt')?.rowId === register(after, 'nextRunAt')?.rowId) return;
+    const entry = this.#entryOf(row.recordId, before);
+    const { iterations } = parseMission(readRecord(after, row.recordId));
+    if (entry !== null) this.#occurrences.moved(entry, iterations, createdUsOf(row) / 1_000);
   }
 
   /** Belongs to the commit of the merge: a doubt that a crash made forget would be an iteration lost. */
@@ -187,7 +208,11 @@ export class Projection {
     if (!next.ok) return;
     const nextRunAt = next.nextMs === null ? null : new Date(next.nextMs).toISOString();
     const row = buildRescheduleRow({ userId: this.#userId, missionId, state: entry.state, nextRunAt, nowMs });
-    if (row !== null) await this.append(row);
+    if (row === null) return;
+    // Its old time, should it have come, was one of the old cadence.
+    const { mission } = entry;
+    this.#occurrences.moved({ ...entry, mission: { ...mission, cadence: { ok: false } } }, mission.iterations, nowMs);
+    await this.append(row);
   }
 
   #agent(agentId: string | null): Agent | null {

@@ -14,6 +14,7 @@ import { GrantAccess } from './grant-access.ts';
 import { guarded } from './guarded.ts';
 import { MissionRun, type RunOutcome } from './mission-run.ts';
 import { type Hold, MissionStore } from './mission-store.ts';
+import { type FinishedRun, OccurrenceLog } from './occurrence-log.ts';
 import { type MissionEntry, Projection } from './projection.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 
@@ -196,11 +197,17 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
     projection.updateDue(missionId);
+    if (outcome.kind === 'written') this.#noteRun(projection, missionId, outcome.run);
     if (outcome.kind === 'failed') this.#recordFailure(missionId, outcome.code);
     else if (outcome.kind === 'held') this.#hold(missionId, outcome);
     else if (outcome.kind === 'waits') this.#store.noteTurn(missionId, Date.now());
     else this.#store.clearAttempt(missionId);
     return { userId, nextDueMs: this.#nextDueMs(), ...turnOf(outcome) };
+  }
+
+  #noteRun(projection: Projection, missionId: string, run: FinishedRun): void {
+    const entry = projection.mission(missionId);
+    if (entry !== null) this.#occurrences().ran(entry.mission, run, Date.now());
   }
 
   /** A change that arrived after the run had looked may be the very thing it waits for. */
@@ -256,7 +263,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       title: mission.title,
       objective: mission.objective,
       cadence: mission.cadence.ok ? mission.cadence.cadence : null,
-      occurrences: [],
+      occurrences: this.#occurrences().view(entry, Date.now()),
       iterations: mission.iterations,
     };
   }
@@ -317,6 +324,10 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   #projection(userId: string): Projection {
     const { timeZone } = this.#settings;
     return new Projection({ userId, store: this.#store, database: this.#database(), timeZone });
+  }
+
+  #occurrences(): OccurrenceLog {
+    return new OccurrenceLog({ store: this.#store, timeZone: this.#settings.timeZone });
   }
 
   /** One for all runs of the object: it makes them take turns at the chain. */

@@ -19,6 +19,11 @@ export function isRunning(item: unknown): boolean {
   return isObject(item) && item['overallStatus'] === 'running';
 }
 
+/** True where the array holds an iteration with this id that is planned to its end. */
+export function holdsFinished(items: readonly unknown[], id: string): boolean {
+  return items.some((item) => iterationId(item) === id && !isRunning(item));
+}
+
 /** True for one that the person has not looked at yet: it is never dropped. */
 export function awaitsReview(item: unknown): boolean {
   return isObject(item) && item['overallStatus'] === 'awaiting-review';

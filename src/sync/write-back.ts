@@ -33,7 +33,7 @@ export function runIdentity(run: { userId: string; missionId: string; nextRunAt:
 }
 
 /** A UUIDv5; each kind of id has a namespace of its own. */
-export function derivedId(kind: 'reschedule' | 'repair', ...parts: readonly (string | number)[]): string {
+export function derivedId(kind: 'reschedule' | 'repair' | 'move-on', ...parts: readonly (string | number)[]): string {
   return v5(JSON.stringify(parts), v5(kind, NAMESPACE));
 }
 
@@ -103,6 +103,25 @@ export function buildRescheduleRow(write: WriteBackContext & { nextRunAt: string
     id: derivedId('reschedule', userId, missionId, cadence.stampUs, cadence.rowId),
     data: { nextRunAt: write.nextRunAt },
     fieldMeta: { nextRunAt: nextStamp({ nowMs, after: [cadence, current] }) },
+    actor: SYSTEM_ACTOR,
+    origin: 'system',
+  });
+}
+
+/**
+ * The row that takes a mission to its next time (ISO instant or null) where the run that `dueRegister` asked for is in the log already, but left
+ * the time alone because the mission was not active then. null where the mission is dead or not active, or somebody moved the time.
+ */
+export function buildMoveOnRow(
+  write: WriteBackContext & { identity: RunIdentity; dueRegister: Register; nextRunAt: string | null },
+): NewChangeRow | null {
+  const { state, nowMs, nextRunAt, identity } = write;
+  const current = register(state, 'nextRunAt');
+  if (!isAlive(state) || !isActive(state) || current === null || !isSameWrite(current, write.dueRegister)) return null;
+  return newRow(write, {
+    id: derivedId('move-on', identity.runId),
+    data: { nextRunAt },
+    fieldMeta: { nextRunAt: nextStamp({ nowMs, after: [current] }) },
     actor: SYSTEM_ACTOR,
     origin: 'system',
   });

@@ -14,30 +14,35 @@ const DAY_MS = 24 * 3_600_000;
 const T0 = Date.UTC(2027, 0, 4, 9);
 const daily: Cadence = { kind: 'daily', atHour: 9, atMinute: 0 };
 
-function moments(cadence: Cadence | null, parts: { dueMs?: number; settledMs?: number; untilMs: number }): number[] {
+function momentsOf(cadence: Cadence | null, parts: { dueMs?: number; settledMs?: number; untilMs: number }): number[] {
   const base = { cadence, missionId: 'm', defaultZone: 'UTC', dueMs: T0, settledMs: null };
   return dueMoments({ ...base, ...parts });
 }
 
+/** The iterations of a mission that a tab began at this time. */
+function began(ms: number): unknown[] {
+  return [{ source: 'browser', startedAt: new Date(ms).toISOString() }];
+}
+
 describe('due moments', () => {
   it('are the named one and those of the cadence that passed after it', () => {
-    expect(moments(daily, { untilMs: T0 + 2.5 * DAY_MS })).toEqual([T0, T0 + DAY_MS, T0 + 2 * DAY_MS]);
-    expect(moments(daily, { untilMs: T0 })).toEqual([T0]);
-    expect(moments({ kind: 'interval', everyMinutes: 30 }, { untilMs: T0 + 3_600_000 })).toHaveLength(3);
-    expect(moments({ kind: 'manual' }, { untilMs: T0 + DAY_MS })).toEqual([T0]);
-    expect(moments(null, { untilMs: T0 + 9 * DAY_MS })).toEqual([T0]);
+    expect(momentsOf(daily, { untilMs: T0 + 2.5 * DAY_MS })).toEqual([T0, T0 + DAY_MS, T0 + 2 * DAY_MS]);
+    expect(momentsOf(daily, { untilMs: T0 })).toEqual([T0]);
+    expect(momentsOf({ kind: 'interval', everyMinutes: 30 }, { untilMs: T0 + 3_600_000 })).toHaveLength(3);
+    expect(momentsOf({ kind: 'manual' }, { untilMs: T0 + DAY_MS })).toEqual([T0]);
+    expect(momentsOf(null, { untilMs: T0 + 9 * DAY_MS })).toEqual([T0]);
   });
 
   it('that have their fate already are not named again, but for the one that somebody set by hand', () => {
     const settledMs = T0 + DAY_MS;
-    expect(moments(daily, { settledMs, untilMs: T0 + 2 * DAY_MS })).toEqual([T0, T0 + 2 * DAY_MS]);
-    expect(moments(daily, { settledMs, untilMs: T0 + DAY_MS })).toEqual([T0]);
+    expect(momentsOf(daily, { settledMs, untilMs: T0 + 2 * DAY_MS })).toEqual([T0, T0 + 2 * DAY_MS]);
+    expect(momentsOf(daily, { settledMs, untilMs: T0 + DAY_MS })).toEqual([T0]);
   });
 
   it('of years of a mission for every minute are the newest, and found at once', () => {
     const dense: Cadence = { kind: 'cron', expression: '* * * JAN *' };
     const start = performance.now();
-    const found = moments(dense, { dueMs: Date.UTC(2020, 0, 1), untilMs: Date.UTC(2027, 11, 1) });
+    const found = momentsOf(dense, { dueMs: Date.UTC(2020, 0, 1), untilMs: Date.UTC(2027, 11, 1) });
     expect(performance.now() - start).toBeLessThan(2_000);
     expect(found).toHaveLength(KEPT_OCCURRENCES);
     expect(found.at(-1)).toBe(Date.UTC(2027, 0, 31, 23, 59));
@@ -55,7 +60,7 @@ describe('a run', () => {
 
   it('after three moments is one caught-up, into which two are merged', () => {
     const startedMs = T0 + 2 * DAY_MS + 5_000;
-    const three = moments(daily, { untilMs: startedMs });
+    const three = momentsOf(daily, { untilMs: startedMs });
     const fates = fatesOfRun({ ...run, moments: three, startedMs, finishedMs: startedMs + 1_000 });
     expect(fates.map(({ fate }) => fate)).toEqual(['merged', 'merged', 'caught-up']);
     expect(new Set(fates.map((fate) => 'runId' in fate && fate.runId))).toEqual(new Set(['r']));
@@ -63,14 +68,14 @@ describe('a run', () => {
 
   it('takes in the moments that pass while it runs', () => {
     const every: Cadence = { kind: 'cron', expression: '* * * * *' };
-    const passed = moments(every, { untilMs: T0 + 130_000 });
+    const passed = momentsOf(every, { untilMs: T0 + 130_000 });
     const fates = fatesOfRun({ ...run, moments: passed, startedMs: T0 + 1_000, finishedMs: T0 + 130_000 });
     expect(fates.map(({ fate }) => fate)).toEqual(['ran', 'merged', 'merged']);
   });
 
   it('that failed says so for its moment', () => {
     const startedMs = T0 + DAY_MS;
-    const two = moments(daily, { untilMs: startedMs });
+    const two = momentsOf(daily, { untilMs: startedMs });
     const fates = fatesOfRun({ moments: two, startedMs, finishedMs: startedMs, runId: 'r', failed: true });
     expect(fates.map(({ fate }) => fate)).toEqual(['merged', 'failed']);
   });
@@ -78,7 +83,6 @@ describe('a run', () => {
 
 describe('a tab', () => {
   it('ran the moment if it began since then, or within the ten minutes before', () => {
-    const began = (ms: number) => [{ source: 'browser', startedAt: new Date(ms).toISOString() }];
     expect(ranInForeground(began(T0 - 60_000), T0)).toBe(true);
     expect(ranInForeground(began(T0 + 60_000), T0)).toBe(true);
     expect(ranInForeground(began(T0 - 3_600_000), T0)).toBe(false);

@@ -207,13 +207,14 @@ describe('lost iterations', () => {
   });
 });
 
+/** Whether the last of the rows raises a doubt, merged after the others */
+function doubts(rows: ChangeRow[]): boolean {
+  const before = mergeRows(rows.slice(0, -1));
+  const last = rows.at(-1)!;
+  return mayNeedRepair({ before, after: applyRow(before, last).state, row: last });
+}
+
 describe('a merged row raises a doubt', () => {
-  /** whether the last of the rows does, merged after the others */
-  function doubts(rows: ChangeRow[]): boolean {
-    const before = mergeRows(rows.slice(0, -1));
-    const last = rows.at(-1)!;
-    return mayNeedRepair({ before, after: applyRow(before, last).state, row: last });
-  }
   const approved = { ...x, overallStatus: 'approved' };
 
   it('where it wipes out an iteration of ours, takes a finished one back, or was wiped out itself', () => {
