@@ -2,10 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test, vi } from 'vitest';
 import {
   checkSealedHeader,
+  type GrantClaims,
   type GrantKeyFinder,
   grantKeyFinder,
   grantLifetimeSec,
   hashOfKeys,
+  importRunnerPrivateKeys,
   mintGrant,
   openGrantKeys,
   sealKeys,
@@ -14,7 +16,7 @@ import {
 } from '../../../src/grants/index.ts';
 import * as independent from './independent.ts';
 import { claimsToMint, grant, keysOf, MISSION, NOW_MS, NOW_SEC, runner, signer, USER } from './material.ts';
-import { refusedKeys } from './forgeries.ts';
+import { oversized, refusedKeys, refusedTokens } from './forgeries.ts';
 
 const DAY = 86_400;
 const nobody: GrantKeyFinder = async () => null;
@@ -260,6 +262,10 @@ describe('keys that a device sealed (/sealed)', () => {
   });
 });
 
+test('the package entry is the module', async () => {
+  expect(await import('mana-edge/grants')).toBe(await import('../../../src/grants/index.ts'));
+});
+
 describe('what is huge is refused unread', () => {
   const huge = 'A'.repeat(10_000_000);
 
@@ -270,6 +276,23 @@ describe('what is huge is refused unread', () => {
     const keyOf = vi.fn(nobody);
     expect(await verifyAt(NOW_MS, { token, keyOf })).toEqual({ ok: false, reason: 'malformed' });
     expect(keyOf).not.toHaveBeenCalled();
+  });
+
+  test('a token of more than 512 KiB and keys of more than 192 KiB, even where all else is right', async () => {
+    const { userId, missionId, nowSec, keySet } = refusedTokens();
+    const { claims, runnerPrivateKey } = refusedKeys();
+    const { token, keysJwe } = oversized();
+    const keyOf = await grantKeyFinder(keySet);
+    const verified = await verifyGrant({ token, keyOf, userId, missionId, nowMs: nowSec * 1000 });
+    expect(verified).toEqual({ ok: false, reason: 'malformed' });
+    const opener = independent.privateKeyOf('x25519', Buffer.from(runnerPrivateKey, 'base64url'));
+    expect(independent.openJwe(opener, keysJwe).plaintext).toContain('"notes:n-1"');
+    const privateKeys = await importRunnerPrivateKeys(opener.export({ type: 'pkcs8', format: 'pem' }) as string);
+    const signed = { ...claims, keysHash: independent.hash(keysJwe) } as GrantClaims;
+    expect(await openGrantKeys({ claims: signed, keysJwe, privateKeys })).toEqual({
+      ok: false,
+      reason: 'wrap-rejected',
+    });
   });
 
   test('keys', async () => {

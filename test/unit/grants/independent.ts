@@ -37,7 +37,18 @@ export function sealField(
   value: unknown,
   iv: Uint8Array = randomBytes(12),
 ): string {
-  const { text, tag } = gcmSeal(key, iv, nulJoined(place.table, place.recordId, place.path), JSON.stringify(value));
+  return sealFieldText(key, version, place, JSON.stringify(value), iv);
+}
+
+/** Any plaintext, also what is no JSON. */
+export function sealFieldText(
+  key: Uint8Array,
+  version: number,
+  place: Place,
+  plaintext: string | Uint8Array,
+  iv: Uint8Array = randomBytes(12),
+): string {
+  const { text, tag } = gcmSeal(key, iv, nulJoined(place.table, place.recordId, place.path), plaintext);
   return `enc:2:${version}:${Buffer.from(iv).toString('base64url')}.${Buffer.concat([text, tag]).toString('base64url')}`;
 }
 

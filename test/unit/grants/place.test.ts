@@ -116,6 +116,39 @@ describe('ciphertext stays where it was written', () => {
   });
 });
 
+describe('only the one form is read', () => {
+  const key = independent.recordKey(bytes(1), 'notes', 'note-1', 1);
+  const place = { table: 'notes', recordId: 'note-1', path: 'title' };
+
+  test.each([8, 11, 13, 16])('an IV of %i bytes is refused, even where all else is right', async (length) => {
+    const text = independent.sealField(key, 1, place, 'x', bytes(3, length));
+    expect(independent.openField(key, place, text)).toBe('x');
+    expect(await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text })).toEqual({
+      ok: false,
+      reason: 'tampered',
+    });
+  });
+
+  test.each(['', '{', 'undefined', '"\ufeff', "'x'"])(
+    'a sealed text that is no JSON is refused: %s',
+    async (plaintext) => {
+      const text = independent.sealFieldText(key, 1, place, plaintext);
+      expect(await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text })).toEqual({
+        ok: false,
+        reason: 'tampered',
+      });
+    },
+  );
+
+  test('and bytes that are no UTF-8', async () => {
+    const text = independent.sealFieldText(key, 1, place, Buffer.from('"é"', 'latin1'));
+    expect(await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text })).toEqual({
+      ok: false,
+      reason: 'tampered',
+    });
+  });
+});
+
 describe('a path means one place', () => {
   test('parts hold no slash, no control character, no lone surrogate', () => {
     const bad = ['', 'a/b', 'a\u0000', '\ud800', 'x'.repeat(257), undefined, null, 1];
