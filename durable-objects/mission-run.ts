@@ -5,18 +5,22 @@ import { nextDue } from '../src/missions/cadence.ts';
 import { parseInstantMs } from '../src/missions/instant.ts';
 import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
+import { agentBusyUntilMs } from '../src/missions/agent-gate.ts';
 import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
 import { UNADAPTED } from '../src/planner/adaptation.ts';
 import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../src/planner/find-tools.ts';
+import { linksGiven } from '../src/planner/links.ts';
 import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
 import { adviceOf, isUnreadable, llmError } from '../src/planner/llm-error.ts';
-import { applyAnswer, startPlan, type PlanState } from '../src/planner/loop.ts';
-import { buildPrompt } from '../src/planner/prompt.ts';
+import { applyAnswer, endPlan, startPlan, type PlanState } from '../src/planner/loop.ts';
+import { buildPrompt, PROMPT_VERSION } from '../src/planner/prompt.ts';
 import { remindersFor, withReminders } from '../src/planner/reminders.ts';
+import type { Findings } from '../src/planner/research.ts';
 import { rejectedSteps } from '../src/planner/step-key.ts';
 import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../src/planner/tool-choice.ts';
 import { CATALOG } from '../src/planner/tools/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
+import { estimatePromptTokens } from '../src/planner/tokens.ts';
 import type { Database } from '../src/postgres/port.ts';
 import { type RecordState, type Register, register } from '../src/sync/merge.ts';
 import { holdsFinished } from '../src/sync/iterations.ts';
@@ -31,12 +35,16 @@ import type { Hold, MissionStore } from './mission-store.ts';
 import type { FinishedRun } from './occurrence-log.ts';
 import type { MissionEntry, Projection } from './projection.ts';
 import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
+import type { ResearchJobs } from './research-jobs.ts';
+import { RunBudget } from './run-budget.ts';
 import { resolveInputs } from './run-inputs.ts';
 import { actorOf, DEFAULT_AGENT_ID, iterationOf, sealedIterationOf } from './run-iteration.ts';
 import { RunReads } from './run-reads.ts';
 import { RunRecords } from './run-records.ts';
+import { researchFor, type RunFindings } from './run-research.ts';
 import { openScope, type RunScope, type ScopeVerdict } from './run-scope.ts';
 import type { RunnerSettings } from './settings.ts';
+import type { TokenBudget } from './token-budget.ts';
 
 /** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
 export type RunOutcome =
@@ -47,7 +55,15 @@ export type RunOutcome =
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
-type RoundSetting = { choice: ToolChoice; reads: RunReads; scope: RunScope; rejected: ReadonlySet<string> };
+type RoundSetting = {
+  choice: ToolChoice;
+  reads: RunReads;
+  scope: RunScope;
+  rejected: ReadonlySet<string>;
+  budget: RunBudget;
+};
+
+type Opened = { ok: true; checkpoint: Checkpoint } | { ok: false; outcome: RunOutcome };
 
 export type MissionRunOptions = {
   userId: string;
@@ -59,6 +75,9 @@ export type MissionRunOptions = {
   settings: RunnerSettings;
   grants: GrantAccess;
   audit: AuditLog;
+  budget: TokenBudget;
+  /** null: no research endpoint is configured */
+  research: ResearchJobs | null;
   /** serialises work on the log within the object */
   exclusively: <T>(work: () => Promise<T>) => Promise<T>;
 };
@@ -96,11 +115,14 @@ export class MissionRun {
     if (entry === null) return this.#drop();
     if (this.#isWritten(entry)) return this.#moveOn();
     if (this.#isExhausted(mostFailures)) return this.#fail(entry, this.#lastCode());
+    const obstacle = this.#agentObstacle(entry);
+    if (obstacle !== null) return this.#hold(obstacle);
     const opened = await this.#openScope(entry);
     if (!opened.ok) return this.#withhold(opened.reason);
     const { scope } = opened;
-    const checkpoint = await this.#openCheckpoint(entry, scope);
-    if (checkpoint === null) return this.#withhold(scope.refusal ?? 'not-covered');
+    const run = await this.#openCheckpoint(entry, scope);
+    if (!run.ok) return run.outcome;
+    const { checkpoint } = run;
     if (checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, scope.grant);
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
     if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
@@ -150,23 +172,50 @@ export class MissionRun {
     return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null;
   }
 
+  /** What keeps the mission's agent from planning now. What is planned already is written all the same. */
+  #agentObstacle({ mission, agent }: MissionEntry): Hold | null {
+    const { store, projection, budget } = this.#options;
+    if (agent === null || store.runOf(mission.id) !== null) return null;
+    const nowMs = Date.now();
+    const others = projection.missions().map((entry) => entry.mission);
+    const busyUntilMs = agentBusyUntilMs(
+      agent,
+      others.filter(({ id }) => id !== mission.id),
+      nowMs,
+    );
+    const busy: Hold | null = busyUntilMs === null ? null : { reason: 'agent-busy', untilMs: busyUntilMs };
+    const obstacle = busy ?? new RunBudget(budget, agent).obstacle(nowMs);
+    metrics.agentDecisions.inc({ decision: obstacle?.reason ?? 'run' });
+    return obstacle;
+  }
+
+  #hold(hold: Hold): RunOutcome {
+    return { kind: 'held', hold, revision: this.#revision };
+  }
+
   async #openScope(entry: MissionEntry): Promise<ScopeVerdict> {
     const { grants } = this.#options;
     const { mission } = entry;
     return openScope(entry, mission.grant === null ? null : await grants.open(mission.id, mission.grant));
   }
 
-  /** The run as far as it got, or a new one; null where nothing that the mission needs could be opened. */
-  async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Checkpoint | null> {
+  /** The run as far as it got, or a new one; an outcome where it cannot begin. */
+  async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Opened> {
     const identity = this.#identity(state);
     const stored = this.#options.store.runOf(mission.id);
     const kept = stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
     if (kept !== null) {
       metrics.checkpointResumes.inc();
-      return kept;
+      return { ok: true, checkpoint: kept };
     }
-    const plan = await this.#startPlan(scope, identity.iterationId);
-    return plan === null ? null : { ...newCheckpoint(identity, state), plan };
+    const { runId, iterationId } = identity;
+    const found = await researchFor(this.#options.research, { scope, state, runId, nowMs: Date.now() });
+    if (found.kind === 'pending')
+      return { ok: false, outcome: this.#hold({ reason: 'research-pending', untilMs: found.untilMs }) };
+    const plan = await this.#startPlan(scope, iterationId, found);
+    return plan === null
+      ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
+      : { ok: true, checkpoint: { ...newCheckpoint(identity, state), plan } };
   }
 
   #identity(state: RecordState): RunIdentity {
@@ -179,20 +228,28 @@ export class MissionRun {
     return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
   }
 
-  async #startPlan(scope: RunScope, iterationId: string): Promise<PlanState | null> {
+  async #startPlan(scope: RunScope, iterationId: string, found: RunFindings): Promise<PlanState | null> {
     const { mission, agent } = scope;
     const { inputs, refusals } = await resolveInputs(mission.inputs, this.#records(scope, iterationId));
     if (inputs.length === 0 && refusals.length > 0) return null;
+    const parts = { mission, inputs, research: researchOf(found) };
     const prompt = buildPrompt({
-      mission,
-      inputs,
-      lastIterations: readIterations(mission.iterations).slice(-3),
+      ...parts,
+      lastIterations: readIterations(mission.iterations),
       persona: agent?.systemPrompt ?? null,
+      memory: agent?.memory ?? null,
       locale: this.#options.settings.locale,
       nowIso: new Date().toISOString(),
       delimiter: crypto.randomUUID(),
     });
-    return startPlan(prompt);
+    metrics.prompts.inc({ version: String(PROMPT_VERSION) });
+    return startPlan({
+      ...prompt,
+      titles: Object.fromEntries(inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]]))),
+      notes: found.kind === 'failed' ? [found.note] : [],
+      // A link is a way out for what was read: under a grant none leaves that did not come in.
+      ...(scope.grant === null ? {} : { links: linksGiven(parts) }),
+    });
   }
 
   /** Rounds until the plan is done; an outcome where the run has to stop before that. */
@@ -202,7 +259,8 @@ export class MissionRun {
     const records = this.#records(scope, checkpoint.identity.iterationId);
     const reads = new RunReads({ scope, records, timeZone });
     const choice = toolChoice(mission, agent, { maxTools: llm.maxTools, reads: reads.tools });
-    const setting = { choice, reads, scope, rejected: rejectedSteps(readIterations(mission.iterations)) };
+    const rejected = rejectedSteps(readIterations(mission.iterations));
+    const setting = { choice, reads, scope, rejected, budget: new RunBudget(this.#options.budget, agent) };
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
       const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
       if (stopped !== null) return stopped;
@@ -216,14 +274,17 @@ export class MissionRun {
   }
 
   async #round(checkpoint: Checkpoint, plan: PlanState, setting: RoundSetting): Promise<RunOutcome | null> {
-    const { choice, reads, scope, rejected } = setting;
+    const { choice, reads, scope, rejected, budget } = setting;
     const lapse = await this.#lapsed(scope.grant);
     if (lapse !== null) return this.#withhold(lapse);
     const { dispatcher, settings, userId } = this.#options;
     const startedMs = Date.now();
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
     const tools = toolsOfRound(choice, foundTools(plan.readings, choice), findToolsTool);
-    const reminders = remindersFor(plan, null);
+    const reminders = remindersFor(plan, budget.use(startedMs));
+    const promptTokens = estimatePromptTokens(plan.messages, tools);
+    const hold = budget.begin({ promptTokens, answerTokens: maxTokens }, startedMs);
+    if (hold !== null) return this.#outOfTokens(checkpoint, plan, hold);
     for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
     const messages = withReminders(plan.messages, reminders);
     const { adaptation } = plan;
@@ -234,17 +295,35 @@ export class MissionRun {
     checkpoint.plan = { ...plan, adaptation: result.adaptation };
     // What was learnt about the model is kept: the next attempt does not pay for it again.
     if (result.adaptation !== (adaptation ?? UNADAPTED)) await this.#save(checkpoint, scope.grant);
-    if (!result.ok) return this.#stopOn(result.error);
-    if (await this.#isToolLess(plan, result.answer)) return this.#stopOn(llmError('tool-less'));
+    if (!result.ok) {
+      budget.failed(result.error.kind, result.usage);
+      return this.#stopOn(result.error);
+    }
+    if (await this.#isToolLess(plan, result.answer)) {
+      budget.failed('tool-less', result.usage);
+      return this.#stopOn(llmError('tool-less'));
+    }
     await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
     const read = (tool: Tool, params: Record<string, unknown>): unknown =>
       tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
     checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, tools, { rejected, read });
+    budget.answered(tokensOf(checkpoint.plan) - tokensOf(plan), Date.now());
     await this.#save(checkpoint, scope.grant);
     countRound(plan, checkpoint.plan, scope.agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok', tools: callsSeen(result) });
     return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
+  }
+
+  /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
+  #outOfTokens(checkpoint: Checkpoint, plan: PlanState, hold: Hold): RunOutcome | null {
+    metrics.agentDecisions.inc({ decision: hold.reason });
+    if (plan.steps.length > 0) {
+      checkpoint.plan = endPlan(plan, "The plan ends here because the agent's tokens of these 24 hours are used.");
+      return null;
+    }
+    this.#options.store.deleteRunOf(this.#options.missionId);
+    return this.#hold(hold);
   }
 
   async #stopOn(error: LlmError): Promise<RunOutcome> {
@@ -295,18 +374,18 @@ export class MissionRun {
     metrics.grantSkips.inc({ reason });
     this.#options.store.deleteRunOf(this.#options.missionId);
     const untilMs = reason === 'not-yet-valid' ? Date.now() + NOT_YET_VALID_WAIT_MS : null;
-    return { kind: 'held', hold: { reason: 'grant-missing', untilMs }, revision: this.#revision };
+    return this.#hold({ reason: 'grant-missing', untilMs });
   }
 
   /** Something that the run needs is away; it counts against nobody. */
   #postpone(code: string): RunOutcome {
     this.#log.warn('a run was postponed', { code });
     const untilMs = Date.now() + backOffMs(3, Math.random());
-    return { kind: 'held', hold: { reason: 'back-off', untilMs }, revision: this.#revision };
+    return this.#hold({ reason: 'back-off', untilMs });
   }
 
   async #writeBack(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<RunOutcome> {
-    const { projection, exclusively, store, missionId } = this.#options;
+    const { projection, exclusively, store, research, missionId } = this.#options;
     const lapse = await this.#lapsed(grant);
     if (lapse !== null) return this.#withhold(lapse);
     const iteration = grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
@@ -320,6 +399,7 @@ export class MissionRun {
       return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run: finishedRun(checkpoint) };
     });
     store.deleteRunOf(missionId);
+    research?.finish(missionId, checkpoint.identity.runId);
     return outcome;
   }
 
@@ -372,6 +452,11 @@ export class MissionRun {
   }
 }
 
+function researchOf(found: RunFindings): Findings | 'failed' | undefined {
+  if (found.kind === 'none') return undefined;
+  return found.kind === 'ready' ? found.findings : 'failed';
+}
+
 /** Says what to change where the model is the cause. */
 function failureSentence(code: string): string {
   const advice = adviceOf(code) ?? 'It failed several times in a row.';
@@ -399,6 +484,9 @@ function countRound(before: PlanState, after: PlanState, agent: Agent | null): v
   metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
   for (const { toolName } of after.steps.slice(before.steps.length)) {
     metrics.toolCalls.inc({ tool: toolName, policy: 'propose', outcome: 'recorded' });
+  }
+  for (const key of after.readings.slice(before.readings.length)) {
+    metrics.toolCalls.inc({ tool: key.split(' ', 1)[0] ?? 'other', policy: 'auto', outcome: 'answered' });
   }
   // What was refused may carry any name that a model makes up, so it is counted without one.
   const refused = after.refusedCalls - before.refusedCalls;

@@ -296,6 +296,11 @@ export class MissionStore {
     );
   }
 
+  /** Ends all holds of a reason. */
+  clearHolds(reason: HoldReason): void {
+    this.#sql.exec(`delete from holds where reason = ?`, reason);
+  }
+
   clearHold(missionId: string): void {
     this.#sql.exec(`delete from holds where mission_id = ?`, missionId);
   }

@@ -108,8 +108,11 @@ export class Projection {
   /** Re-reads when a mission is due, from its record and its agent's. */
   updateDue(missionId: string): void {
     const entry = this.mission(missionId);
-    const due = entry === null ? null : missionStatus({ ...entry, nowMs: Date.now() }).dueAtMs;
-    this.#store.setDue(missionId, due);
+    const nowMs = Date.now();
+    const found = entry === null ? null : missionStatus({ ...entry, nowMs });
+    if (entry !== null && isDue(entry.mission, nowMs) && found?.reason?.startsWith('agent-') === true)
+      metrics.agentDecisions.inc({ decision: found.reason });
+    this.#store.setDue(missionId, found?.dueAtMs ?? null);
   }
 
   async #changeById(id: string): Promise<ChangeRow> {
@@ -176,6 +179,8 @@ export class Projection {
 
   /** After a merge: due times follow, and a changed cadence moves its mission. */
   async #followUp(missionIds: readonly string[]): Promise<void> {
+    // The mission that an agent was busy with may be the one that changed.
+    if (missionIds.length > 0) this.#store.clearHolds('agent-busy');
     for (const missionId of missionIds) {
       // What kept it waiting may be over with this change; its next turn finds out.
       this.#store.clearHold(missionId);
@@ -228,4 +233,8 @@ export class Projection {
 
 function missionKey(missionId: string): string {
   return `${MISSIONS}:${missionId}`;
+}
+
+function isDue({ state, nextRunAt }: Mission, nowMs: number): boolean {
+  return state === 'active' && nextRunAt.kind === 'at' && nextRunAt.ms <= nowMs;
 }

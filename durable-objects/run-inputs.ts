@@ -23,7 +23,7 @@ export async function resolveInputs(refs: readonly InputRef[], records: RunRecor
       continue;
     }
     const input = formatInput(modules.get(source) ?? '', opening.record);
-    if (input.ok) inputs.push(input);
+    if (input.ok) inputs.push({ ...input, id: source.recordId });
   }
   return { inputs, refusals };
 }

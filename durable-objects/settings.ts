@@ -11,6 +11,8 @@ export type RunnerSettings = {
   locale: string;
   llm: LlmSettings;
   grants: GrantSettings;
+  /** null: no research before planning */
+  research: { baseUrl: string; serviceKey: string | null } | null;
 };
 
 /** `privateKeysPem` null: no grant can be opened here. `modelIsLocal`: grants for local models alone may be used. */

@@ -16,7 +16,9 @@ import { MissionRun, type RunOutcome } from './mission-run.ts';
 import { type Hold, MissionStore } from './mission-store.ts';
 import { type FinishedRun, OccurrenceLog } from './occurrence-log.ts';
 import { type MissionEntry, Projection } from './projection.ts';
+import { ResearchJobs } from './research-jobs.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
+import { TokenBudget } from './token-budget.ts';
 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
 export type Refreshed =
@@ -46,6 +48,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   readonly #log = createLogger({ component: 'user-missions' });
   #tables: MissionStore | undefined;
   #audit: AuditLog | undefined;
+  #tokens: TokenBudget | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #running: string | null = null;
   #eventsOpen = 0;
@@ -178,6 +181,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         settings: this.#settings,
         grants: this.#grants(userId),
         audit: this.#auditLog(userId),
+        budget: this.#budget,
+        research: this.#research(userId),
         exclusively: (work) => this.#inTurn(work),
       });
       const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(thrown));
@@ -242,6 +247,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#tables = undefined;
+    this.#tokens = undefined;
     return { ok: true, nextDueMs: null };
   }
 
@@ -319,6 +325,17 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   get #store(): MissionStore {
     this.#tables ??= new MissionStore(this.ctx.storage.sql);
     return this.#tables;
+  }
+
+  /** One for all runs of the object: it knows which calls are open. */
+  get #budget(): TokenBudget {
+    this.#tokens ??= new TokenBudget(this.ctx.storage.sql);
+    return this.#tokens;
+  }
+
+  #research(userId: string): ResearchJobs | null {
+    const { research } = this.#settings;
+    return research === null ? null : new ResearchJobs(this.ctx.storage.sql, { ...research, userId });
   }
 
   #projection(userId: string): Projection {

@@ -12,8 +12,8 @@ export { type InputToOpen, type OpenedInput, openInput } from './open.ts';
 export { inputSource, type InputSource } from './source.ts';
 export { unknownUrls, urlsIn } from './urls.ts';
 
-/** An input as the prompt shows it. */
-export type ResolvedInput = { module: string; title: string; text: string };
+/** An input as the prompt shows it; `id` of its record, where it is known. */
+export type ResolvedInput = { module: string; title: string; text: string; id?: string };
 
 export type InputReading =
   ({ ok: true } & ResolvedInput) | { ok: false; reason: 'unsupported-module' | 'encrypted' | 'missing' };

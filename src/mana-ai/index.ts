@@ -22,7 +22,8 @@ function settingsOf(env: RunnerEnv): RunnerSettings {
   return runnerSettings(result.config);
 }
 
-function runnerSettings({ tick, llm, timeZone, locale, runnerKeys, grantJwksUrl }: ManaAiConfig): RunnerSettings {
+function runnerSettings(config: ManaAiConfig): RunnerSettings {
+  const { tick, llm, timeZone, locale, runnerKeys, grantJwksUrl, researchUrl, serviceKey } = config;
   return {
     tickEnabled: tick.enabled,
     tickIntervalMs: tick.intervalMs,
@@ -30,6 +31,7 @@ function runnerSettings({ tick, llm, timeZone, locale, runnerKeys, grantJwksUrl 
     locale,
     llm: { ...llm, baseUrl: llm.baseUrl ?? '', model: llm.model ?? '' },
     grants: { privateKeysPem: runnerKeys.privatePem, jwksUrl: grantJwksUrl, modelIsLocal: llm.locality === 'local' },
+    research: researchUrl === null ? null : { baseUrl: researchUrl, serviceKey },
   };
 }
 

@@ -6,7 +6,7 @@ import type { Findings } from './research.ts';
 export function linksGiven(given: {
   mission: { title: string; objective: string; conceptMarkdown: string };
   inputs: readonly ResolvedInput[];
-  research?: Findings | 'failed';
+  research?: Findings | 'failed' | undefined;
 }): string[] {
   const { mission, inputs, research } = given;
   const { title, objective, conceptMarkdown } = mission;

@@ -40,7 +40,7 @@ export type PromptParts = {
   /** what the agent has learnt about the person; null or left out for nothing */
   memory?: string | null;
   /** what was found out before planning, or that it could not be; left out where nobody asked */
-  research?: Findings | 'failed';
+  research?: Findings | 'failed' | undefined;
   /** BCP 47; the language of the answer where the mission shows none */
   locale: string;
   nowIso: string;

@@ -71,6 +71,7 @@ function labelledCounters(registry: Registry) {
     agentDecisions: labelled(registry, 'mana_ai_agent_decisions_total', 'Decisions about the agent of a due mission', [
       'decision',
     ]),
+    prompts: labelled(registry, 'mana_ai_prompts_total', 'Prompts built, by their version', ['version']),
     tokensUsed: labelled(registry, 'mana_ai_tokens_used_total', 'Tokens used, by agent', ['agent_id']),
     toolCalls: labelled(registry, 'mana_ai_tool_calls_total', 'Tool calls that the planner proposed', [
       'tool',
