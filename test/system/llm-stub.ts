@@ -154,6 +154,13 @@ export function finalAnswer(content: string): unknown {
   return choice({ role: 'assistant', content }, 'stop');
 }
 
+/** An answer with other counts of tokens than the usual ones. */
+export function answerOf(reply: unknown, used: { promptTokens: number; completionTokens: number }): unknown {
+  const { promptTokens, completionTokens } = used;
+  const usage = { prompt_tokens: promptTokens, completion_tokens: completionTokens };
+  return { ...(reply as Record<string, unknown>), usage };
+}
+
 function choice(message: unknown, finishReason: string): unknown {
   return {
     choices: [{ index: 0, message, finish_reason: finishReason }],
