@@ -2,6 +2,7 @@ import {
   type GrantClaims,
   type GrantKeys,
   type GrantReason,
+  hashOfKeys,
   importRunnerPrivateKeys,
   openGrantKeys,
   type RecordKeys,
@@ -107,7 +108,9 @@ export class GrantAccess {
         },
       ],
     });
-    return judgeRow(rows?.[0], claims);
+    const row = judgeRow(rows?.[0], claims);
+    // Other keys than those that were signed for, at any use: somebody wrote to the table.
+    return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash ? refused('wrap-rejected') : row;
   }
 }
 

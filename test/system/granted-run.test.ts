@@ -254,6 +254,26 @@ describe('a revocation', () => {
   });
 });
 
+it('keys of another grant of the same mission, put into the row during a run, stop it before its next round', async () => {
+  const person = await personWithNotes();
+  const grant = await person.mint('m1', { records: BOTH_NOTES });
+  const other = await person.mint('m1', { records: BOTH_NOTES });
+  llm.behave(async (body) => {
+    if (JSON.stringify(body.messages).includes('Swapped on the way'))
+      await postgres.query(
+        `update mana_auth.grants set keys_jwe = (select keys_jwe from mana_auth.grants where jti = $2) where jti = $1`,
+        [grant.grantId, other.grantId],
+      );
+    return plan(body);
+  });
+  await person.writeMission('m1', missionFields({ grant, objective: 'Swapped on the way' }));
+  const view = await waitsForGrant(person);
+  expect(view.grant?.state).toBe('wrap-rejected');
+  expect(requestsWith('Swapped on the way')).toHaveLength(1);
+  expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(0);
+  llm.behave('plan');
+});
+
 describe('a crash in the middle of a granted run', () => {
   it('goes on from an encrypted checkpoint, and pays no finished round again', async () => {
     const person = await personWithNotes();
