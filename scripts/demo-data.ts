@@ -5,7 +5,8 @@ export const DEMO_USER = 'demo-user';
 
 const CLIENT_ID = 'demo-device';
 
-type DemoRecord = { appId: string; table: string; id: string; data: Record<string, unknown> };
+/** A record as a device writes it. */
+export type DemoRecord = { appId: string; table: string; id: string; data: Record<string, unknown> };
 
 /** A goal and three missions of a demo user, written as a device of theirs would write them; once, also over several starts. */
 export async function seedDemoUser(client: Client, nowMs: number): Promise<void> {
@@ -59,7 +60,12 @@ function mission(id: string, fields: Record<string, unknown>): DemoRecord {
   return { appId: 'ai', table: 'aiMissions', id, data };
 }
 
-async function insertRecord(client: Client, { appId, table, id, data }: DemoRecord, nowMs: number): Promise<void> {
+/** One change row of the demo user's device. */
+export async function insertRecord(
+  client: Client,
+  { appId, table, id, data }: DemoRecord,
+  nowMs: number,
+): Promise<void> {
   const stamp = new Date(nowMs).toISOString();
   const fieldMeta = Object.fromEntries(Object.keys(data).map((field) => [field, stamp]));
   await client.query(

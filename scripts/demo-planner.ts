@@ -6,7 +6,14 @@ type Message = { role: string; content?: string | null };
 type ChatRequest = { model: string; messages: Message[]; tools?: { function: { name: string } }[] };
 
 /** What a prompt says about its mission, as far as the rules read it. */
-type Facts = { title: string; objective: string; goals: string[]; inTwoDays: string | null };
+type Facts = {
+  title: string;
+  objective: string;
+  goals: string[];
+  notes: string[];
+  tasks: string[];
+  inTwoDays: string | null;
+};
 type Call = { name: string; arguments: Record<string, unknown> };
 type Rule = { tool: string; words: RegExp; call: (facts: Facts) => Record<string, unknown> };
 
@@ -33,6 +40,9 @@ const RULES: readonly Rule[] = [
     call: ({ title }) => ({ title, icon: 'star', color: '#22c55e' }),
   },
 ];
+
+/** Reading comes before proposing, once for each tool. */
+const READ_RULES: readonly { tool: string; words: RegExp }[] = [{ tool: 'list_tasks', words: /\b(tasks|aufgaben)\b/i }];
 
 /** What a starting runner asks for, to see whether tools are called at all. */
 const PROBE: Call = { name: 'report_ready', arguments: { word: 'ready' } };
@@ -84,9 +94,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 /** First the calls that fit the prompt; once they are acknowledged, the sentence that ends the plan. */
 function completion(request: ChatRequest): Record<string, unknown> {
   const facts = readFacts(request.messages);
-  const planned = request.messages.some(({ role }) => role === 'tool');
   const offered = new Set(request.tools?.map((tool) => tool.function.name));
-  const calls = offered.has(PROBE.name) ? [PROBE] : planned ? [] : callsFor(facts, offered);
+  const calls = offered.has(PROBE.name) ? [PROBE] : nextCalls(request.messages, facts, offered);
   const content = calls.length > 0 ? `This brings "${facts.title}" forward.` : closingWords(facts);
   return {
     id: 'demo',
@@ -104,6 +113,15 @@ function completion(request: ChatRequest): Record<string, unknown> {
   };
 }
 
+/** Read first, then propose, then end. */
+function nextCalls(messages: readonly Message[], facts: Facts, offered: ReadonlySet<string>): Call[] {
+  const replies = messages.filter(({ role }) => role === 'tool').map(({ content }) => content ?? '');
+  if (replies.some((reply) => !reply.startsWith('{"status":"read"'))) return [];
+  const reads = READ_RULES.filter(({ tool, words }) => offered.has(tool) && words.test(facts.objective));
+  if (replies.length === 0 && reads.length > 0) return reads.map(({ tool }) => ({ name: tool, arguments: {} }));
+  return callsFor(facts, offered);
+}
+
 function callsFor(facts: Facts, offered: ReadonlySet<string>): Call[] {
   const matching = RULES.filter(({ words }) => words.test(facts.objective)).map(({ tool, call }) => ({
     name: tool,
@@ -113,19 +131,21 @@ function callsFor(facts: Facts, offered: ReadonlySet<string>): Call[] {
   return calls.filter(({ name }) => offered.has(name)).slice(0, MOST_CALLS);
 }
 
-/** A task for each goal of the prompt; one for the mission itself where nothing else fits it. */
-function tasksFor({ title, objective, goals, inTwoDays }: Facts, nothingElse: boolean): Call[] {
+/** A task for each goal, note or open task of the prompt; one for the mission itself where nothing else fits it. */
+function tasksFor({ title, objective, goals, notes, tasks, inTwoDays }: Facts, nothingElse: boolean): Call[] {
   const due = inTwoDays === null ? {} : { dueDate: inTwoDays };
   const asked = nothingElse || /\b(task|todo|prepare|plan|aufgabe|erledig)/i.test(objective);
-  const topics = goals.length > 0 ? goals : asked ? [title] : [];
-  return topics.slice(0, 2).map((topic) => ({
+  const known = [...goals, ...notes.slice(0, 2), ...tasks.slice(0, 1)];
+  const topics = known.length > 0 ? known : asked ? [title] : [];
+  return topics.slice(0, MOST_CALLS).map((topic) => ({
     name: 'create_task',
     arguments: { title: `Next step: ${topic}`, ...due, priority: 'medium', description: `For the mission "${title}".` },
   }));
 }
 
-function closingWords({ title, goals }: Facts): string {
-  const reason = goals.length > 0 ? ` They follow from the goal "${goals[0]}".` : '';
+function closingWords({ title, goals, notes, tasks }: Facts): string {
+  const sources = [...goals, ...notes, ...tasks].map((source) => `"${source}"`);
+  const reason = sources.length > 0 ? ` They follow from ${sources.join(', ')}.` : '';
   return `These are the next steps for "${title}".${reason} Proposed by the demo planner, which follows simple rules.`;
 }
 
@@ -133,11 +153,20 @@ function readFacts(messages: readonly Message[]): Facts {
   const user = textOf(messages, 'user');
   const title = short(/^Title: (.+)$/m.exec(user)?.[1] ?? 'your mission');
   const objective = /^Objective:\n([^]*?)\nEND MISSION/m.exec(user)?.[1] ?? user;
-  const goals = [...user.matchAll(/^Goal: (.+)$/gm)].map((match) => short(match[1] ?? ''));
+  const linesOf = (label: RegExp): string[] => [...user.matchAll(label)].map((match) => short(match[1] ?? ''));
+  const goals = linesOf(/^Goal: (.+)$/gm);
+  const notes = linesOf(/^notes: (.+)$/gm);
+  const tasks = messages.filter(({ role }) => role === 'tool').flatMap(({ content }) => titlesRead(content ?? ''));
   const now = /^Now it is (\S+)\.$/m.exec(textOf(messages, 'system'))?.[1] ?? '';
   const nowMs = Date.parse(now);
   const inTwoDays = Number.isNaN(nowMs) ? null : new Date(nowMs + 2 * 86_400_000).toISOString().slice(0, 10);
-  return { title, objective, goals, inTwoDays };
+  return { title, objective, goals, notes, tasks, inTwoDays };
+}
+
+/** The titles of what a reading call brought. */
+function titlesRead(reply: string): string[] {
+  const { result } = JSON.parse(reply) as { result?: { items?: { title?: unknown }[] } };
+  return (result?.items ?? []).flatMap(({ title }) => (typeof title === 'string' ? [short(title)] : []));
 }
 
 function textOf(messages: readonly Message[], role: string): string {

@@ -1,5 +1,7 @@
+import { Client } from 'pg';
 import { atStop, runCommand } from './command.ts';
-import { LOCAL_HOST, startEmbedded } from './embedded.ts';
+import { seedEncryptedDemo, workersAt } from './demo-device.ts';
+import { type Embedded, LOCAL_HOST, startEmbedded } from './embedded.ts';
 import { printIterations } from './iteration-printer.ts';
 import { startWorkerd } from './workerd-process.ts';
 
@@ -10,8 +12,24 @@ async function start(): Promise<void> {
   atStop(await printIterations(embedded.databaseUrl, say));
   const ports = { manaAi: config.port, manaAuth: config.authPort };
   const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports });
+  await seedEncrypted(embedded);
   welcome(config.port, embedded.token, embedded.usesDemoPlanner);
   throw await workerd.ended;
+}
+
+/** Needs the Workers: the vault makes the master key, and mana-auth the grants. */
+async function seedEncrypted({ config, databaseUrl, token }: Embedded): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const access = { ...workersAt(config.port, config.authPort), token };
+    await seedEncryptedDemo(client, access, Date.now());
+  } catch (thrown) {
+    // With keys of somebody else's (MANA_JWKS_URL) the demo user is nobody there.
+    say(`the demo with encrypted notes is left out: ${thrown instanceof Error ? thrown.message : 'failed'}`);
+  } finally {
+    await client.end();
+  }
 }
 
 function welcome(port: number, token: string, usesDemoPlanner: boolean): void {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { expect } from 'vitest';
 import { exportPKCS8, generateKeyPair } from 'jose';
 import { signUserToken } from '../../scripts/embedded-secrets.ts';
 import { projectPath } from '../../scripts/project.ts';
@@ -126,6 +127,7 @@ function spawnScript(script: string, variables: Record<string, string>): Served 
 
 export type EmbeddedRun = {
   url: string;
+  ports: { ai: string; auth: string };
   output(): string;
   exited: Promise<number | null>;
   /** Ctrl-C: a terminal sends SIGINT to the whole group */
@@ -138,19 +140,26 @@ export async function runEmbedded(
   dataDir: string,
   changes: Record<string, string> = {},
 ): Promise<EmbeddedRun> {
-  const port = await freePort();
-  const served = spawnScript(script, {
-    MANA_DATA_DIR: dataDir,
-    MANA_AI_PORT: String(port),
-    MANA_AUTH_PORT: String(await freePort()),
-    ...changes,
-  });
+  const ports = { ai: String(await freePort()), auth: String(await freePort()) };
+  const served = spawnScript(script, { ...variablesOf(dataDir, ports), ...changes });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${ports.ai}`,
+    ports,
     output: () => served.output(),
     exited: served.exited,
     interrupt: () => signalGroup(served.child, 'SIGINT'),
   };
+}
+
+/** What a script prints that works beside a running `npm start`. */
+export async function runScriptIn(dataDir: string, script: string, ports: EmbeddedRun['ports']): Promise<string> {
+  const served = spawnScript(script, variablesOf(dataDir, ports));
+  expect(await served.exited, served.output()).toBe(0);
+  return served.output();
+}
+
+function variablesOf(dataDir: string, { ai, auth }: EmbeddedRun['ports']): Record<string, string> {
+  return { MANA_DATA_DIR: dataDir, MANA_AI_PORT: ai, MANA_AUTH_PORT: auth };
 }
 
 /** The demo user's token, once it is printed. */

@@ -1,12 +1,14 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { AuditRow } from '../../src/audit/row.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
 import {
   type EmbeddedRun,
   processesOf,
   removeWithProcesses,
   runEmbedded,
+  runScriptIn,
   tokenOf,
   untilNoProcess,
   waitFor,
@@ -38,19 +40,43 @@ function iterationIds(missions: readonly OwnerMission[]): Record<string, unknown
   );
 }
 
+/** The mission over encrypted notes: ciphertext for everybody, the plan for its owner's device, both notes in the audit. */
+async function expectEncryptedNotes(running: EmbeddedRun, missions: readonly OwnerMission[]): Promise<void> {
+  const notes = missions.find(({ id }) => id === 'demo-notes');
+  expect(notes).toMatchObject({ title: expect.stringMatching(/^enc:2:/), grant: { state: 'ok' } });
+  expect(JSON.stringify(notes)).not.toContain('Garden');
+  const opened = await runScriptIn(dataDir, 'read', running.ports);
+  expect(JSON.parse(opened)).toMatchObject([{ plan: [{ summary: expect.stringContaining('Garden') }, {}, {}] }]);
+  const headers = { authorization: `Bearer ${await tokenOf(running)}` };
+  const audit = await (await fetch(`${running.url}/api/v1/me/ai-audit`, { headers })).json<{ rows: AuditRow[] }>();
+  expect(audit.rows.map(({ kind, recordId, status }) => [kind, recordId, status])).toEqual([
+    ['attempt', 'demo-note-garden', 'pending'],
+    ['attempt', 'demo-note-seeds', 'pending'],
+    ['outcome', 'demo-note-garden', 'ok'],
+    ['outcome', 'demo-note-seeds', 'ok'],
+  ]);
+  const secrets = JSON.parse(readFileSync(`${dataDir}/secrets.json`, 'utf8')) as Record<string, string>;
+  for (const secret of Object.values(secrets)) expect(running.output()).not.toContain(secret);
+  expect(statSync(`${dataDir}/secrets.json`).mode & 0o777).toBe(0o600);
+}
+
 // The cases follow one another: they share the data folder.
 let firstIterations: Record<string, unknown[]>;
 
 it('npm start plans the demo mission within 30 s, shows it under the printed token, and Ctrl-C ends every process', async () => {
   const running = await runEmbedded('start', dataDir);
-  const planned = 'mission demo-reading was planned';
-  await waitFor(() => running.output().includes(planned) || undefined, planned, PLANNED_WITHIN_MS);
+  for (const id of ['demo-reading', 'demo-notes']) {
+    const planned = `mission ${id} was planned`;
+    await waitFor(() => running.output().includes(planned) || undefined, planned, PLANNED_WITHIN_MS);
+  }
   const missions = await missionsOf(running);
-  expect(missions.map(({ id }) => id).toSorted()).toEqual(['demo-reading', 'demo-review', 'demo-week']);
+  const ids = ['demo-garden', 'demo-notes', 'demo-reading', 'demo-review', 'demo-week'];
+  expect(missions.map(({ id }) => id).toSorted()).toEqual(ids);
   const reading = missions.find(({ id }) => id === 'demo-reading');
   expect(reading).toMatchObject({ status: 'scheduled', iterations: [{ source: 'server' }] });
   expect(Date.parse(reading?.nextRunAt ?? '')).toBeGreaterThan(Date.now());
   firstIterations = iterationIds(missions);
+  await expectEncryptedNotes(running, missions);
   expect(processesOf(dataDir).length).toBeGreaterThan(2);
   running.interrupt();
   await running.exited;
