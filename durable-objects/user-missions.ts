@@ -433,7 +433,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   #grants(userId: string): GrantAccess {
-    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants });
+    const modelLocality = async (): Promise<'local' | 'remote'> => this.#dispatcher().modelLocality();
+    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants, modelLocality });
   }
 
   #dispatcher(): DurableObjectStub<Dispatcher> {
