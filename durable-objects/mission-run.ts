@@ -37,6 +37,7 @@ import type { MissionEntry, Projection } from './projection.ts';
 import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
 import type { ResearchJobs } from './research-jobs.ts';
 import { RunBudget } from './run-budget.ts';
+import { agentToOpen, agentWith } from './run-agent.ts';
 import { resolveInputs } from './run-inputs.ts';
 import { actorOf, DEFAULT_AGENT_ID, iterationOf, sealedIterationOf } from './run-iteration.ts';
 import { RunReads } from './run-reads.ts';
@@ -229,9 +230,11 @@ export class MissionRun {
   }
 
   async #startPlan(scope: RunScope, iterationId: string, found: RunFindings): Promise<PlanState | null> {
-    const { mission, agent } = scope;
-    const { inputs, refusals } = await resolveInputs(mission.inputs, this.#records(scope, iterationId));
+    const { mission } = scope;
+    const records = this.#records(scope, iterationId);
+    const { inputs, refusals, also } = await resolveInputs(mission.inputs, records, agentToOpen(scope));
     if (inputs.length === 0 && refusals.length > 0) return null;
+    const agent = agentWith(scope.agent, also[0]);
     const parts = { mission, inputs, research: researchOf(found) };
     const prompt = buildPrompt({
       ...parts,

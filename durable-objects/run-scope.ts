@@ -13,8 +13,8 @@ import type { GrantVerdict, OpenGrant } from './grant-access.ts';
 import type { MissionEntry } from './projection.ts';
 
 /**
- * What a run may read and how what it makes is kept. `mission` and `agent` are in the clear as far as the grant opens them; where `grant`
- * is not null, everything that leaves the run is encrypted under the mission's record key.
+ * What a run may read and how what it makes is kept. `mission` is in the clear as far as the grant opens it, `agent` as the log has it; where
+ * `grant` is not null, everything that leaves the run is encrypted under the mission's record key.
  */
 export type RunScope = { mission: Mission; agent: Agent | null; grant: OpenGrant | null; refusal: GrantReason | null };
 
@@ -43,7 +43,7 @@ async function openUnder(grant: OpenGrant, mission: Mission, agent: Agent | null
   const opened = await openRecord({ keys: grant.missionKeys, ref, record: { title, objective, conceptMarkdown } });
   if (!opened.ok) return { ok: false, reason: opened.reason };
   const clear = { ...mission, ...textsOf(opened.record), iterations: await openIterations(grant, mission) };
-  return { ok: true, scope: { mission: clear, agent: await openAgent(grant, agent), grant, refusal: null } };
+  return { ok: true, scope: { mission: clear, agent, grant, refusal: null } };
 }
 
 function textsOf(record: Record<string, unknown>): Pick<Mission, 'title' | 'objective' | 'conceptMarkdown'> {
@@ -60,24 +60,4 @@ async function openIterations({ missionKeys }: OpenGrant, { id, iterations }: Mi
       return opened.ok ? opened.iteration : iteration;
     }),
   );
-}
-
-/** Persona and memory are the person's own words: opened where the grant covers the agent's record, left as ciphertext elsewhere. */
-async function openAgent({ keys }: OpenGrant, agent: Agent | null): Promise<Agent | null> {
-  const agentKeys = agent === null ? undefined : keys.get(`agents:${agent.id}`);
-  if (agent === null || agentKeys === undefined) return agent;
-  const { name, role, systemPrompt, memory } = agent;
-  const ref = { tableName: 'agents', recordId: agent.id };
-  const opened = await openRecord({ keys: agentKeys, ref, record: { name, role, systemPrompt, memory } });
-  if (!opened.ok) return agent;
-  const { record } = opened;
-  const text = (field: string, otherwise: string): string =>
-    typeof record[field] === 'string' ? record[field] : otherwise;
-  return {
-    ...agent,
-    name: text('name', name),
-    role: text('role', role),
-    systemPrompt: text('systemPrompt', systemPrompt),
-    memory: text('memory', memory),
-  };
 }

@@ -11,13 +11,12 @@ const MAX_JITTER_MS = 5 * 60_000;
 /** Devices may write null for "none". */
 const optionalZone = z
   .string()
-  .refine((name) => findZone(name) !== null, 'wants an IANA time zone')
+  .refine((name) => findZone(name) !== null)
   .nullish();
 const hour = z.int().min(0).max(23);
 const minute = z.int().min(0).max(59);
 
-/** The cadence field of a mission, as devices write it. */
-export const cadenceSchema = z.discriminatedUnion('kind', [
+const cadenceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('manual') }),
   z.object({ kind: z.literal('interval'), everyMinutes: z.int().min(1).max(MAX_INTERVAL_MINUTES) }),
   z.object({ kind: z.literal('daily'), atHour: hour, atMinute: minute, timeZone: optionalZone }),
@@ -30,9 +29,7 @@ export const cadenceSchema = z.discriminatedUnion('kind', [
   }),
   z.object({
     kind: z.literal('cron'),
-    expression: z
-      .string()
-      .refine((expression) => parseCron(expression) !== null, 'wants a cron expression of five fields'),
+    expression: z.string().refine((expression) => parseCron(expression) !== null),
     timeZone: optionalZone,
   }),
 ]);

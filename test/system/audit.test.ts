@@ -7,7 +7,7 @@ import { compactAudits } from '../../scripts/compact-audit.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
-import { PAST, runnerRows } from './device.ts';
+import { PAST, runnerRows, writeRecord } from './device.ts';
 import { type LlmStub, startLlmStub } from './llm-stub.ts';
 import { grantKeys, Person } from './person.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -36,11 +36,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A person with three encrypted notes and a due mission that may read them. */
-async function planned(person: Person, missionId: string): Promise<void> {
+/** A person with three encrypted notes and a due mission that may read them, and other records where told. */
+async function planned(
+  person: Person,
+  missionId: string,
+  more: { records: string[]; agentId?: string } = { records: [] },
+): Promise<void> {
   for (const name of NOTES)
     await person.writeNote(name.slice('notes:'.length), { title: 'T', content: `of ${missionId}` });
-  const grant = await person.mint(missionId, { records: NOTES });
+  const { records, ...fields } = more;
+  const grant = await person.mint(missionId, { records: [...NOTES, ...records] });
   await person.writeMission(missionId, {
     title: 'Herons',
     objective: `Count for ${missionId}`,
@@ -51,6 +56,7 @@ async function planned(person: Person, missionId: string): Promise<void> {
     inputs: NOTES.map((name) => ({ module: 'notes', table: 'notes', id: name.slice('notes:'.length) })),
     iterations: [],
     grant,
+    ...fields,
   });
 }
 
@@ -62,6 +68,12 @@ async function page({ userId }: Person, query: string): Promise<AuditPage> {
   const answer = await runner.asUser(userId, `/api/v1/me/ai-audit${query}`);
   expect(answer.status).toBe(200);
   return answer.json<AuditPage>();
+}
+
+/** What the model was asked about a mission. */
+function promptsOf(missionId: string): string {
+  const about = `Count for ${missionId}`;
+  return JSON.stringify(llm.requests.filter(({ body }) => JSON.stringify(body.messages).includes(about)));
 }
 
 /** All pages of an audit in a file, one on each line, as a loop with curl would leave them. */
@@ -108,6 +120,32 @@ describe('the audit of a person', () => {
       exitCode: 1,
       lines: [expect.stringContaining('row 6: truncated'), expect.anything(), 'BROKEN: 5 rows, 1 to 5'],
     });
+  });
+
+  it('lists an agent whose words the grant opens, and none that it does not name', async () => {
+    const person = new Person(postgres, keys);
+    const words = { systemPrompt: 'Speak like a lighthouse keeper', memory: 'Fond of fog' };
+    const sealed = await person.encrypted({ tableName: 'agents', recordId: 'a1' }, words, ['systemPrompt', 'memory']);
+    const data = {
+      name: 'Keeper',
+      role: 'watch',
+      state: 'active',
+      policy: { tools: {}, defaultForAi: 'propose' },
+      ...sealed,
+    };
+    await writeRecord(postgres, { userId: person.userId, recordId: 'a1', table: 'agents', data });
+    await planned(person, 'without', { records: [], agentId: 'a1' });
+    await written(person, 'without');
+    await planned(person, 'with', { records: ['agents:a1'], agentId: 'a1' });
+    await written(person, 'with');
+    expect(promptsOf('without')).not.toContain('lighthouse');
+    expect(promptsOf('with')).toContain('lighthouse');
+    const { rows } = await page(person, '');
+    const agents = rows.filter(({ tableName }) => tableName === 'agents');
+    expect(agents.map(({ missionId, kind, status }) => [missionId, kind, status])).toEqual([
+      ['with', 'attempt', 'pending'],
+      ['with', 'outcome', 'ok'],
+    ]);
   });
 
   it('shows nothing of anybody else', async () => {
