@@ -28,11 +28,19 @@ export class GrantAccess {
   readonly #userId: string;
   readonly #database: Database;
   readonly #settings: GrantSettings;
+  readonly #modelLocality: () => Promise<'local' | 'remote'>;
 
-  constructor(options: { userId: string; database: Database; settings: GrantSettings }) {
+  constructor(options: {
+    userId: string;
+    database: Database;
+    settings: GrantSettings;
+    /** a local server may pass its model on, which the settings do not show */
+    modelLocality: () => Promise<'local' | 'remote'>;
+  }) {
     this.#userId = options.userId;
     this.#database = options.database;
     this.#settings = options.settings;
+    this.#modelLocality = options.modelLocality;
   }
 
   /**
@@ -90,9 +98,13 @@ export class GrantAccess {
       nowMs: Date.now(),
     });
     if (!verified.ok) return verified;
-    if (verified.claims.llm === 'local' && !this.#settings.modelIsLocal) return refused('model-not-local');
+    if (verified.claims.llm === 'local' && !(await this.#isModelLocal())) return refused('model-not-local');
     const row = await this.#row(verified.claims);
     return row.ok ? { ok: true, claims: verified.claims, keysJwe: row.keysJwe } : row;
+  }
+
+  async #isModelLocal(): Promise<boolean> {
+    return this.#settings.modelIsLocal && (await this.#modelLocality()) === 'local';
   }
 
   /** The row that says whether the keys still exist; a signature alone opens nothing. */

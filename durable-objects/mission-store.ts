@@ -25,6 +25,9 @@ export type StoredRun = { runId: string; missionId: string; body: string };
 /** Failures in a row of one mission, kept until a run of it succeeds. */
 export type Attempt = { failures: number; retryAtMs: number; code: string };
 
+/** The newest change of a mission (`iterationId` is '') or of one of its iterations. */
+export type NotedChange = { missionId: string; iterationId: string; revision: number };
+
 /** What keeps a due mission waiting without being anybody's failure. */
 export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
 
@@ -55,6 +58,9 @@ export class MissionStore {
         reason text, run_id text, primary key (mission_id, due_ms));
       create table if not exists doubts (mission_id text primary key);
       create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
+      create table if not exists changes (mission_id text not null, iteration_id text not null, revision integer not null,
+        primary key (mission_id, iteration_id));
+      create index if not exists changes_by_revision on changes (revision);
     `);
   }
 
@@ -84,7 +90,8 @@ export class MissionStore {
   /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
   clearCache(): void {
     this.#sql.exec(
-      `delete from records; delete from due; delete from holds; delete from carriers; delete from meta where name = 'complete';`,
+      `delete from records; delete from due; delete from holds; delete from carriers; delete from changes;
+       delete from meta where name in ('complete', 'epoch');`,
     );
   }
 
@@ -305,14 +312,44 @@ export class MissionStore {
     this.#sql.exec(`delete from holds where mission_id = ?`, missionId);
   }
 
+  /** Notes what of a mission has just changed, so that event streams can tell; an iteration '' is the mission itself. */
+  noteChanges(missionId: string, iterationIds: readonly string[]): void {
+    for (const iterationId of iterationIds) {
+      this.#sql.exec(
+        `insert or replace into changes (mission_id, iteration_id, revision)
+         values (?, ?, (select coalesce(max(revision), 0) + 1 from changes))`,
+        missionId,
+        iterationId,
+      );
+    }
+  }
+
+  /** Oldest first. Only the last change of each part is kept: events tell the present state. */
+  changesAfter(revision: number, limit: number): NotedChange[] {
+    return this.#sql
+      .exec<{ mission_id: string; iteration_id: string; revision: number }>(
+        `select * from changes where revision > ? order by revision limit ?`,
+        revision,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ missionId: row.mission_id, iterationId: row.iteration_id, revision: row.revision }));
+  }
+
+  lastRevision(): number {
+    const [row] = this.#sql.exec<{ last: number | null }>(`select max(revision) as last from changes`).toArray();
+    return row?.last ?? 0;
+  }
+
   #rebuildCacheTables(): void {
     this.#sql.exec(`
       drop table if exists records;
       drop table if exists due;
+      drop table if exists changes;
       create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
         primary key (table_name, record_id, part));
       create table due (mission_id text primary key, due_ms integer not null);
-      delete from meta where name = 'complete';
+      delete from meta where name in ('complete', 'epoch');
     `);
     this.setMeta('cache_version', CACHE_VERSION);
   }

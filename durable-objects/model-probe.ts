@@ -38,10 +38,10 @@ export class ModelProbe {
     return { tools, passedOn };
   }
 
-  /** What a run has shown, for nothing. */
-  learn(tools: ToolAbility): void {
+  /** What a run has shown, for nothing. A model that sometimes writes its calls as text can still do better. */
+  learn(tools: 'native' | 'text'): void {
     const stored = this.#stored();
-    if (stored.tools !== tools) this.#store({ ...stored, tools });
+    if (stored.tools !== 'native' && stored.tools !== tools) this.#store({ ...stored, tools });
   }
 
   /** Ends a question under way: a process that stops does not wait for it. */

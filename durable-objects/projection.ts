@@ -3,7 +3,14 @@ import { firstDue, nextDue } from '../src/missions/cadence.ts';
 import { parseMission, type Mission } from '../src/missions/mission.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { Database } from '../src/postgres/port.ts';
-import { type ChangeRow, isDeviceRow, type NewChangeRow, parseChangeRow } from '../src/sync/change-row.ts';
+import {
+  type ChangeRow,
+  type DeviceChangeRow,
+  isDeviceRow,
+  type NewChangeRow,
+  parseChangeRow,
+} from '../src/sync/change-row.ts';
+import { changedParts } from '../src/sync/changed-parts.ts';
 import { applyRow, createdUsOf, isAlive, readRecord, type RecordState, register } from '../src/sync/merge.ts';
 import {
   type ChangeCursor,
@@ -86,6 +93,22 @@ export class Projection {
     return { mission, state, agent: this.#agent(mission.agentId) };
   }
 
+  /** The log has no row of this person: the empty cache is the whole of it, until something is written. */
+  startEmpty(): void {
+    this.#store.clearCache();
+    this.#store.markComplete();
+  }
+
+  /** The merged record of a mission, dead or alive; null where no row of it is known. */
+  recordState(missionId: string): RecordState | null {
+    return this.#store.record(MISSIONS, missionId);
+  }
+
+  /** Whether the log has a row of the user's with this id. */
+  async hasRow(rowId: string): Promise<boolean> {
+    return (await this.#log.query(selectChangeById(this.#userId, rowId))).length > 0;
+  }
+
   missions(): MissionEntry[] {
     return this.#store.recordIds(MISSIONS).flatMap((id) => this.mission(id) ?? []);
   }
@@ -95,7 +118,7 @@ export class Projection {
    * @returns 'written', or 'present' where an earlier try had written it
    * @throws PostgresError; Error if neither was the case, which must never be taken for success
    */
-  async append(row: NewChangeRow): Promise<'written' | 'present'> {
+  async append(row: NewChangeRow | DeviceChangeRow): Promise<'written' | 'present'> {
     const [inserted] = await this.#log.query(insertChange(row));
     const createdAt = inserted?.['created_at'];
     const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
@@ -147,6 +170,7 @@ export class Projection {
     if (before === null) metrics.snapshotsNew.inc();
     else metrics.snapshotsUpdated.inc();
     this.#store.saveRecord(tableName, row.recordId, state);
+    if (tableName === MISSIONS) this.#store.noteChanges(row.recordId, changedParts(before, state));
     return { before, after: state };
   }
 

@@ -1,5 +1,6 @@
 import type { ChangeFeed } from './change-feed.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { EventHub } from './event-hub.ts';
 import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
 import type { UserMissions } from './user-missions.ts';
 
@@ -36,9 +37,11 @@ export type RunnerEnv = PostgresPoolEnv & {
   USER_MISSIONS: DurableObjectNamespace<UserMissions>;
   DISPATCHER: DurableObjectNamespace<Dispatcher>;
   CHANGE_FEED: DurableObjectNamespace<ChangeFeed>;
+  EVENT_HUB: DurableObjectNamespace<EventHub>;
 };
 
 /** Coordinators are one object each; their names are part of the stored data. */
 export const POOL_NAME = 'pool';
 export const DISPATCHER_NAME = 'dispatcher';
 export const CHANGE_FEED_NAME = 'change-feed';
+export const EVENT_HUB_NAME = 'event-hub';

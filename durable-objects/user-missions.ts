@@ -2,13 +2,16 @@ import { DurableObject } from 'cloudflare:workers';
 import type { AuditQuery } from '../src/audit/queries.ts';
 import type { AuditHead, AuditPage } from '../src/audit/row.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
+import { withStepDigests } from '../src/missions/step-digest.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
 import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
+import type { DeviceRefusal } from '../src/sync/device-rows.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { AuditLog } from './audit-log.ts';
+import { type MissionCommand, writeForPerson } from './device-write.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
 import { GrantAccess } from './grant-access.ts';
 import { guarded } from './guarded.ts';
@@ -17,8 +20,9 @@ import { type Hold, MissionStore } from './mission-store.ts';
 import { type FinishedRun, OccurrenceLog } from './occurrence-log.ts';
 import { type MissionEntry, Projection } from './projection.ts';
 import { ResearchJobs } from './research-jobs.ts';
-import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
+import { DISPATCHER_NAME, EVENT_HUB_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 import { TokenBudget } from './token-budget.ts';
+import { eventsAfter, type MissionEvents } from './watched-changes.ts';
 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
 export type Refreshed =
@@ -26,6 +30,11 @@ export type Refreshed =
 
 /** `code`: why Postgres could not be asked. */
 export type AuditAnswer = { ok: true; page: AuditPage } | { ok: false; code: string };
+
+/** `mission` null: it is deleted. `written` is false where an earlier try had written it, or nothing had to change. */
+export type CommandOutcome =
+  | { ok: true; mission: OwnerMission | null; written: boolean }
+  | { ok: false; refusal: DeviceRefusal | { code: 'POSTGRES_UNAVAILABLE' } };
 
 /** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
 const MOST_FAILURES = 6;
@@ -96,10 +105,13 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   async listMissionsForOwner(userId: string): Promise<OwnerMission[]> {
-    return this.#attended(async () => {
-      const missions = await this.#list(userId, (entry, on) => ({ entry, view: this.#ownerView(entry, on) }));
-      return Promise.all(missions.map(async ({ entry, view }) => this.#withGrant(userId, entry, view)));
-    });
+    return this.#attended(async () =>
+      Promise.all(await this.#list(userId, async (entry, on) => this.#shown(userId, entry, on))),
+    );
+  }
+
+  async #shown(userId: string, entry: MissionEntry, on: Dependencies): Promise<OwnerMission> {
+    return this.#withGrant(userId, entry, await this.#ownerView(entry, on));
   }
 
   /** Where the grant cannot be judged now, the mission is shown without it. */
@@ -123,6 +135,60 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         throw thrown;
       }
     });
+  }
+
+  /** Writes one change row for the person, as a device of theirs would. */
+  async command(userId: string, request: MissionCommand): Promise<CommandOutcome> {
+    return this.#attended(async () => {
+      this.#store.setMeta('user_id', userId);
+      const projection = this.#projection(userId);
+      const writer = { userId, projection, defaultZone: this.#settings.timeZone };
+      try {
+        const outcome = await this.#inTurn(() => writeForPerson(writer, request));
+        if (!outcome.ok) return outcome;
+        if (outcome.written) await this.#tellOfChange(userId);
+        return { ...outcome, mission: await this.#owned(userId, projection, request.missionId) };
+      } catch (thrown) {
+        if (!(thrown instanceof PostgresError)) throw thrown;
+        this.#log.warn('a command of the device API could not be written', { code: thrown.code });
+        return { ok: false, refusal: { code: 'POSTGRES_UNAVAILABLE' } };
+      }
+    });
+  }
+
+  /** The feed would learn of it too; a person who asked for a run should not wait for a poll. */
+  async #tellOfChange(userId: string): Promise<void> {
+    try {
+      await this.#dispatcher().register([{ userId, dueMs: this.#nextDueMs() }]);
+    } catch {
+      // The feed registers it then.
+    }
+  }
+
+  async #owned(userId: string, projection: Projection, missionId: string): Promise<OwnerMission | null> {
+    const entry = projection.mission(missionId);
+    return entry === null ? null : this.#shown(userId, entry, await this.#dispatcher().dependencies());
+  }
+
+  /** What changed for a stream of events, and that the hub wants to be told of changes until then. */
+  async eventsAfter(userId: string, cursor: string, watchUntilMs: number): Promise<MissionEvents> {
+    return this.#attended(async () => {
+      this.#store.setMeta('user_id', userId);
+      if (!this.#store.isComplete()) await this.#refresh(userId, null);
+      this.#store.setMeta('watched_until', String(watchUntilMs));
+      const projection = this.#projection(userId);
+      const mission = (missionId: string) => this.#owned(userId, projection, missionId);
+      return eventsAfter({ store: this.#store, mission, newEpoch: () => Date.now().toString(36) }, cursor);
+    });
+  }
+
+  /** Streams are told once an event has changed what they show. */
+  #tellStreams(revisionBefore: number): void {
+    if (this.#tables === undefined || this.#store.revision === revisionBefore) return;
+    const userId = this.#store.meta('user_id');
+    if (userId === null || Number(this.#store.meta('watched_until') ?? 0) < Date.now()) return;
+    const hub = this.env.EVENT_HUB.getByName(EVENT_HUB_NAME);
+    this.ctx.waitUntil(hub.notify(userId).catch(() => undefined));
   }
 
   override async alarm(): Promise<void> {
@@ -262,7 +328,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     };
   }
 
-  #ownerView(entry: MissionEntry, on: Dependencies): OwnerMission {
+  async #ownerView(entry: MissionEntry, on: Dependencies): Promise<OwnerMission> {
     const { mission } = entry;
     return {
       ...this.#internalView(entry, on),
@@ -270,7 +336,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       objective: mission.objective,
       cadence: mission.cadence.ok ? mission.cadence.cadence : null,
       occurrences: this.#occurrences().view(entry, Date.now()),
-      iterations: mission.iterations,
+      iterations: await withStepDigests(mission.iterations),
     };
   }
 
@@ -301,10 +367,12 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   async #attended<T>(work: () => Promise<T>): Promise<T> {
     this.#eventsOpen += 1;
+    const revisionBefore = this.#tables?.revision ?? 0;
     try {
       return await work();
     } finally {
       this.#eventsOpen -= 1;
+      this.#tellStreams(revisionBefore);
       this.ctx.waitUntil(this.#letGo());
     }
   }
@@ -365,7 +433,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   #grants(userId: string): GrantAccess {
-    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants });
+    const modelLocality = async (): Promise<'local' | 'remote'> => this.#dispatcher().modelLocality();
+    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants, modelLocality });
   }
 
   #dispatcher(): DurableObjectStub<Dispatcher> {

@@ -3,17 +3,22 @@ import { z } from 'zod';
 import { readBounded } from './body.ts';
 
 type Json<Schema extends z.ZodType> = { content: { 'application/json': { schema: Schema } } };
+type Content = Readonly<Record<string, { schema: z.ZodType }>>;
 
 /** One route as data, in the form of an OpenAPI operation: what is validated here is what a description of the API says. */
 export type RouteDefinition<Body extends z.ZodType = z.ZodType, Query extends z.ZodType = z.ZodType> = {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** parameters in braces: `/things/{id}` */
   path: string;
   summary: string;
   /** by what a caller proves who it is; none where anybody may call */
   security?: readonly { readonly [scheme in 'userToken' | 'serviceKey']?: readonly [] }[];
-  request?: { body?: Json<Body> & { required: true }; query?: Query };
-  responses: Readonly<Record<number, { description: string; content?: Json<z.ZodType>['content'] }>>;
+  request?: {
+    body?: Json<Body> & { required: true };
+    query?: Query;
+    headers?: z.ZodObject;
+  };
+  responses: Readonly<Record<number, { description: string; content?: Content }>>;
 };
 
 export const USER_TOKEN = [{ userToken: [] }] as const;

@@ -1,9 +1,12 @@
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { drainedBodies } from '../http/body.ts';
 import type { AppDeps } from './deps.ts';
 import { refuse } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
 import { aiAuditRoutes } from './routes/ai-audit.ts';
+import { deviceRoutes, MOST_BODY_BYTES, MOST_MISSION_BYTES } from './routes/device.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { meRoutes } from './routes/me.ts';
@@ -11,12 +14,13 @@ import { runnerKeyRoutes } from './routes/runner-key.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
 
-const MOST_BODY_BYTES = 64 * 1_024;
+const MISSION_PATH = /^\/api\/v1\/me\/missions(?:\/[^/]+)?$/;
 
 /** The runner's HTTP API. With a malformed configuration every route answers 503 and names the variable. */
 export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   const app = new Hono();
   app.use(httpMetrics(deps));
+  app.use(drainedBodies);
   app.use(async (c, next) => {
     await next();
     c.header('cache-control', 'no-store');
@@ -32,17 +36,22 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
     app.all('*', (c) => refuse(c, 'CONFIG_INVALID', sentence));
     return app;
   }
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: (c) => refuse(c, 'BODY_TOO_LARGE', `The body is larger than ${MOST_BODY_BYTES} bytes.`),
-    }),
-  );
+  const [usual, ofMissions] = [limitBody(MOST_BODY_BYTES), limitBody(MOST_MISSION_BYTES)];
+  app.use(async (c, next) => (MISSION_PATH.test(c.req.path) ? ofMissions : usual)(c, next));
   const routeDeps = { ...deps, config: parsed.config };
   healthRoutes(app, routeDeps);
   internalRoutes(app, routeDeps);
   meRoutes(app, routeDeps);
   runnerKeyRoutes(app, routeDeps);
   aiAuditRoutes(app, routeDeps);
+  deviceRoutes(app, routeDeps);
+  eventRoutes(app, routeDeps);
   return app;
+}
+
+function limitBody(maxSize: number): MiddlewareHandler {
+  return bodyLimit({
+    maxSize,
+    onError: (c) => refuse(c, 'BODY_TOO_LARGE', `The body is larger than ${maxSize} bytes.`),
+  });
 }

@@ -1,5 +1,8 @@
 import type { AuditQuery } from '../audit/queries.ts';
 import type { AuditPage } from '../audit/row.ts';
+import type { OpenedStream } from '../../durable-objects/event-hub.ts';
+import type { MissionCommand } from '../../durable-objects/device-write.ts';
+import type { CommandOutcome } from '../../durable-objects/user-missions.ts';
 import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -21,6 +24,7 @@ export type UserMissionsPort = {
   listMissionsForOwner(userId: string): Promise<OwnerMission[]>;
   /** `ok: false` while Postgres cannot be asked. */
   audit(userId: string, query: AuditQuery): Promise<{ ok: true; page: AuditPage } | { ok: false; code: string }>;
+  command(userId: string, request: MissionCommand): Promise<CommandOutcome>;
 };
 
 /** What the routes need; nothing here knows of HTTP. */
@@ -28,6 +32,8 @@ export type AppDeps = {
   config: ParsedConfig;
   verifyUserToken: UserTokenVerifier;
   userMissions(userId: string): UserMissionsPort;
+  /** a stream of server-sent events of one user's missions */
+  openEvents(userId: string, lastEventId: string | null): Promise<OpenedStream>;
   tick(): Promise<TickResult>;
   health(): Promise<RunnerHealth>;
   drain(): Promise<{ drained: boolean }>;

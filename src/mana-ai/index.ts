@@ -1,12 +1,13 @@
 import { ChangeFeed as ChangeFeedObject } from '../../durable-objects/change-feed.ts';
 import { Dispatcher as DispatcherObject } from '../../durable-objects/dispatcher.ts';
+import { EventHub } from '../../durable-objects/event-hub.ts';
 import { PostgresPool } from '../../durable-objects/postgres-pool.ts';
 import type { RunnerEnv, RunnerSettings } from '../../durable-objects/settings.ts';
 import { UserMissions as UserMissionsObject } from '../../durable-objects/user-missions.ts';
 import { type ManaAiConfig, parseManaAiConfig, type ParsedConfig } from './config.ts';
 import { createWorkerApp, wakeRunner } from './worker.ts';
 
-export { PostgresPool };
+export { EventHub, PostgresPool };
 
 /** Parsed once per isolate: the environment of a running Worker does not change. */
 let parsed: ParsedConfig | undefined;

@@ -1,7 +1,13 @@
 import type { Hono } from 'hono';
 import { callAgainOnReset } from '../../durable-objects/call-again.ts';
-import { CHANGE_FEED_NAME, DISPATCHER_NAME, POOL_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
-import type { AuditAnswer } from '../../durable-objects/user-missions.ts';
+import {
+  CHANGE_FEED_NAME,
+  DISPATCHER_NAME,
+  EVENT_HUB_NAME,
+  POOL_NAME,
+  type RunnerEnv,
+} from '../../durable-objects/settings.ts';
+import type { AuditAnswer, CommandOutcome } from '../../durable-objects/user-missions.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
@@ -25,7 +31,12 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
         callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissionsForOwner(userId)),
       audit: (userId, query) =>
         callAgainOnReset(async (): Promise<AuditAnswer> => env.USER_MISSIONS.getByName(name).audit(userId, query)),
+      command: (userId, request) =>
+        callAgainOnReset(async (): Promise<CommandOutcome> =>
+          env.USER_MISSIONS.getByName(name).command(userId, request),
+        ),
     }),
+    openEvents: (userId, lastEventId) => env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
     tick: () => tickOnce(env),
     health: () => readHealth(config, env),
     drain: () => drain(env),
@@ -58,6 +69,7 @@ async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerH
 
 async function drain(env: RunnerEnv): Promise<{ drained: boolean }> {
   await env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).stop();
+  await env.EVENT_HUB.getByName(EVENT_HUB_NAME).drain();
   const deadlineMs = Date.now() + 10_000;
   for (;;) {
     const drained = await env.DISPATCHER.getByName(DISPATCHER_NAME).drain();

@@ -11,12 +11,13 @@ const MAX_JITTER_MS = 5 * 60_000;
 /** Devices may write null for "none". */
 const optionalZone = z
   .string()
-  .refine((name) => findZone(name) !== null)
+  .refine((name) => findZone(name) !== null, 'wants an IANA time zone')
   .nullish();
 const hour = z.int().min(0).max(23);
 const minute = z.int().min(0).max(59);
 
-const cadenceSchema = z.discriminatedUnion('kind', [
+/** The cadence field of a mission, as devices write it. */
+export const cadenceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('manual') }),
   z.object({ kind: z.literal('interval'), everyMinutes: z.int().min(1).max(MAX_INTERVAL_MINUTES) }),
   z.object({ kind: z.literal('daily'), atHour: hour, atMinute: minute, timeZone: optionalZone }),
@@ -29,7 +30,9 @@ const cadenceSchema = z.discriminatedUnion('kind', [
   }),
   z.object({
     kind: z.literal('cron'),
-    expression: z.string().refine((expression) => parseCron(expression) !== null),
+    expression: z
+      .string()
+      .refine((expression) => parseCron(expression) !== null, 'wants a cron expression of five fields'),
     timeZone: optionalZone,
   }),
 ]);

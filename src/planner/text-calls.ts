@@ -38,7 +38,8 @@ function toCall({ name, given }: Written, tools: readonly Tool[]): ToolCall | nu
   return tool !== undefined && readArguments(tool, text).ok ? { id: '', name, arguments: text } : null;
 }
 
-const TAG = /<tool_call>([^]*?)(?:<\/tool_call>|$)/.source;
+// `$` would be the end of a line here.
+const TAG = /<tool_call>([^]*?)(?:<\/tool_call>|(?![^]))/.source;
 const FENCE = /```[\w-]*\n([^]*?)\n?```/.source;
 /** Markers of Mistral and Llama before their JSON, and JSON or a list of calls that begins a line. */
 const BARE = /(?:\[TOOL_CALLS\]|<\|python_tag\|>|^)[ \t]*(?=[[{])/.source;

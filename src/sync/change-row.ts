@@ -1,6 +1,9 @@
 /** Our name in the sync log; every other client id is somebody's device. */
 export const RUNNER_CLIENT_ID = 'mana-ai-runner';
 
+/** The name under which the device API writes: to the merge it is a device like any other. */
+export const DEVICE_API_CLIENT_ID = 'mana-edge-api';
+
 const ops = ['insert', 'update', 'delete'] as const;
 
 /** One row of `sync_changes` as read (facts: sync-changes.sql); plain JSON. */
@@ -37,6 +40,13 @@ export type NewChangeRow = {
   actor: Record<string, unknown>;
   origin: 'agent' | 'system';
   spaceId: string | null;
+};
+
+/** A row that we append for the person, as a device of theirs would. */
+export type DeviceChangeRow = Omit<NewChangeRow, 'op' | 'clientId' | 'origin'> & {
+  op: ChangeRow['op'];
+  clientId: typeof DEVICE_API_CLIENT_ID;
+  origin: 'user';
 };
 
 /** A row lacks a column: the SELECT list is wrong. What devices write never causes this. */

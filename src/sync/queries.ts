@@ -1,4 +1,4 @@
-import type { NewChangeRow } from './change-row.ts';
+import type { DeviceChangeRow, NewChangeRow } from './change-row.ts';
 import type { Statement } from '../postgres/port.ts';
 
 /** Where a page of changes starts: rows at or after an instant, or strictly after a row already read. */
@@ -97,7 +97,7 @@ export function deleteUser(userId: string): Statement {
 }
 
 /** Appends a row unless its id is there already; returns `created_at` only where it was written. */
-export function insertChange(row: NewChangeRow): Statement {
+export function insertChange(row: NewChangeRow | DeviceChangeRow): Statement {
   return {
     text: `
       insert into sync_changes

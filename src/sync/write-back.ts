@@ -1,5 +1,5 @@
 import { v5 } from 'uuid';
-import { type ChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
+import { type ChangeRow, type DeviceChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
 import { dropOldRunnerIterations, iterationId } from './iterations.ts';
 import { isAlive, isObject, type Order, type RecordState, type Register, register } from './merge.ts';
 import { LATEST_US } from './stamps.ts';
@@ -33,7 +33,10 @@ export function runIdentity(run: { userId: string; missionId: string; nextRunAt:
 }
 
 /** A UUIDv5; each kind of id has a namespace of its own. */
-export function derivedId(kind: 'reschedule' | 'repair' | 'move-on', ...parts: readonly (string | number)[]): string {
+export function derivedId(
+  kind: 'reschedule' | 'repair' | 'move-on' | 'request' | 'mission',
+  ...parts: readonly (string | number)[]
+): string {
   return v5(JSON.stringify(parts), v5(kind, NAMESPACE));
 }
 
@@ -145,7 +148,7 @@ export function newRow(
 }
 
 /** The row of ours as it will be read back, for the projection. `createdAt`: see ChangeRow. */
-export function toRow(row: NewChangeRow, createdAt: string): ChangeRow {
+export function toRow(row: NewChangeRow | DeviceChangeRow, createdAt: string): ChangeRow {
   const { id, tableName, recordId, op, data, fieldMeta, clientId, actor, origin, spaceId } = row;
   return {
     id,

@@ -19,8 +19,8 @@ export type Runner = {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   /** with the service key */
   internal(path: string, method?: 'GET' | 'POST'): Promise<Response>;
-  asUser(userId: string, path: string): Promise<Response>;
-  /** a user token that both Workers take */
+  asUser(userId: string, path: string, init?: RequestInit): Promise<Response>;
+  /** a token of that user, as mana-auth would sign it */
   userToken(userId: string): Promise<string>;
   /** SIGTERM to the command; resolves with its exit code */
   stop(): Promise<number | null>;
@@ -59,8 +59,10 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   const get: Runner['get'] = (path, headers = {}) => fetch(`${url}${path}`, { headers });
   const userToken: Runner['userToken'] = (userId) =>
     signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
-  const asUser: Runner['asUser'] = async (userId, path) =>
-    get(path, { authorization: `Bearer ${await userToken(userId)}` });
+  const asUser: Runner['asUser'] = async (userId, path, init = {}) => {
+    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await userToken(userId)}` };
+    return fetch(`${url}${path}`, { ...init, headers });
+  };
   const kill = async (): Promise<void> => {
     signalGroup(served.child, 'SIGKILL');
     await served.exited;

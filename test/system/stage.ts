@@ -5,11 +5,12 @@ import { type Runner, startRunner } from './runner.ts';
 
 export type Stage = { postgres: TestPostgres; llm: LlmStub; runner: Runner; dispose(): Promise<void> };
 
-/** A migrated PostgreSQL, a scripted LLM and the real runner between them, for the tests of one file. */
-export async function openStage(): Promise<Stage> {
+/** A migrated PostgreSQL, a scripted LLM and the real runner between them; `script` prepares the LLM before the runner starts. */
+export async function openStage(script: (llm: LlmStub) => void = () => undefined): Promise<Stage> {
   const postgres = await startPostgres();
   await migrate(postgres.databaseUrl);
   const llm = await startLlmStub();
+  script(llm);
   const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url });
   const dispose = async (): Promise<void> => {
     await runner.dispose();

@@ -1,12 +1,30 @@
 import type { Hono } from 'hono';
+import { z } from 'zod';
+import { answers, refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { ownerOf } from '../owner.ts';
+import { ownerMission } from '../mission-schemas.ts';
+import { forUser, USER_REFUSALS } from '../user-guard.ts';
 
-/** Routes of people, behind their user token. */
+const listMissions: RouteDefinition = {
+  method: 'get',
+  path: '/api/v1/me/missions',
+  summary: 'All missions of the caller, with their iterations',
+  security: USER_TOKEN,
+  responses: {
+    200: answers('The missions.', z.object({ missions: z.array(ownerMission) })),
+    ...refusals(USER_REFUSALS),
+  },
+};
+
+export const ME_ROUTES = [listMissions];
+
+/** What a person sees of their missions, behind their user token. */
 export function meRoutes(app: Hono, deps: RouteDeps): void {
-  app.get('/api/v1/me/missions', async (c) => {
-    const owner = await ownerOf(c, deps);
-    if (!owner.ok) return owner.refusal;
-    return c.json({ missions: await deps.userMissions(owner.userId).listMissionsForOwner(owner.userId) });
-  });
+  serveRoute(
+    app,
+    listMissions,
+    forUser(deps, async (c, userId) =>
+      c.json({ missions: await deps.userMissions(userId).listMissionsForOwner(userId) }),
+    ),
+  );
 }

@@ -26,12 +26,14 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
     listMissions: async () => [],
     listMissionsForOwner: async () => [],
     audit,
+    command: async () => Promise.reject(new Error('unused')),
   }));
   const app = createApp({
     config: parseManaAiConfig({}),
     verifyUserToken: async (token) =>
       token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
     userMissions,
+    openEvents: async () => Promise.reject(new Error('unused')),
     tick: async () => Promise.reject(new Error('unused')),
     health: async () => Promise.reject(new Error('unused')),
     drain: async () => ({ drained: true }),

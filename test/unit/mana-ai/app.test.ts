@@ -26,6 +26,7 @@ const USER_MISSIONS: UserMissionsPort = {
   listMissions: async () => [MISSION],
   listMissionsForOwner: async () => [OWNED],
   audit: async (userId) => ({ ok: true, page: { userId, rows: [], head: EMPTY_CHAIN } }),
+  command: async () => ({ ok: false, refusal: { code: 'MISSION_NOT_FOUND' } }),
 };
 
 function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = { MANA_SERVICE_KEY: 'service-key' }) {
@@ -37,6 +38,7 @@ function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = {
     verifyUserToken: async (token) =>
       token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
     userMissions: () => USER_MISSIONS,
+    openEvents: async () => ({ ok: false, reason: 'draining' }),
     tick: async () => TICK,
     health: async () => HEALTH,
     drain: async () => ({ drained: true }),

@@ -1,0 +1,172 @@
+import { DurableObject } from 'cloudflare:workers';
+import { callAgainOnReset } from './call-again.ts';
+import type { RunnerEnv } from './settings.ts';
+import type { MissionEvents } from './watched-changes.ts';
+
+export type OpenedStream =
+  { ok: true; body: ReadableStream<Uint8Array> } | { ok: false; reason: 'user-limit' | 'limit' | 'draining' };
+
+/**
+ * A person has a few devices; a client that leaks streams must not take everybody's places. An idle stream costs about 155 KB, request and
+ * buffers included (measured with 1,000).
+ */
+const MOST_STREAMS_OF_A_USER = 8;
+const MOST_STREAMS = 256;
+
+/** Below the 60 s after which proxies take a silent connection for dead. */
+const HEARTBEAT_MS = 25_000;
+
+/** A stream ends after that, and its client comes back with a token that is judged anew. */
+const LIFETIME_MS = 15 * 60_000;
+
+/** The user's object tells of changes for that long after a stream was opened. */
+const WATCH_MS = LIFETIME_MS + 60_000;
+
+/** Bytes of events that a slow reader may leave unread before it is told no more; what it misses it gets later, in its newest state. */
+const MOST_UNREAD_BYTES = 256 * 1_024;
+
+const ENCODER = new TextEncoder();
+const HEARTBEAT = ': still here\n\n';
+
+/** One open stream. `cursor` is the id of the last event sent. */
+type Stream = {
+  userId: string;
+  cursor: string;
+  openedMs: number;
+  controller: ReadableByteStreamController;
+  /** a read of changes is under way; `again`: more were told of meanwhile */
+  busy: boolean;
+  again: boolean;
+};
+
+/**
+ * All event streams of the process. The object of a stream's user (240 KB in memory) sleeps until something changes, then tells
+ * `notify`, and is asked once for what changed. Nothing is stored: a client resumes from its Last-Event-ID.
+ */
+export class EventHub extends DurableObject<RunnerEnv> {
+  readonly #streams = new Map<string, Set<Stream>>();
+  #count = 0;
+  #beating = false;
+  #draining = false;
+
+  /** Opens a stream of a user's changes after `lastEventId` (null: from now on). */
+  async open(userId: string, lastEventId: string | null): Promise<OpenedStream> {
+    if (this.#draining) return { ok: false, reason: 'draining' };
+    if (this.#count >= MOST_STREAMS) return { ok: false, reason: 'limit' };
+    const ofUser = [...(this.#streams.get(userId) ?? [])];
+    if (ofUser.length >= MOST_STREAMS_OF_A_USER) {
+      // That a client has gone shows only when something is sent to it.
+      for (const known of ofUser) this.#tick(known, Date.now());
+      return { ok: false, reason: 'user-limit' };
+    }
+    let stream: Stream | undefined;
+    const body = new ReadableStream(
+      {
+        // What crosses from one object to another has to be bytes.
+        type: 'bytes',
+        start: (controller: ReadableByteStreamController) => {
+          stream = { userId, cursor: lastEventId ?? '', openedMs: Date.now(), controller, busy: false, again: false };
+          this.#add(stream);
+        },
+        pull: () => {
+          // The reader has caught up: what was held back for it goes out.
+          if (stream?.again === true) void this.#send(stream);
+        },
+        cancel: () => {
+          if (stream !== undefined) this.#remove(stream);
+        },
+      },
+      { highWaterMark: MOST_UNREAD_BYTES },
+    );
+    if (stream !== undefined) await this.#send(stream);
+    void this.#beat();
+    return { ok: true, body };
+  }
+
+  /** Something of this user changed. */
+  async notify(userId: string): Promise<void> {
+    for (const stream of this.#streams.get(userId) ?? []) void this.#send(stream);
+  }
+
+  /** Ends all streams and opens no more: the process is about to stop, and waits for requests in flight. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const stream of this.#all()) this.#end(stream);
+  }
+
+  /** Changes told of while a read is under way lead to one more read after it. */
+  async #send(stream: Stream): Promise<void> {
+    stream.again = true;
+    if (stream.busy) return;
+    stream.busy = true;
+    try {
+      while (stream.again && (stream.controller.desiredSize ?? 0) > 0) {
+        stream.again = false;
+        const { events, cursor, more } = await this.#changes(stream);
+        stream.cursor = cursor;
+        for (const event of events) stream.controller.enqueue(ENCODER.encode(event));
+        stream.again ||= more;
+      }
+    } catch {
+      // The reader is gone, or the object could not answer: the client comes back with its last id.
+      this.#end(stream);
+    } finally {
+      stream.busy = false;
+    }
+  }
+
+  async #changes({ userId, cursor }: Stream): Promise<MissionEvents> {
+    const watchUntilMs = Date.now() + WATCH_MS;
+    return callAgainOnReset(async (): Promise<MissionEvents> =>
+      this.env.USER_MISSIONS.getByName(userId).eventsAfter(userId, cursor, watchUntilMs),
+    );
+  }
+
+  /** Runs while there are streams. */
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    while (this.#count > 0) {
+      await scheduler.wait(HEARTBEAT_MS);
+      for (const stream of this.#all()) this.#tick(stream, Date.now());
+    }
+    this.#beating = false;
+  }
+
+  #tick(stream: Stream, nowMs: number): void {
+    if (nowMs - stream.openedMs >= LIFETIME_MS) return this.#end(stream);
+    if ((stream.controller.desiredSize ?? 0) <= 0) return;
+    try {
+      // Encoded each time: a byte stream takes the buffer away.
+      stream.controller.enqueue(ENCODER.encode(HEARTBEAT));
+    } catch {
+      this.#remove(stream);
+    }
+  }
+
+  #all(): Stream[] {
+    return [...this.#streams.values()].flatMap((streams) => [...streams]);
+  }
+
+  #add(stream: Stream): void {
+    const streams = this.#streams.get(stream.userId) ?? new Set();
+    this.#streams.set(stream.userId, streams.add(stream));
+    this.#count += 1;
+  }
+
+  #remove(stream: Stream): void {
+    const streams = this.#streams.get(stream.userId);
+    if (streams?.delete(stream) !== true) return;
+    this.#count -= 1;
+    if (streams.size === 0) this.#streams.delete(stream.userId);
+  }
+
+  #end(stream: Stream): void {
+    this.#remove(stream);
+    try {
+      stream.controller.close();
+    } catch {
+      // Closed or cancelled already.
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import type { Context, Hono } from 'hono';
+import { z } from 'zod';
+import { answers, readBody, refusals, type RouteDefinition, serveRoute, takes, USER_TOKEN } from '../../http/route.ts';
+import { isUserId } from '../../http/user-id.ts';
+import { type DeviceCommand, type DeviceRefusal, newMissionId, requestRowId } from '../../sync/device-rows.ts';
+import type { RouteDeps } from '../deps.ts';
+import { refuse } from '../http-errors.ts';
+import { missionChange, newMission, ownerMission, review } from '../mission-schemas.ts';
+import { forUser, USER_REFUSALS } from '../user-guard.ts';
+
+export const MOST_BODY_BYTES = 64 * 1_024;
+/** A mission carries its grant, and that names up to 1,000 records. */
+export const MOST_MISSION_BYTES = 256 * 1_024;
+
+const MISSION = '/api/v1/me/missions/{missionId}';
+
+const shown = (description: string) => answers(description, z.object({ mission: ownerMission }));
+const headers = z.object({
+  'Idempotency-Key': z
+    .string()
+    .optional()
+    .describe('1 to 255 printable characters: the same request repeated is done once'),
+});
+
+const REFUSALS = { ...USER_REFUSALS, 503: 'KEY_SET_UNAVAILABLE, POSTGRES_UNAVAILABLE' };
+const refusalsOfOne = (more: Record<number, string> = {}) =>
+  refusals({ 400: 'BAD_REQUEST', ...REFUSALS, 404: 'MISSION_NOT_FOUND', ...more });
+
+const create = {
+  method: 'post',
+  path: '/api/v1/me/missions',
+  summary: 'Create a mission',
+  security: USER_TOKEN,
+  request: { headers, ...takes(newMission) },
+  responses: {
+    201: shown('It is written to the log.'),
+    200: shown('An earlier try of the same request had written it.'),
+    ...refusals({ 400: 'BAD_REQUEST', ...REFUSALS, 409: 'MISSION_EXISTS', 413: 'BODY_TOO_LARGE' }),
+  },
+} satisfies RouteDefinition;
+
+const change = {
+  method: 'patch',
+  path: MISSION,
+  summary: 'Change fields of a mission; a new cadence counts from now',
+  security: USER_TOKEN,
+  request: { headers, ...takes(missionChange) },
+  responses: { 200: shown('The mission as it is now.'), ...refusalsOfOne({ 413: 'BODY_TOO_LARGE' }) },
+} satisfies RouteDefinition;
+
+const remove = {
+  method: 'delete',
+  path: MISSION,
+  summary: 'Delete a mission',
+  security: USER_TOKEN,
+  request: { headers },
+  responses: { 204: { description: 'It is deleted.' }, ...refusalsOfOne() },
+} satisfies RouteDefinition;
+
+const pause = {
+  method: 'post',
+  path: `${MISSION}/pause`,
+  summary: 'Pause a mission',
+  security: USER_TOKEN,
+  request: { headers },
+  responses: { 200: shown('The mission as it is now.'), ...refusalsOfOne() },
+} satisfies RouteDefinition;
+
+const resume = {
+  method: 'post',
+  path: `${MISSION}/resume`,
+  summary: 'Resume a mission with its next regular time; what the pause passed over is not run',
+  security: USER_TOKEN,
+  request: { headers },
+  responses: { 200: shown('The mission as it is now.'), ...refusalsOfOne() },
+} satisfies RouteDefinition;
+
+const run = {
+  method: 'post',
+  path: `${MISSION}/run`,
+  summary: 'Make an active mission due now; one that is due already is left alone',
+  security: USER_TOKEN,
+  request: { headers },
+  responses: { 202: shown('It runs as soon as it is its turn.'), ...refusalsOfOne({ 409: 'MISSION_NOT_ACTIVE' }) },
+} satisfies RouteDefinition;
+
+const decide = {
+  method: 'post',
+  path: `${MISSION}/iterations/{iterationId}/review`,
+  summary: 'Approve or reject steps of an iteration, and say something for the next one: all of it or nothing',
+  security: USER_TOKEN,
+  request: { headers, ...takes(review) },
+  responses: {
+    200: shown('The mission as it is now.'),
+    ...refusalsOfOne({
+      404: 'MISSION_NOT_FOUND, ITERATION_NOT_FOUND, STEP_NOT_FOUND',
+      409: 'STEP_CHANGED, STEP_DECIDED',
+    }),
+  },
+} satisfies RouteDefinition;
+
+export const DEVICE_ROUTES: RouteDefinition[] = [create, change, remove, pause, resume, run, decide];
+
+/** What a device can do, for people without the web app: each is one change row in the person's name. */
+export function deviceRoutes(app: Hono, deps: RouteDeps): void {
+  serveRoute(
+    app,
+    create,
+    forUser(deps, async (c, userId) => {
+      const body = await readBody(c, create, MOST_MISSION_BYTES);
+      if (!body.ok) return refuse(c, body.code, body.error);
+      const { id, ...fields } = body.value;
+      const rowId = rowIdOf(c, { userId, route: 'create', body: body.value });
+      if (rowId === null) return refuseKey(c);
+      return perform(c, deps, {
+        userId,
+        missionId: id ?? newMissionId(rowId),
+        rowId,
+        command: { kind: 'create', fields },
+      });
+    }),
+  );
+  serveRoute(
+    app,
+    change,
+    forUser(deps, async (c, userId) => {
+      const body = await readBody(c, change, MOST_MISSION_BYTES);
+      if (!body.ok) return refuse(c, body.code, body.error);
+      return onMission(c, deps, userId, { kind: 'change', fields: body.value });
+    }),
+  );
+  serveRoute(
+    app,
+    decide,
+    forUser(deps, async (c, userId) => {
+      const body = await readBody(c, decide, MOST_BODY_BYTES);
+      if (!body.ok) return refuse(c, body.code, body.error);
+      const iterationId = idFrom(c, '/iterations/');
+      if (iterationId === null) return refuseId(c, 'iterationId');
+      return onMission(c, deps, userId, { kind: 'review', iterationId, ...body.value });
+    }),
+  );
+  for (const [route, kind] of SIMPLE)
+    serveRoute(
+      app,
+      route,
+      forUser(deps, async (c, userId) => onMission(c, deps, userId, { kind })),
+    );
+}
+
+const SIMPLE = [
+  [pause, 'pause'],
+  [resume, 'resume'],
+  [run, 'run'],
+  [remove, 'delete'],
+] as const;
+
+async function onMission(c: Context, deps: RouteDeps, userId: string, command: DeviceCommand): Promise<Response> {
+  const missionId = idFrom(c, '/missions/');
+  if (missionId === null) return refuseId(c, 'missionId');
+  const rowId = rowIdOf(c, { userId, route: `${command.kind} ${missionId}`, body: command });
+  return rowId === null ? refuseKey(c) : perform(c, deps, { userId, missionId, rowId, command });
+}
+
+type Asked = { userId: string; missionId: string; rowId: string; command: DeviceCommand };
+
+async function perform(c: Context, deps: RouteDeps, { userId, ...request }: Asked): Promise<Response> {
+  const outcome = await deps.userMissions(userId).command(userId, request);
+  if (!outcome.ok) return refuse(c, outcome.refusal.code, sentenceOf(outcome.refusal));
+  const { mission, written } = outcome;
+  switch (request.command.kind) {
+    case 'delete':
+      return c.body(null, 204);
+    case 'create':
+      return c.json({ mission }, written ? 201 : 200);
+    case 'run':
+      return c.json({ mission }, 202);
+    default:
+      return c.json({ mission });
+  }
+}
+
+/** Without a key each request is another one. Null: the key is none. */
+function rowIdOf(c: Context, request: { userId: string; route: string; body: unknown }): string | null {
+  const key = c.req.header('idempotency-key');
+  if (key === undefined) return crypto.randomUUID();
+  return /^[!-~](?:[ -~]{0,253}[!-~])?$/.test(key) ? requestRowId({ ...request, key }) : null;
+}
+
+/** The part of the path after `marker`. Hono passes escapes that are no UTF-8 on as they stand, and an id must not be made of them. */
+function idFrom(c: Context, marker: '/missions/' | '/iterations/'): string | null {
+  const { pathname } = new URL(c.req.url);
+  const [part = ''] = pathname.slice(pathname.indexOf(marker) + marker.length).split('/');
+  try {
+    const id = decodeURIComponent(part);
+    return isUserId(id) ? id : null;
+  } catch {
+    return null;
+  }
+}
+
+function refuseId(c: Context, name: string): Response {
+  return refuse(c, 'BAD_REQUEST', `${name} must be 1 to 256 characters without control characters.`);
+}
+
+function refuseKey(c: Context): Response {
+  return refuse(c, 'BAD_REQUEST', 'Idempotency-Key must be 1 to 255 printable ASCII characters.');
+}
+
+type Refusal = DeviceRefusal | { code: 'POSTGRES_UNAVAILABLE' };
+
+function sentenceOf(refusal: Refusal): string {
+  switch (refusal.code) {
+    case 'MISSION_NOT_FOUND':
+      return 'There is no such mission.';
+    case 'MISSION_EXISTS':
+      return 'There is a mission with this id already; change it instead.';
+    case 'MISSION_NOT_ACTIVE':
+      return 'Only an active mission runs; resume it first.';
+    case 'ITERATION_NOT_FOUND':
+      return 'The mission has no such iteration.';
+    case 'STEP_NOT_FOUND':
+      return `The iteration has no step ${refusal.stepId}.`;
+    case 'STEP_CHANGED':
+      return `Step ${refusal.stepId} is not what it was when you decided; look at it again.`;
+    case 'STEP_DECIDED':
+      return `Step ${refusal.stepId} was decided otherwise or carried out already.`;
+    case 'POSTGRES_UNAVAILABLE':
+      return 'The log cannot be written right now; try again.';
+    default:
+      return refusal satisfies never;
+  }
+}

@@ -1,0 +1,31 @@
+import { base64url } from 'jose';
+import { canonicalJson } from './canonical-json.ts';
+import { isRecord } from './fields.ts';
+
+/** What changes in a step's life without changing what it proposes; `digest` is ours, shown beside the step. */
+const LIFE = new Set(['status', 'proposalId', 'digest']);
+
+/**
+ * Names what a step proposes, so that an approval holds for what the person saw and for nothing else: SHA-256, base64url without
+ * padding, of the canonical JSON of the step as stored, without `status`, `proposalId` and `digest`. Encrypted texts count as they are stored.
+ */
+export async function stepDigest(step: Readonly<Record<string, unknown>>): Promise<string> {
+  const proposed = Object.fromEntries(Object.entries(step).filter(([name]) => !LIFE.has(name)));
+  const bytes = new TextEncoder().encode(canonicalJson(proposed));
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+}
+
+/** The iterations with a `digest` at each step of those that await review; everything else as it is. */
+export async function withStepDigests(iterations: readonly unknown[]): Promise<unknown[]> {
+  return Promise.all(iterations.map(withDigests));
+}
+
+async function withDigests(item: unknown): Promise<unknown> {
+  if (!isRecord(item) || item['overallStatus'] !== 'awaiting-review' || !Array.isArray(item['plan'])) return item;
+  const plan: readonly unknown[] = item['plan'];
+  return { ...item, plan: await Promise.all(plan.map(withDigest)) };
+}
+
+async function withDigest(step: unknown): Promise<unknown> {
+  return isRecord(step) ? { ...step, digest: await stepDigest(step) } : step;
+}
