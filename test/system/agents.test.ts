@@ -193,10 +193,14 @@ describe('a budget of 10,000 tokens with 20 missions at once', () => {
     await waitFor(() => paid >= 3 * PER_ROUND || undefined, 'three rounds');
     await runner.kill();
     await runner.restart();
-    await waitFor(async () => {
-      const shown = await views(userId);
-      return shown.every(({ status, reason }) => status === 'scheduled' || reason === 'budget') || undefined;
-    }, 'every mission to have run or to wait for tokens');
+    await waitFor(
+      async () => {
+        const shown = await views(userId);
+        return shown.every(({ status, reason }) => status === 'scheduled' || reason === 'budget') || undefined;
+      },
+      'every mission to have run or to wait for tokens',
+      90_000,
+    );
     const settled = await views(userId);
     const ran = settled.filter(({ status }) => status === 'scheduled').length;
     process.stdout.write(`paid ${paid} of ${BUDGET} tokens, ${ran} of 20 missions ran\n`);
@@ -205,5 +209,5 @@ describe('a budget of 10,000 tokens with 20 missions at once', () => {
     expect(settled.filter(({ reason }) => reason === 'budget')).toHaveLength(20 - ran);
     await writeAgent(userId, { maxTokensPerDay: 1_000_000 }, 'update');
     for (const id of ids) await rowsOf(userId, id);
-  });
+  }, 240_000);
 });
