@@ -21,7 +21,17 @@ export class AgendaStore {
         served_ms integer not null default 0
       );
       create index if not exists agenda_ready on agenda (ready_ms);
+      create table if not exists agenda_identity (one integer primary key check (one = 1), id text not null);
     `);
+  }
+
+  /** Made once, and lost with everything else that is stored here. */
+  id(make: () => string): string {
+    const [row] = this.#sql.exec<{ id: string }>(`select id from agenda_identity`).toArray();
+    if (row !== undefined) return row.id;
+    const id = make();
+    this.#sql.exec(`insert into agenda_identity (one, id) values (1, ?)`, id);
+    return id;
   }
 
   /** A user without a due time stays on the agenda only if there was a turn to remember. */

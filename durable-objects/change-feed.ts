@@ -11,6 +11,7 @@ import {
   deleteOutboxBelow,
   OUTBOX_PAGE_ROWS,
   type OutboxPosition,
+  selectMissedChanges,
   selectOutboxPage,
   selectUsersAfter,
 } from '../src/sync/feed-queries.ts';
@@ -18,7 +19,7 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
-import type { PostgresReport } from './dispatcher.ts';
+import type { Dispatcher, PostgresReport } from './dispatcher.ts';
 import { FeedStore } from './feed-store.ts';
 import { guarded } from './guarded.ts';
 import type { Refreshed } from './user-missions.ts';
@@ -40,6 +41,7 @@ type RefreshOutcome =
   { kind: 'refreshed'; entry: AgendaEntry } | { kind: 'away'; code: string; message: string } | { kind: 'unreadable' };
 type OutboxEntry = { id: string; userId: string; xid: string; since: string };
 type OutboxPage = { horizon: string; newest: string; entries: OutboxEntry[] };
+type FirstPage = OutboxPage & { missed: string };
 
 /**
  * Finds users whose log changed and refreshes their objects: on a notification at once, by a poll at every tick interval, and
@@ -92,9 +94,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
 
   override async alarm(): Promise<void> {
     await guarded(this.#log, async () => {
-      const failure = await this.#work();
+      const report = reportOf(await this.#work());
       // The feed reads Postgres whether anybody is due or not, so it is often the first to learn that it went or came back.
-      await this.env.DISPATCHER.getByName(DISPATCHER_NAME).reportPostgres(reportOf(failure));
+      if (report !== null) await this.#dispatcher().reportPostgres(report);
     });
     if (!this.#stopped) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs()));
   }
@@ -103,6 +105,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   async #work(): Promise<unknown> {
     try {
       await this.#listen();
+      await this.#noticeLostAgenda();
       await this.#poll();
       await this.#retryFailures();
       await this.#sweepSlice();
@@ -111,6 +114,18 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
       return thrown;
     }
+  }
+
+  /** An agenda that began anew (its storage was lost) knows nobody: a sweep tells it of all users. */
+  async #noticeLostAgenda(): Promise<void> {
+    const id = await this.#dispatcher().agendaId();
+    if (id === this.#store.agendaId()) return;
+    this.#store.startSweep(Date.now());
+    this.#store.setAgendaId(id);
+  }
+
+  #dispatcher(): DurableObjectStub<Dispatcher> {
+    return this.env.DISPATCHER.getByName(DISPATCHER_NAME);
   }
 
   #nextWaitMs(): number {
@@ -175,7 +190,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   async #readOutbox(): Promise<void> {
     const startHorizon = this.#store.horizon();
     let position: OutboxPosition = { horizon: startHorizon ?? '0', afterXid: '0', afterId: '0' };
-    const first = await this.#readPage(position);
+    const first = await this.#readFirstPage(position);
+    this.#noticeMissedChanges(first);
     const wentBack = startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest);
     const grantsChanged = await this.#grantsChanged();
     if (startHorizon === null || wentBack || grantsChanged || this.#sweepIsDue()) this.#store.startSweep(Date.now());
@@ -184,7 +200,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#store.reset(first.horizon);
       return;
     }
-    for (let page = first; ; page = await this.#readPage(position)) {
+    for (let page: OutboxPage = first; ; page = await this.#readPage(position)) {
       await this.#deliver(page.entries);
       const last = page.entries.at(-1);
       if (last === undefined || page.entries.length < OUTBOX_PAGE_ROWS) break;
@@ -201,6 +217,19 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     const keys = privateKeysPem === null ? [] : await importRunnerPrivateKeys(privateKeysPem);
     this.#grantsLooked = true;
     return this.#store.noteGrantSettings(JSON.stringify([keys.map(({ kid }) => kid), jwksUrl, modelIsLocal]));
+  }
+
+  /**
+   * What the trigger could not note is found by a sweep, but not before its transaction has ended: the count rises at once, the rows are
+   * seen with the commit. All transactions that it may be about are below the newest of now.
+   */
+  #noticeMissedChanges({ missed, horizon, newest }: FirstPage): void {
+    const known = this.#store.missedChanges();
+    if (missed !== known) this.#store.noteMissedChanges(missed, known === null ? null : newest);
+    const belowXid = this.#store.missedBelowXid();
+    if (belowXid === null || BigInt(horizon) < BigInt(belowXid)) return;
+    this.#store.clearMissed();
+    this.#store.startSweep(Date.now());
   }
 
   #sweepIsDue(): boolean {
@@ -234,7 +263,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   async #refreshSlice(users: readonly UserSince[]): Promise<void> {
     const outcomes = await Promise.all(users.map((user) => this.#refreshUser(user)));
     const agenda = outcomes.flatMap((outcome) => (outcome.kind === 'refreshed' ? [outcome.entry] : []));
-    await this.env.DISPATCHER.getByName(DISPATCHER_NAME).register(agenda);
+    await this.#dispatcher().register(agenda);
     // The database is away: these entries must not count as delivered, so the poll ends here and is repeated.
     const away = outcomes.find((outcome) => outcome.kind === 'away');
     if (away !== undefined) throw new FeedError(away);
@@ -267,19 +296,30 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     await this.#refreshSlice(this.#store.failuresDue(Date.now(), SLICE_USERS));
   }
 
+  /** The count is read before the snapshot of the page: it holds no transaction that began after that. */
+  async #readFirstPage(position: OutboxPosition): Promise<FirstPage> {
+    const statements = [selectMissedChanges(), selectOutboxPage(position)];
+    const [missed, page] = await this.#database.transaction({ role: 'mana_ai_runner', userId: null, statements });
+    return { ...pageOf(page?.[0]), missed: String(missed?.[0]?.['missed']) };
+  }
+
   async #readPage(position: OutboxPosition): Promise<OutboxPage> {
     const [row] = await this.#query(selectOutboxPage(position));
-    return {
-      horizon: String(row?.['horizon']),
-      newest: String(row?.['newest']),
-      entries: JSON.parse(String(row?.['entries'])) as OutboxEntry[],
-    };
+    return pageOf(row);
   }
 
   async #query(statement: Statement): Promise<readonly Row[]> {
     const [rows] = await this.#database.transaction({ role: 'mana_ai_runner', userId: null, statements: [statement] });
     return rows ?? [];
   }
+}
+
+function pageOf(row: Row | undefined): OutboxPage {
+  return {
+    horizon: String(row?.['horizon']),
+    newest: String(row?.['newest']),
+    entries: JSON.parse(String(row?.['entries'])) as OutboxEntry[],
+  };
 }
 
 /** Ends a poll that has to be repeated. */
@@ -302,10 +342,12 @@ async function answers(client: Client): Promise<boolean> {
   }
 }
 
-function reportOf(failure: unknown): PostgresReport {
+/** null where what went wrong says nothing about Postgres. */
+function reportOf(failure: unknown): PostgresReport | null {
+  if (failure === null) return { kind: 'readable' };
   if (failure instanceof FeedError || (failure instanceof PostgresError && isOutage(failure)))
     return { kind: 'outage', code: failure.code, message: failure.message };
-  return { kind: 'readable' };
+  return null;
 }
 
 function codeOf(thrown: unknown): string {

@@ -206,6 +206,11 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     if (before !== null || report.kind === 'outage') await this.#admit();
   }
 
+  /** Another one than before where the agenda was lost: then whoever knows all users has to register them again. */
+  async agendaId(): Promise<string> {
+    return this.#agenda.id(() => crypto.randomUUID());
+  }
+
   async dependencies(): Promise<{ llm: LlmState; postgres: DependencyState }> {
     const { tools } = this.#model.facts();
     const model = { locality: this.#locality(), ...(tools === null ? {} : { tools }) };

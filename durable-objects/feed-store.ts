@@ -77,6 +77,35 @@ export class FeedStore {
     this.#sql.exec(`delete from failures where user_id = ?`, userId);
   }
 
+  /** The count of changes that nobody noted, as of the last poll; null before the first one. */
+  missedChanges(): string | null {
+    return this.#get('missed_changes');
+  }
+
+  /** `sweepFromXid`: the transactions that they belong to are below it; null: nothing is to be done about them. */
+  noteMissedChanges(count: string, sweepFromXid: string | null): void {
+    this.#set('missed_changes', count);
+    if (sweepFromXid !== null) this.#set('missed_below_xid', sweepFromXid);
+  }
+
+  /** Once the horizon has passed this one, a sweep finds what was missed; null: nothing was. */
+  missedBelowXid(): string | null {
+    return this.#get('missed_below_xid');
+  }
+
+  clearMissed(): void {
+    this.#sql.exec(`delete from feed where name = 'missed_below_xid'`);
+  }
+
+  /** Which agenda knows all users; null before the first sweep. */
+  agendaId(): string | null {
+    return this.#get('agenda_id');
+  }
+
+  setAgendaId(id: string): void {
+    this.#set('agenda_id', id);
+  }
+
   /** User id after which the running sweep goes on; null when none runs. */
   sweepCursor(): string | null {
     return this.#get('sweep_cursor');

@@ -27,6 +27,14 @@ export function selectOutboxPage(position: OutboxPosition): Statement {
   };
 }
 
+/** How many changes the trigger could not note, as text in the column `missed`; an aborted transaction counts as well. */
+export function selectMissedChanges(): Statement {
+  return {
+    text: `select (case when is_called then last_value else 0 end)::text as missed from mana_ai.missed_changes`,
+    values: [],
+  };
+}
+
 /** Forgets entries that no later poll reads again. */
 export function deleteOutboxBelow(horizon: string): Statement {
   return { text: `delete from mana_ai.change_outbox where xid < $1::xid8`, values: [horizon] };
