@@ -196,6 +196,11 @@ async function main(): Promise<void> {
       const rsa = report.droppedRsa.includes(name) ? ', the RSA key is gone' : '';
       console.log(`.env: ${name} is new${old}${rsa}`);
     }
+    if (report.keptOld.includes('MANA_AUTH_KEK')) {
+      console.log(
+        'restart, then `npm run rewrap` wraps the master keys by the new MANA_AUTH_KEK; then the old one can go',
+      );
+    }
     for (const name of report.unchanged) console.log(`.env: ${name} is unchanged, it has no second place`);
   } catch (error) {
     if (!(error instanceof KeysError)) throw error;
