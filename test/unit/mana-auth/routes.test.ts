@@ -1,18 +1,23 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
 import { signUserToken } from '../../../scripts/embedded-secrets.ts';
 import { createApp } from '../../../src/mana-auth/app.ts';
 import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { issuerKeySet } from '../../../src/mana-auth/key-set.ts';
 import { PostgresError, postgresFailure } from '../../../src/postgres/errors.ts';
 import type { Database } from '../../../src/postgres/port.ts';
 import { createLogger } from '../../../src/telemetry/logs.ts';
+import { serveKeySet } from '../http/key-set-server.ts';
 import { noDatabase, scriptedDatabase } from './stubs.ts';
 
 const pem = (kind: 'ed25519' | 'x25519', half: 'privateKey' | 'publicKey'): string => {
   const pair = kind === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('x25519');
   return pair[half].export({ type: half === 'privateKey' ? 'pkcs8' : 'spki', format: 'pem' } as never) as string;
 };
+
+const pemDer = (text: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(createPrivateKey(text).export({ type: 'pkcs8', format: 'der' }));
 
 const ISSUER = pem('ed25519', 'privateKey');
 const ENV: Record<string, string> = {
@@ -226,4 +231,23 @@ describe('bodies', () => {
     expect(await post(path, padded(kib * 1_024 + 1))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
     expect((await post(path, padded(kib * 1_024))).code).not.toBe('BODY_TOO_LARGE');
   });
+});
+
+test('with MANA_JWKS_URL that key set alone counts: our own issuer key signs nobody in any more', async () => {
+  const other = pem('ed25519', 'privateKey');
+  const { keys } = await issuerKeySet([pemDer(other)]);
+  const server = await serveKeySet(keys);
+  try {
+    const env = { ...ENV, MANA_JWKS_URL: `${server.url}/jwks.json`, MANA_JWT_ISSUER: 'else', MANA_JWT_AUDIENCE: 'app' };
+    const app = appWith(noDatabase, env);
+    const statusOf = async (given: string): Promise<number> =>
+      (await app.request('/api/v1/me/runner-key', { headers: { authorization: `Bearer ${given}` } })).status;
+    expect(await statusOf(await signUserToken(other, { userId: 'u1', issuer: 'else', audience: 'app' }))).toBe(200);
+    expect(await statusOf(await signUserToken(other, { userId: 'u1', issuer: 'mana-auth', audience: 'mana' }))).toBe(
+      401,
+    );
+    expect(await statusOf(await signUserToken(ISSUER, { userId: 'u1', issuer: 'else', audience: 'app' }))).toBe(401);
+  } finally {
+    server.close();
+  }
 });
