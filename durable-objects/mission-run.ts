@@ -12,7 +12,7 @@ import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../sr
 import { linksGiven } from '../src/planner/links.ts';
 import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
 import { adviceOf, isUnreadable, llmError } from '../src/planner/llm-error.ts';
-import { applyAnswer, endPlan, startPlan, type PlanState } from '../src/planner/loop.ts';
+import { applyAnswer, endPlan, startPlan, type PlanState, usageOfRound } from '../src/planner/loop.ts';
 import { buildPrompt, PROMPT_VERSION } from '../src/planner/prompt.ts';
 import { remindersFor, withReminders } from '../src/planner/reminders.ts';
 import type { Findings } from '../src/planner/research.ts';
@@ -261,7 +261,7 @@ export class MissionRun {
     const { llm, timeZone } = this.#options.settings;
     const records = this.#records(scope, checkpoint.identity.iterationId);
     const reads = new RunReads({ scope, records, timeZone });
-    const choice = toolChoice(mission, agent, { maxTools: llm.maxTools, reads: reads.tools });
+    const choice = toolChoice(mission, agent, { maxTools: llm.maxTools, reads });
     const rejected = rejectedSteps(readIterations(mission.iterations));
     const setting = { choice, reads, scope, rejected, budget: new RunBudget(this.#options.budget, agent) };
     while (checkpoint.plan !== null && !checkpoint.plan.done) {
@@ -306,12 +306,12 @@ export class MissionRun {
       budget.failed('tool-less', result.usage);
       return this.#stopOn(llmError('tool-less'));
     }
+    budget.answered(total(usageOfRound(plan, result.answer, tools)), Date.now());
     await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
     const read = (tool: Tool, params: Record<string, unknown>): unknown =>
       tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
     checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, tools, { rejected, read });
-    budget.answered(tokensOf(checkpoint.plan) - tokensOf(plan), Date.now());
     await this.#save(checkpoint, scope.grant);
     countRound(plan, checkpoint.plan, scope.agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok', tools: callsSeen(result) });
@@ -497,17 +497,21 @@ function countRound(before: PlanState, after: PlanState, agent: Agent | null): v
 }
 
 function tokensOf({ usage }: PlanState): number {
-  return usage.promptTokens + usage.completionTokens;
+  return total(usage);
 }
 
-/** Reading tools come first: they are few, and what the model proposes is better for having read. */
+function total({ promptTokens, completionTokens }: PlanState['usage']): number {
+  return promptTokens + completionTokens;
+}
+
+/** What reads the mission's own records comes first: those tools are few, and what the model proposes is better for having read. */
 function toolChoice(
   mission: Mission,
   agent: Agent | null,
-  { maxTools, reads }: { maxTools: number; reads: readonly Tool[] },
+  { maxTools, reads }: { maxTools: number; reads: RunReads },
 ): ToolChoice {
   return chooseTools({
-    tools: [...reads, ...CATALOG],
+    tools: [...reads.tools, ...CATALOG, ...reads.furtherTools],
     decide: (tool) => (agent === null ? 'propose' : resolvePolicy(agent.policy, tool)),
     inputModules: mission.inputs.map((ref) => ref.module),
     missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,

@@ -9,12 +9,18 @@ import {
   tablesRead,
 } from '../src/planner/reads/index.ts';
 import type { Tool } from '../src/planner/tools/tool.ts';
-import type { RunRecords } from './run-records.ts';
+import type { FoundRecord, RunRecords } from './run-records.ts';
 import type { RunScope } from './run-scope.ts';
+
+/** Plaintext by design: all of it may be read, linked or not. */
+const GOALS = { appId: 'companion', tableName: 'companionGoals' } as const;
 
 /** Answers the model's reading calls from the records that the run may see, opened when a call first needs their table. */
 export class RunReads {
+  /** for what the grant covers or the mission links to */
   readonly tools: readonly Tool[];
+  /** for what anybody's mission may read beside that */
+  readonly furtherTools: readonly Tool[];
   readonly #records: RunRecords;
   readonly #timeZone: string;
   readonly #sources: ReadonlyMap<ReadTable, readonly InputSource[]>;
@@ -25,7 +31,9 @@ export class RunReads {
     this.#records = options.records;
     this.#timeZone = options.timeZone;
     this.#sources = readableSources(options.scope);
-    this.tools = readToolsFor(new Set(this.#sources.keys()));
+    const tables = new Set<string>(this.#sources.keys());
+    this.tools = readToolsFor(tables);
+    this.furtherTools = tables.has(GOALS.tableName) ? [] : readToolsFor(new Set([GOALS.tableName]));
   }
 
   /**
@@ -35,7 +43,7 @@ export class RunReads {
   async prepare(toolNames: readonly string[]): Promise<void> {
     for (const table of tablesRead(toolNames)) {
       if (this.#loaded.has(table)) continue;
-      const found = await this.#records.find(this.#sources.get(table) ?? []);
+      const found = await this.#find(table);
       const openings = await this.#records.open(found);
       for (const [index, { source }] of found.entries()) {
         const opening = openings[index];
@@ -43,6 +51,12 @@ export class RunReads {
       }
       this.#loaded.add(table);
     }
+  }
+
+  async #find(table: ReadTable): Promise<FoundRecord[]> {
+    return table === GOALS.tableName
+      ? this.#records.findAll(GOALS)
+      : this.#records.find(this.#sources.get(table) ?? []);
   }
 
   answer(tool: Tool, params: Record<string, unknown>): unknown {

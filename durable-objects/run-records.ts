@@ -2,7 +2,7 @@ import { outcomeStatus } from '../src/audit/outcome.ts';
 import { type InputSource, type OpenedInput, openInput } from '../src/inputs/index.ts';
 import type { Database } from '../src/postgres/port.ts';
 import { applyRow, isAlive, readRecord, type RecordState } from '../src/sync/merge.ts';
-import { selectRecordChanges } from '../src/sync/queries.ts';
+import { selectRecordChanges, selectRecordIds } from '../src/sync/queries.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { Attempt, AuditContext, AuditLog, Outcome } from './audit-log.ts';
 import { LogReader } from './log-reader.ts';
@@ -10,6 +10,9 @@ import type { RunScope } from './run-scope.ts';
 
 /** A living record as the log has it: encrypted fields are still ciphertext. */
 export type FoundRecord = { source: InputSource; record: Record<string, unknown> };
+
+/** As many as a list shows. */
+const MOST_OF_A_TABLE = 50;
 
 /** The person's records that a run reads: found in the log, and opened under its grant, each opening audited. */
 export class RunRecords {
@@ -41,6 +44,12 @@ export class RunRecords {
       if (record !== null) found.push({ source, record });
     }
     return found;
+  }
+
+  /** The records of a whole table that is plaintext by design: those that changed last. @throws PostgresError */
+  async findAll(table: { appId: string; tableName: string }): Promise<FoundRecord[]> {
+    const rows = await this.#log.query(selectRecordIds({ ...table, userId: this.#userId }, MOST_OF_A_TABLE));
+    return this.find(rows.map((row) => ({ ...table, recordId: row['record_id'] ?? '', needsGrant: false })));
   }
 
   /**

@@ -311,12 +311,23 @@ function cleanText(text: string, max: number): string {
   return cutText(withoutControls(stripThoughts(cutText(text, max * 4))).trim(), max);
 }
 
-/** Where the provider counts nothing, or nonsense, our own estimate stands in: a budget must not be free of charge. */
-function addUsage({ usage, messages }: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
+/**
+ * What one answer cost, in tokens. Where the provider counts nothing, or nonsense, our own estimate stands in: a budget must not be
+ * free of charge.
+ */
+export function usageOfRound(state: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
   const { promptTokens, completionTokens } = answer.usage;
   return {
-    promptTokens: usage.promptTokens + (counted(promptTokens) ?? estimatePromptTokens(messages, offered)),
-    completionTokens: usage.completionTokens + (counted(completionTokens) ?? answerTokens(answer)),
+    promptTokens: counted(promptTokens) ?? estimatePromptTokens(state.messages, offered),
+    completionTokens: counted(completionTokens) ?? answerTokens(answer),
+  };
+}
+
+function addUsage(state: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
+  const round = usageOfRound(state, answer, offered);
+  return {
+    promptTokens: state.usage.promptTokens + round.promptTokens,
+    completionTokens: state.usage.completionTokens + round.completionTokens,
   };
 }
 

@@ -47,6 +47,15 @@ export function selectIterationChanges(userId: string, missionId: string, cursor
   return pageOf(where, [userId, missionId], cursor);
 }
 
+/** Ids of a table's records, those that changed last first. */
+export function selectRecordIds(table: { userId: string; appId: string; tableName: string }, most: number): Statement {
+  return {
+    text: `select record_id from sync_changes where user_id = $1 and app_id = $2 and table_name = $3
+      group by record_id order by max(created_at) desc, record_id limit $4`,
+    values: [table.userId, table.appId, table.tableName, most],
+  };
+}
+
 /**
  * At most 200 rows and about 4 MB, but always one row if there is any. The row limit is applied before sizes are added up, so that
  * the cost of a page does not depend on the length of the log. $1 and $2 are the cursor, `where` goes on with $3.
