@@ -12,7 +12,7 @@ export type RouteDefinition<Body extends z.ZodType = z.ZodType, Query extends z.
   path: string;
   summary: string;
   /** by what a caller proves who it is; none where anybody may call */
-  security?: readonly { readonly [scheme in 'userToken' | 'serviceKey']?: readonly [] }[];
+  security?: readonly { readonly [scheme in SecurityScheme]?: readonly [] }[];
   request?: {
     body?: Json<Body> & { required: true };
     query?: Query;
@@ -21,10 +21,18 @@ export type RouteDefinition<Body extends z.ZodType = z.ZodType, Query extends z.
   responses: Readonly<Record<number, { description: string; content?: Content }>>;
 };
 
+export type SecurityScheme = 'userToken' | 'serviceKey' | 'drainToken';
+
 export const USER_TOKEN = [{ userToken: [] }] as const;
 export const SERVICE_KEY = [{ serviceKey: [] }] as const;
+export const DRAIN_TOKEN = [{ drainToken: [] }] as const;
 
-const refusal = z.object({ error: z.string(), code: z.string() });
+const refusal = z
+  .object({
+    error: z.string().describe('a sentence for people'),
+    code: z.string().describe('UPPER_SNAKE, for programs'),
+  })
+  .meta({ id: 'Refusal' });
 
 /** The request part of a route that takes a JSON body. */
 export function takes<Body extends z.ZodType>(schema: Body): { body: Json<Body> & { required: true } } {
@@ -46,9 +54,17 @@ export function refusals(
   return Object.fromEntries(Object.entries(codes).map(([status, names]) => [status, answers(names, refusal)]));
 }
 
+const served = new WeakMap<Hono, RouteDefinition[]>();
+
+/** What an app serves, in the order in which it was added. */
+export function servedRoutes(app: Hono): readonly RouteDefinition[] {
+  return served.get(app) ?? [];
+}
+
 /** Serves a route. Its guards and its handler stand in the order of their turn. */
 export function serveRoute(app: Hono, route: RouteDefinition, ...handlers: (MiddlewareHandler | Handler)[]): void {
   const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
+  served.set(app, [...servedRoutes(app), route]);
   app.on(route.method.toUpperCase(), [path], ...handlers);
 }
 

@@ -1,6 +1,7 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { drainedBodies } from '../http/body.ts';
+import { describeRoutes } from '../http/describe.ts';
 import type { AppDeps } from './deps.ts';
 import { refuse } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -13,6 +14,14 @@ import { meRoutes } from './routes/me.ts';
 import { runnerKeyRoutes } from './routes/runner-key.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
+
+
+const ABOUT = {
+  title: 'mana-ai',
+  version: '0.1.0',
+  description:
+    'The runner of mana-edge: missions of people, and what their operator needs. Errors are { error, code }.',
+};
 
 const MISSION_PATH = /^\/api\/v1\/me\/missions(?:\/[^/]+)?$/;
 
@@ -46,6 +55,7 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   aiAuditRoutes(app, routeDeps);
   deviceRoutes(app, routeDeps);
   eventRoutes(app, routeDeps);
+  describeRoutes(app, ABOUT);
   return app;
 }
 

@@ -71,33 +71,37 @@ export const review = z.strictObject({
 });
 
 /** A mission as operators see it. */
-export const internalMission = z.object({
-  id: z.string(),
-  title: z.string(),
-  state: z.string(),
-  nextRunAt: z.string().nullable(),
-  status: z.enum(['scheduled', 'queued', 'running', 'waiting', 'idle']),
-  reason: z.string().optional().describe('why it does not simply wait for its time'),
-});
+export const internalMission = z
+  .object({
+    id: z.string(),
+    title: z.string(),
+    state: z.string(),
+    nextRunAt: z.string().nullable(),
+    status: z.enum(['scheduled', 'queued', 'running', 'waiting', 'idle']),
+    reason: z.string().optional().describe('why it does not simply wait for its time'),
+  })
+  .meta({ id: 'MissionStatus' });
 
 /** A mission as its owner sees it. */
-export const ownerMission = internalMission.extend({
-  objective: z.string(),
-  cadence: cadenceSchema.nullable(),
-  occurrences: z.array(
-    z.object({
-      dueAt: z.string(),
-      fate: z.string(),
-      at: z.string().optional(),
-      reason: z.string().optional(),
-      runId: z.string().optional(),
-    }),
-  ),
-  iterations: z
-    .array(z.unknown())
-    .describe('as the record holds them; steps of those that await review carry a `digest`, which a review names'),
-  grant: z
-    .object({ grantId: z.string(), expiresAt: z.string(), state: z.string() })
-    .optional()
-    .describe("state: 'ok', 'expires-soon' or why the runner refuses the grant"),
-});
+export const ownerMission = internalMission
+  .extend({
+    objective: z.string(),
+    cadence: cadenceSchema.nullable(),
+    occurrences: z.array(
+      z.object({
+        dueAt: z.string(),
+        fate: z.string(),
+        at: z.string().optional(),
+        reason: z.string().optional(),
+        runId: z.string().optional(),
+      }),
+    ),
+    iterations: z
+      .array(z.unknown())
+      .describe('as the record holds them; steps of those that await review carry a `digest`, which a review names'),
+    grant: z
+      .object({ grantId: z.string(), expiresAt: z.string(), state: z.string() })
+      .optional()
+      .describe("state: 'ok', 'expires-soon' or why the runner refuses the grant"),
+  })
+  .meta({ id: 'Mission' });

@@ -1,27 +1,49 @@
 import type { Hono } from 'hono';
+import { z } from 'zod';
+import { answers, type RouteDefinition, serveRoute } from '../../http/route.ts';
 import type { RouteDeps, RunnerHealth } from '../deps.ts';
+import { healthAnswer } from '../health-schema.ts';
 
 /** /health promises an answer within 2 s; this leaves time for the way. */
 const LONGEST_PROBE_MS = 1_500;
 
 /** What is not known is null. */
-type HealthAnswer = Omit<RunnerHealth, 'tick'> & {
+export type HealthAnswer = Omit<RunnerHealth, 'tick'> & {
   tick: { enabled: boolean; lastTickAt: string | null; queued: number | null; running: number | null };
 };
 
+const HEALTH = {
+  method: 'get',
+  path: '/health',
+  summary: 'Whether the runner and what it depends on work, and since when not',
+  responses: { 200: answers('As long as the process serves, within 2 s.', healthAnswer) },
+} satisfies RouteDefinition;
+
+const METRICS = {
+  method: 'get',
+  path: '/metrics',
+  summary: 'Counters and histograms of this process, for Prometheus',
+  responses: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } } },
+} satisfies RouteDefinition;
+
 /** GET /health and GET /metrics: open to all, they show nothing of anyone. */
 export function healthRoutes(app: Hono, deps: RouteDeps): void {
-  app.get('/health', async (c) => {
-    const health = await probe(deps);
-    return c.json({ status: health.postgres.ok && health.llm.ok ? 'ok' : 'degraded', ...health });
+  serveRoute(app, HEALTH, async (c) => {
+    return c.json(withStatus(await probeHealth(deps)));
   });
-  app.get('/metrics', async (c) => {
+  serveRoute(app, METRICS, async (c) => {
     const { registry } = deps.metrics;
     return c.body(await registry.metrics(), 200, { 'content-type': registry.contentType });
   });
 }
 
-async function probe(deps: RouteDeps): Promise<HealthAnswer> {
+/** The health with its one word. */
+export function withStatus(health: HealthAnswer): HealthAnswer & { status: 'ok' | 'degraded' } {
+  return { status: health.postgres.ok && health.llm.ok ? 'ok' : 'degraded', ...health };
+}
+
+/** The health as far as it can be read in time. */
+export async function probeHealth(deps: RouteDeps): Promise<HealthAnswer> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<HealthAnswer>((resolve) => {
     timer = setTimeout(() => resolve(unknown(deps, 'PROBE_TIMEOUT')), LONGEST_PROBE_MS);
