@@ -8,7 +8,7 @@ const OUT = 'dist/cli';
 const RELATIVE = /(\bfrom\s*|\bimport\s*\(?\s*)'(\.[^']+)\.ts'/g;
 
 /** The command line as plain JavaScript: Node strips no types of what is installed as a package. Only what it imports is taken along. */
-export function buildCli(): void {
+function buildCli(): void {
   rmSync(projectPath(OUT), { recursive: true, force: true });
   const files = new Set([ENTRY]);
   // A set goes on to what is added while it is walked.
@@ -20,3 +20,5 @@ export function buildCli(): void {
     writeFileSync(target, code.replaceAll(RELATIVE, `$1'$2.js'`));
   }
 }
+
+buildCli();

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { atStop, runCommand } from './command.ts';
 import { seedEncryptedDemo, workersAt } from './demo-device.ts';
@@ -12,9 +13,16 @@ async function start(): Promise<void> {
   atStop(await printIterations(embedded.databaseUrl, say));
   const ports = { manaAi: config.port, manaAuth: config.authPort };
   const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports });
+  noteSession(embedded);
   await seedEncrypted(embedded);
   welcome(config.port, embedded.token, embedded.usesDemoPlanner);
   throw await workerd.ended;
+}
+
+/** The command line finds its way and the demo user's token here. */
+function noteSession({ config, dataDir, token }: Embedded): void {
+  const [url, authUrl] = [config.port, config.authPort].map((port) => `http://${LOCAL_HOST}:${port}`);
+  writeFileSync(`${dataDir}/session.json`, JSON.stringify({ url, authUrl, token }), { mode: 0o600 });
 }
 
 /** Needs the Workers: the vault makes the master key, and mana-auth the grants. */
@@ -39,7 +47,9 @@ function welcome(port: number, token: string, usesDemoPlanner: boolean): void {
   say(`health:   ${url}/health`);
   say(`missions: ${url}/api/v1/me/missions`);
   say(`token:    ${token}`);
-  say(`try:      curl -H "Authorization: Bearer ${token}" ${url}/api/v1/me/missions`);
+  say(`API:      ${url}/docs`);
+  say(`try:      npx mana-edge missions list`);
+  say(`or:       curl -H "Authorization: Bearer ${token}" ${url}/api/v1/me/missions`);
 }
 
 function say(text: string): void {

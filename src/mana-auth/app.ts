@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { drainedBodies } from '../http/body.ts';
+import { describeRoutes } from '../http/describe.ts';
 import { createUserTokenVerifier, type UserTokenVerifier } from '../http/user-token.ts';
 import { PostgresError } from '../postgres/errors.ts';
 import type { ManaAuthConfig } from './config.ts';
@@ -11,6 +12,13 @@ import { grantRoutes } from './routes/grants.ts';
 import { publicRoutes } from './routes/public.ts';
 import { runnerKeyRoutes } from './routes/runner-key.ts';
 import { vaultRoutes } from './routes/vault.ts';
+
+const ABOUT = {
+  title: 'mana-auth',
+  version: '0.1.0',
+  description:
+    'The vault and the grants of mana-edge, and the keys that others check with. Errors are { error, code }.',
+};
 
 /** The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and names the variable. */
 export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
@@ -48,6 +56,7 @@ export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   vaultRoutes(app, routeDeps);
   grantRoutes(app, routeDeps);
   runnerKeyRoutes(app, routeDeps);
+  describeRoutes(app, ABOUT);
   return app;
 }
 
