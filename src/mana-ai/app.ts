@@ -15,7 +15,6 @@ import { runnerKeyRoutes } from './routes/runner-key.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
 
-
 const ABOUT = {
   title: 'mana-ai',
   version: '0.1.0',
