@@ -55,7 +55,7 @@ export type LlmState = DependencyState & { locality: 'local' | 'remote'; tools?:
 type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCounts; errors: string[] };
 
 /** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
-const COLLECT_EVERY_EVENTS = 200;
+const COLLECT_EVERY_EVENTS = 50;
 
 const COUNT_QUEUE_EVERY_MS = 1_000;
 

@@ -268,8 +268,8 @@ export class MissionRun {
       const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
       if (stopped !== null) return stopped;
     }
-    checkpoint.finishedMs = Date.now();
-    await this.#save(checkpoint, scope.grant);
+    // Stored with the last answer, in one commit.
+    checkpoint.finishedMs ??= Date.now();
     await this.#options.dispatcher.releasePermit(this.#options.userId);
     metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
     metrics.plansProduced.inc();
@@ -312,6 +312,7 @@ export class MissionRun {
       tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
     checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, tools, { rejected, read });
+    if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
     await this.#save(checkpoint, scope.grant);
     countRound(plan, checkpoint.plan, scope.agent);
     const answer = await dispatcher.reportCall(userId, { kind: 'ok', tools: callsSeen(result) });

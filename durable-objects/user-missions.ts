@@ -73,7 +73,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   async #refresh(userId: string, since: string | null): Promise<Refreshed> {
-    this.#store.setMeta('user_id', userId);
+    this.#remember(userId);
     const projection = this.#projection(userId);
     try {
       const present = await this.#inTurn(() => this.#read(projection, since));
@@ -87,6 +87,11 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     }
   }
 
+  /** The alarm is not told whose it is. Written once: a commit more costs a wait for the disk. */
+  #remember(userId: string): void {
+    if (this.#store.meta('user_id') !== userId) this.#store.setMeta('user_id', userId);
+  }
+
   /** While a mission runs its record must not vanish for a moment: then the log is merged over what is there. */
   async #read(projection: Projection, since: string | null): Promise<boolean> {
     if (since !== null) return projection.refresh(since);
@@ -95,7 +100,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   /** Admission: the tick starts in the object's own alarm, which outlives the caller and a crash. */
   async poke(userId: string): Promise<void> {
-    this.#store.setMeta('user_id', userId);
+    this.#remember(userId);
     // Set anew even where one stands: after a kill or a let-go the time may be stored without anything that would fire it.
     await this.ctx.storage.setAlarm(Date.now());
   }
@@ -198,7 +203,11 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   async #takeTurn(): Promise<void> {
     const userId = this.#store.meta('user_id');
-    if (userId !== null) await this.#dispatcher().release(await this.#tick(userId));
+    if (userId === null) return;
+    const report = await this.#tick(userId);
+    // Taken off in the commit of the turn's last write, not in one of its own: until the report has arrived the agenda stands for it.
+    await this.ctx.storage.deleteAlarm();
+    await this.#dispatcher().release(report);
   }
 
   async #tick(userId: string): Promise<TurnReport> {
@@ -300,7 +309,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   #clearUserBackOff(): void {
-    if (this.#store.meta('turn_failures') !== '0') this.#store.setMeta('turn_failures', '0');
+    if ((this.#store.meta('turn_failures') ?? '0') !== '0') this.#store.setMeta('turn_failures', '0');
   }
 
   #nextDueMs(): number | null {
