@@ -7,6 +7,9 @@ export type ModelFacts = { tools: ToolAbility | null; passedOn: boolean };
 
 type Stored = ModelFacts & { model: string; isOllama: boolean; askedMs: number };
 
+/** What can be asked of a server. */
+type Questions = { probeModel: typeof probeModel; isPassedOn: typeof isPassedOn };
+
 /** A remote model that could not be judged is asked again after this long: every question costs money. */
 const ASK_REMOTE_AGAIN_MS = 24 * 3_600_000;
 
@@ -19,12 +22,14 @@ const OLLAMA_PORT = '11434';
 export class ModelProbe {
   readonly #sql: SqlStorage;
   readonly #settings: LlmSettings;
+  readonly #server: Questions;
   readonly #abort = new AbortController();
   readonly #log = createLogger({ component: 'model-probe' });
   #asked = false;
   #whoServes: Promise<void> | undefined;
 
-  constructor(sql: SqlStorage, settings: LlmSettings) {
+  constructor(sql: SqlStorage, settings: LlmSettings, server: Questions = { probeModel, isPassedOn }) {
+    this.#server = server;
     this.#sql = sql;
     this.#settings = settings;
     sql.exec(`create table if not exists model_facts (
@@ -57,7 +62,7 @@ export class ModelProbe {
     if (!this.#isWorthAsking(nowMs)) return;
     // Stored first: a process that crashes over and over must not pay over and over.
     this.#store({ ...this.#stored(), askedMs: nowMs });
-    const result = await probeModel({ ...this.#settings, signal: this.#abort.signal });
+    const result = await this.#server.probeModel({ ...this.#settings, signal: this.#abort.signal });
     if (!result.ok) {
       this.#log.warn('the language model could not be probed', { code: result.error.code });
       return;
@@ -77,7 +82,7 @@ export class ModelProbe {
   async #askWhoServes(): Promise<void> {
     if (this.#settings.locality !== 'local' || this.#settings.baseUrl === '') return;
     if (!this.#stored().isOllama && new URL(this.#settings.baseUrl).port !== OLLAMA_PORT) return;
-    const passedOn = await isPassedOn(this.#settings);
+    const passedOn = await this.#server.isPassedOn(this.#settings);
     const stored = this.#stored();
     if (passedOn !== stored.passedOn) this.#store({ ...stored, passedOn });
   }

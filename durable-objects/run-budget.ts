@@ -10,6 +10,7 @@ const COSTLY: ReadonlySet<LlmErrorKind> = new Set([
   'timeout',
   'cancelled',
   'empty-answer',
+  'answer-truncated',
   'bad-answer',
   'context-truncated',
   'tool-less',

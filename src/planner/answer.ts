@@ -37,7 +37,8 @@ export function readAnswer(
     .slice(0, MAX_CALLS)
     .map(readCall)
     .filter((call) => call !== null);
-  const written = native.length > 0 ? { calls: [], rest: said, attempted: 0 } : readTextCalls(said, tools);
+  const written =
+    native.length > 0 || tools.length === 0 ? { calls: [], rest: said, attempted: 0 } : readTextCalls(said, tools);
   const toolCalls = [...native, ...written.calls.slice(0, MAX_CALLS)];
   const problem = problemOf({
     calls: toolCalls.length,

@@ -35,7 +35,8 @@ export async function probeModel(
     const cannot = result.error.kind === 'tool-less' || result.error.kind === 'bad-answer';
     return cannot ? { ok: true, tools: 'none', isOllama } : { ok: false, error: result.error };
   }
-  const called = result.answer.toolCalls.some(({ name }) => name === probeTool.name);
+  // By another name it is a call all the same: it shows that the model and its server have a way to make one.
+  const called = result.answer.toolCalls.length > 0;
   return { ok: true, tools: !called ? 'none' : result.textCalls > 0 ? 'text' : 'native', isOllama };
 }
 
