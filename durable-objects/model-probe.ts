@@ -26,6 +26,8 @@ export class ModelProbe {
   readonly #abort = new AbortController();
   readonly #log = createLogger({ component: 'model-probe' });
   #asked = false;
+  /** as stored: each run asks, and nobody else writes */
+  #known: Stored | undefined;
   #whoServes: Promise<void> | undefined;
 
   constructor(sql: SqlStorage, settings: LlmSettings, server: Questions = { probeModel, isPassedOn }) {
@@ -94,8 +96,13 @@ export class ModelProbe {
     return free || nowMs - askedMs >= ASK_REMOTE_AGAIN_MS;
   }
 
-  /** Facts of another model are none. */
   #stored(): Stored {
+    this.#known ??= this.#read();
+    return this.#known;
+  }
+
+  /** Facts of another model are none. */
+  #read(): Stored {
     const model = `${this.#settings.baseUrl} ${this.#settings.model}`;
     const [row] = this.#sql
       .exec<{ tools: ToolAbility | null; ollama: number; passed_on: number; asked_ms: number }>(
@@ -108,7 +115,9 @@ export class ModelProbe {
     return { model, tools, isOllama: ollama === 1, passedOn: passedOn === 1, askedMs };
   }
 
-  #store({ model, tools, isOllama, passedOn, askedMs }: Stored): void {
+  #store(facts: Stored): void {
+    this.#known = facts;
+    const { model, tools, isOllama, passedOn, askedMs } = facts;
     this.#sql.exec(
       `insert or replace into model_facts (one, model, tools, ollama, passed_on, asked_ms) values (1, ?, ?, ?, ?, ?)`,
       model,
