@@ -282,6 +282,23 @@ describe.concurrent('an LLM that fails', () => {
   });
 });
 
+describe('a mission for which the LLM always hangs', () => {
+  it('holds up neither the other missions of its person nor those of others', async (test) => {
+    const on = await stage(test, { MANA_LLM_TIMEOUT_MS: '1000' });
+    on.llm.behave(async (body) => (mentions('hang please')(body) ? new Promise(() => undefined) : plan(body)));
+    const [userId, other] = [randomUUID(), randomUUID()];
+    await writeRecord(on.log, { userId, recordId: 'a-bad', data: dueMission({ objective: 'hang please' }) });
+    await waitFor(() => (countOf(on, mentions('hang please')) > 0 ? true : undefined), 'the call that hangs');
+    // Due later than the bad one: they would stand behind it for ever if its turn came first each time.
+    for (const recordId of ['b', 'c']) await writeRecord(on.log, { userId, recordId, data: dueMission() });
+    await writeRecord(on.log, { userId: other, recordId: 'm', data: dueMission() });
+    await firstRow(on, userId, 'b');
+    await firstRow(on, userId, 'c');
+    await firstRow(on, other);
+    expect(await runnerRows(on.log, userId, 'a-bad')).toHaveLength(0);
+  });
+});
+
 async function expectOutage(on: Stage, userId: string): Promise<void> {
   expect(await untilReason(on, userId, 'llm-down')).toMatchObject({ status: 'waiting' });
   const health = await healthOf(on);
