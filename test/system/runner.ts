@@ -113,8 +113,8 @@ export function spawnServe(variables: Record<string, string>): Served {
   return spawnScript('serve', variables);
 }
 
-function spawnScript(script: string, variables: Record<string, string>): Served {
-  const child = spawn('npm', ['run', '--silent', script], {
+function spawnScript(script: string, variables: Record<string, string>, args: readonly string[] = []): Served {
+  const child = spawn('npm', ['run', '--silent', script, '--', ...args], {
     cwd: projectPath('.'),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...variables },
     detached: true,
@@ -154,8 +154,13 @@ export async function runEmbedded(
 }
 
 /** What a script prints that works beside a running `npm start`. */
-export async function runScriptIn(dataDir: string, script: string, ports: EmbeddedRun['ports']): Promise<string> {
-  const served = spawnScript(script, variablesOf(dataDir, ports));
+export async function runScriptIn(
+  dataDir: string,
+  script: string,
+  ports: EmbeddedRun['ports'],
+  args: readonly string[] = [],
+): Promise<string> {
+  const served = spawnScript(script, variablesOf(dataDir, ports), args);
   expect(await served.exited, served.output()).toBe(0);
   return served.output();
 }

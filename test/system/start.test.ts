@@ -60,6 +60,17 @@ async function expectEncryptedNotes(running: EmbeddedRun, missions: readonly Own
   expect(statSync(`${dataDir}/secrets.json`).mode & 0o777).toBe(0o600);
 }
 
+/** The mission of an agent that looks at open tasks before it proposes; it runs when it is asked to. */
+async function expectReadBeforeProposed(running: EmbeddedRun): Promise<void> {
+  const headers = { authorization: `Bearer ${await tokenOf(running)}` };
+  const run = await fetch(`${running.url}/api/v1/me/missions/demo-garden/run`, { method: 'POST', headers });
+  expect(run.ok).toBe(true);
+  const planned = 'mission demo-garden was planned';
+  await waitFor(() => running.output().includes(planned) || undefined, planned, PLANNED_WITHIN_MS);
+  const opened = await runScriptIn(dataDir, 'read', running.ports, ['demo-garden']);
+  for (const read of ['Garden', 'Seeds', 'Turn the compost']) expect(opened).toContain(`Next step: ${read}`);
+}
+
 // The cases follow one another: they share the data folder.
 let firstIterations: Record<string, unknown[]>;
 
@@ -75,8 +86,9 @@ it('npm start plans the demo mission within 30 s, shows it under the printed tok
   const reading = missions.find(({ id }) => id === 'demo-reading');
   expect(reading).toMatchObject({ status: 'scheduled', iterations: [{ source: 'server' }] });
   expect(Date.parse(reading?.nextRunAt ?? '')).toBeGreaterThan(Date.now());
-  firstIterations = iterationIds(missions);
   await expectEncryptedNotes(running, missions);
+  await expectReadBeforeProposed(running);
+  firstIterations = iterationIds(await missionsOf(running));
   expect(processesOf(dataDir).length).toBeGreaterThan(2);
   running.interrupt();
   await running.exited;
