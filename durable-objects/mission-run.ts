@@ -306,12 +306,14 @@ export class MissionRun {
       budget.failed('tool-less', result.usage);
       return this.#stopOn(llmError('tool-less'));
     }
-    budget.answered(total(usageOfRound(plan, result.answer, tools)), Date.now());
+    // What was found took the place of others, which the model has seen and may still call.
+    const callable = [...new Set([...tools, ...choice.chosen])];
+    budget.answered(total(usageOfRound(plan, result.answer, callable)), Date.now());
     await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
     const read = (tool: Tool, params: Record<string, unknown>): unknown =>
       tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
     // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
-    checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, tools, { rejected, read });
+    checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, callable, { rejected, read });
     if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
     await this.#save(checkpoint, scope.grant);
     countRound(plan, checkpoint.plan, scope.agent);

@@ -150,6 +150,16 @@ export function toolCall(name: string, args: Record<string, unknown>): unknown {
   return choice({ role: 'assistant', content: '', tool_calls: [call] }, 'tool_calls');
 }
 
+/** Several calls in one turn. */
+export function toolCalls(calls: readonly [name: string, args: Record<string, unknown>][], content = ''): unknown {
+  const made = calls.map(([name, args], index) => ({
+    id: `call_${index}`,
+    type: 'function',
+    function: { name, arguments: JSON.stringify(args) },
+  }));
+  return choice({ role: 'assistant', content, tool_calls: made }, 'tool_calls');
+}
+
 export function finalAnswer(content: string): unknown {
   return choice({ role: 'assistant', content }, 'stop');
 }

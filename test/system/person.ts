@@ -74,9 +74,21 @@ export class Person {
 
   /** A note as the app writes it. */
   async writeNote(id: string, note: { title: string; content: string }): Promise<void> {
-    const ref = { tableName: 'notes', recordId: id };
-    const data = await this.encrypted(ref, note, ['title', 'content']);
-    await writeRecord(this.#postgres, { userId: this.userId, recordId: id, appId: 'notes', table: 'notes', data });
+    await this.#writeSecret({ appId: 'notes', table: 'notes', id }, note, ['title', 'content']);
+  }
+
+  /** A task as the app writes it: its day is no secret. */
+  async writeTask(id: string, task: { title: string; dueDate?: string }): Promise<void> {
+    await this.#writeSecret({ appId: 'todo', table: 'tasks', id }, task, ['title']);
+  }
+
+  async #writeSecret(
+    { appId, table, id }: { appId: string; table: string; id: string },
+    record: Record<string, unknown>,
+    fields: readonly string[],
+  ): Promise<void> {
+    const data = await this.encrypted({ tableName: table, recordId: id }, record, fields);
+    await writeRecord(this.#postgres, { userId: this.userId, recordId: id, appId, table, data });
   }
 
   async writeMission(id: string, fields: Record<string, unknown>): Promise<void> {
