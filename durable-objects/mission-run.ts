@@ -1,5 +1,5 @@
 import type { GrantReason } from '../src/grants/index.ts';
-import { resolvePolicy, type Agent } from '../src/missions/agent.ts';
+import { resolvePolicy, type Agent, type PolicyDecision } from '../src/missions/agent.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { nextDue } from '../src/missions/cadence.ts';
 import { parseInstantMs } from '../src/missions/instant.ts';
@@ -485,11 +485,18 @@ function finishedRun({ due, identity, startedMs, finishedMs, failure }: Checkpoi
   return { dueMs, runId, startedMs, finishedMs: finishedMs ?? startedMs, failed: failure !== null };
 }
 
+/** What the agent's policy says about a tool; without an agent everything may be proposed. */
+function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
+  return agent === null ? 'propose' : resolvePolicy(agent.policy, tool);
+}
+
 function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
   const tokens = tokensOf(after) - tokensOf(before);
   metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
   for (const { toolName } of after.steps.slice(before.steps.length)) {
-    metrics.toolCalls.inc({ tool: toolName, policy: 'propose', outcome: 'recorded' });
+    const tool = CATALOG.find(({ name }) => name === toolName);
+    const policy = tool === undefined ? 'propose' : decisionOf(agent, tool);
+    metrics.toolCalls.inc({ tool: toolName, policy, outcome: 'recorded' });
   }
   for (const key of after.readings.slice(before.readings.length)) {
     metrics.toolCalls.inc({ tool: key.split(' ', 1)[0] ?? 'other', policy: 'auto', outcome: 'answered' });
@@ -515,7 +522,7 @@ function toolChoice(
 ): ToolChoice {
   return chooseTools({
     tools: [...reads.tools, ...CATALOG, ...reads.furtherTools],
-    decide: (tool) => (agent === null ? 'propose' : resolvePolicy(agent.policy, tool)),
+    decide: (tool) => decisionOf(agent, tool),
     inputModules: mission.inputs.map((ref) => ref.module),
     missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
     approvals: countApprovals(readIterations(mission.iterations)),
