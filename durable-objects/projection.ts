@@ -17,6 +17,7 @@ import {
   deleteUser,
   FROM_THE_BEGINNING,
   insertChange,
+  insertUser,
   selectChangeById,
   selectChanges,
   selectIterationChanges,
@@ -63,8 +64,10 @@ export class Projection {
   async rebuild(): Promise<boolean> {
     this.#store.clearCache();
     const present = await this.#readFrom(FROM_THE_BEGINNING);
-    if (present) this.#store.markComplete();
-    return present;
+    if (!present) return false;
+    await this.#log.query(insertUser(this.#userId));
+    this.#store.markComplete();
+    return true;
   }
 
   /** Merges what the change feed has not delivered yet, so that a run starts from the newest state. */

@@ -100,6 +100,11 @@ export function selectPending(userId: string): Statement {
   };
 }
 
+/** Puts a person on the list that sweeps go through, should the trigger not have done it (a bulk insert, a transaction rolled back). */
+export function insertUser(userId: string): Statement {
+  return { text: `insert into mana_ai.users (user_id) values ($1) on conflict do nothing`, values: [userId] };
+}
+
 /** Takes a person who is gone off the list that sweeps go through. */
 export function deleteUser(userId: string): Statement {
   return { text: `delete from mana_ai.users where user_id = $1`, values: [userId] };

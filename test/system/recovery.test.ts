@@ -111,6 +111,22 @@ describe('a change that the trigger could not note', () => {
   });
 });
 
+describe('a person whom the trigger could not put on the list of users', () => {
+  it('is put on it by the first reading of the log, so that sweeps find the person', async () => {
+    const userId = randomUUID();
+    const locker = new Client({ connectionString: postgres.databaseUrl });
+    await locker.connect();
+    await locker.query(`begin`);
+    // As a transaction would that is adding the same person, and is rolled back later.
+    await locker.query(`select pg_advisory_xact_lock(hashtextextended('mana_ai.users:' || $1, 0))`, [userId]);
+    await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
+    await locker.query('rollback');
+    await locker.end();
+    await untilMissionsWritten(1);
+    expect(await postgres.query('select user_id from mana_ai.users')).toEqual([{ user_id: userId }]);
+  });
+});
+
 describe('with nothing due', () => {
   it('the poll reads an index of the outbox and no row of the log, however many people are registered', async () => {
     await insertMissions(300, 'm', '2031-01-01T00:00:00Z');
