@@ -178,7 +178,7 @@ export class MissionRun {
     const { store, projection, budget } = this.#options;
     if (agent === null || store.runOf(mission.id) !== null) return null;
     const nowMs = Date.now();
-    const others = projection.missions().map((entry) => entry.mission);
+    const others = projection.missionsUnderWay().map((entry) => entry.mission);
     const busyUntilMs = agentBusyUntilMs(
       agent,
       others.filter(({ id }) => id !== mission.id),

@@ -130,6 +130,18 @@ export class MissionStore {
       .map((row) => row.record_id);
   }
 
+  /** Records that hold a text somewhere; a cheap look before they are read. */
+  recordIdsWith(tableName: CachedTable, text: string): string[] {
+    return this.#sql
+      .exec<{ record_id: string }>(
+        `select distinct record_id from records where table_name = ? and instr(body, ?) > 0 order by record_id`,
+        tableName,
+        text,
+      )
+      .toArray()
+      .map((row) => row.record_id);
+  }
+
   /** When a mission is due by its records alone; null takes it off the list. */
   setDue(missionId: string, dueMs: number | null): void {
     if (dueMs === null) this.#sql.exec(`delete from due where mission_id = ?`, missionId);

@@ -112,6 +112,11 @@ export class Projection {
     return (await this.#log.query(selectChangeById(this.#userId, rowId))).length > 0;
   }
 
+  /** Missions that somebody may be running now: those with a running iteration of anybody. */
+  missionsUnderWay(): MissionEntry[] {
+    return this.#store.recordIdsWith(MISSIONS, '"running"').flatMap((id) => this.mission(id) ?? []);
+  }
+
   missions(): MissionEntry[] {
     return this.#store.recordIds(MISSIONS).flatMap((id) => this.mission(id) ?? []);
   }
