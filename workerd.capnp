@@ -9,7 +9,9 @@ const config :Workerd.Config = (
   services = [
     (name = "mana-ai", worker = .manaAi),
     (name = "mana-auth", worker = .manaAuth),
-    # "private" and "local" too: Postgres and the LLM usually stand on this machine or beside it.
+    (name = "mana-ai-egress", worker = .manaAiEgress),
+    (name = "mana-auth-egress", worker = .manaAuthEgress),
+    # Reached through an egress Worker alone. "private" and "local" too: Postgres and the LLM usually stand on this machine or beside it.
     (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
     (name = "mana-ai-objects", disk = (writable = true)),
     (name = "mana-auth-objects", disk = (writable = true)),
@@ -31,7 +33,7 @@ const manaAi :Workerd.Worker = (
     (className = "PostgresPool", uniqueKey = "mana-ai-PostgresPool", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "mana-ai-objects"),
-  globalOutbound = "internet",
+  globalOutbound = "mana-ai-egress",
   bindings = [
     (name = "USER_MISSIONS", durableObjectNamespace = "UserMissions"),
     (name = "DISPATCHER", durableObjectNamespace = "Dispatcher"),
@@ -74,7 +76,7 @@ const manaAuth :Workerd.Worker = (
     (className = "GrantSweep", uniqueKey = "mana-auth-GrantSweep", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "mana-auth-objects"),
-  globalOutbound = "internet",
+  globalOutbound = "mana-auth-egress",
   bindings = [
     (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
     (name = "GRANT_SWEEP", durableObjectNamespace = "GrantSweep"),
@@ -90,5 +92,31 @@ const manaAuth :Workerd.Worker = (
     (name = "MANA_GRANT_SIGNING_KEY_PEM", fromEnvironment = "MANA_GRANT_SIGNING_KEY_PEM"),
     (name = "MANA_AUTH_KEK", fromEnvironment = "MANA_AUTH_KEK"),
     (name = "MANA_AUTH_ISSUER_KEY_PEM", fromEnvironment = "MANA_AUTH_ISSUER_KEY_PEM"),
+  ],
+);
+
+# The runner reaches PostgreSQL, the model, the research endpoint and the two key sets.
+const manaAiEgress :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  compatibilityDate = "2026-11-01",
+  globalOutbound = "internet",
+  bindings = [
+    (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
+    (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
+    (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
+    (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
+    (name = "MANA_GRANT_JWKS_URL", fromEnvironment = "MANA_GRANT_JWKS_URL"),
+  ],
+);
+
+# mana-auth reaches PostgreSQL and the key set of user tokens.
+const manaAuthEgress :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  compatibilityDate = "2026-11-01",
+  globalOutbound = "internet",
+  bindings = [
+    (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
   ],
 );
