@@ -28,8 +28,11 @@ import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from 
 /** Objects called by one event stay in memory until it ends, so users are refreshed in slices. */
 const SLICE_USERS = 64;
 
-/** Pause between the slices of a sweep: ten thousand users within three minutes, without crowding out runs. */
-const SWEEP_PAUSE_MS = 1_000;
+/** From the start of one slice of a sweep to the next, at least: ten thousand users within three minutes where the disk keeps up. */
+const SWEEP_SLICE_MS = 1_000;
+
+/** Runs get a turn between two slices, however slow they are. */
+const SWEEP_PAUSE_MS = 100;
 
 const SWEEP_EVERY_MS = 24 * 60 * 60_000;
 
@@ -93,12 +96,14 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   override async alarm(): Promise<void> {
+    const startedMs = Date.now();
     await guarded(this.#log, async () => {
       const report = reportOf(await this.#work());
       // The feed reads Postgres whether anybody is due or not, so it is often the first to learn that it went or came back.
       if (report !== null) await this.#dispatcher().reportPostgres(report);
     });
-    if (!this.#stopped) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs()));
+    if (!this.#stopped)
+      await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs(startedMs)));
   }
 
   /** One round of the alarm; what stopped it, or null. */
@@ -128,10 +133,11 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     return this.env.DISPATCHER.getByName(DISPATCHER_NAME);
   }
 
-  #nextWaitMs(): number {
+  #nextWaitMs(startedMs: number): number {
     const waitsMs = [this.#settings.tickIntervalMs];
     if (this.#listenFailures > 0) waitsMs.push(this.#listenAgainMs());
-    if (this.#store.sweepCursor() !== null) waitsMs.push(SWEEP_PAUSE_MS);
+    if (this.#store.sweepCursor() !== null)
+      waitsMs.push(Math.max(SWEEP_PAUSE_MS, startedMs + SWEEP_SLICE_MS - Date.now()));
     return Math.min(...waitsMs);
   }
 

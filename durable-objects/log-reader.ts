@@ -1,6 +1,6 @@
 import type { Database, Row, Statement } from '../src/postgres/port.ts';
 import { type ChangeRow, parseChangeRow } from '../src/sync/change-row.ts';
-import { type ChangeCursor, FROM_THE_BEGINNING } from '../src/sync/queries.ts';
+import { type ChangeCursor, FROM_THE_BEGINNING, isLastPage } from '../src/sync/queries.ts';
 
 /** One user's rows of the log, under row-level security. */
 export class LogReader {
@@ -28,7 +28,10 @@ export class LogReader {
       const rows: readonly Row[] = await this.query(page(cursor));
       for (const row of rows) yield parseChangeRow(row);
       const last = rows.at(-1);
-      cursor = last === undefined ? null : { kind: 'after', createdAt: last['cursor_at'] ?? '', id: last['id'] ?? '' };
+      cursor =
+        last === undefined || isLastPage(rows)
+          ? null
+          : { kind: 'after', createdAt: last['cursor_at'] ?? '', id: last['id'] ?? '' };
     }
   }
 }

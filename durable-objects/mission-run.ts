@@ -114,7 +114,7 @@ export class MissionRun {
   async #continue(mostFailures: number): Promise<RunOutcome> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
-    if (this.#isWritten(entry)) return this.#moveOn();
+    if (await this.#isWritten(entry)) return this.#moveOn();
     if (this.#isExhausted(mostFailures)) return this.#fail(entry, this.#lastCode());
     const obstacle = this.#agentObstacle(entry);
     if (obstacle !== null) return this.#hold(obstacle);
@@ -142,9 +142,11 @@ export class MissionRun {
   }
 
   /** A mission that was paused during its run got the iteration and kept its time; resumed, it is due by the same time again. */
-  #isWritten({ mission, state }: MissionEntry): boolean {
-    const { iterationId } = this.#identity(state);
-    return holdsFinished(mission.iterations, iterationId) || this.#options.store.hasRun(mission.id, iterationId);
+  async #isWritten({ mission, state }: MissionEntry): Promise<boolean> {
+    const { iterationId, rowId } = this.#identity(state);
+    if (holdsFinished(mission.iterations, iterationId)) return true;
+    // The person may have deleted the iteration since; and a database that was restored may have lost it.
+    return this.#options.store.hasRun(mission.id, iterationId) && this.#options.projection.holds(rowId);
   }
 
   /** What is planned and paid for is not planned again: the mission goes to its next time. */
@@ -153,7 +155,7 @@ export class MissionRun {
     await exclusively(async () => {
       const present = await projection.refreshPending();
       const entry = present ? projection.mission(missionId) : null;
-      if (entry === null || this.#dueEntry() === null || !this.#isWritten(entry)) return;
+      if (entry === null || this.#dueEntry() === null || !(await this.#isWritten(entry))) return;
       const { mission, state } = entry;
       const nowMs = Date.now();
       const nextRunAt = this.#nextRunAt(mission, nowMs, nowMs);

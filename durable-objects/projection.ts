@@ -136,6 +136,11 @@ export class Projection {
     return createdAt ? 'written' : 'present';
   }
 
+  /** Whether a row of this id stands in the log. @throws PostgresError */
+  async holds(rowId: string): Promise<boolean> {
+    return (await this.#log.query(selectChangeById(this.#userId, rowId))).length > 0;
+  }
+
   /** Re-reads when a mission is due, from its record and its agent's. */
   updateDue(missionId: string): void {
     const entry = this.mission(missionId);

@@ -75,9 +75,14 @@ function pageOf(where: string, values: readonly string[], cursor: ChangeCursor):
           sum(coalesce(octet_length(data::text), 0)) over in_order as bytes
         from page window in_order as (order by created_at, id)
       )
-      select ${CHANGE_COLUMNS} from sized where bytes <= ${PAGE_BYTES} or position = 1 order by sized.created_at, sized.id`,
+      select ${CHANGE_COLUMNS}, (select count(*) from page)::text as page_rows from sized where bytes <= ${PAGE_BYTES} or position = 1 order by sized.created_at, sized.id`,
     values: [cursor.createdAt, cursor.kind === 'after' ? cursor.id : null, ...values],
   };
+}
+
+/** Whether nothing follows the rows of a page: it was neither full nor cut for its size. */
+export function isLastPage(rows: readonly Readonly<Record<string, string | null>>[]): boolean {
+  return rows.length < PAGE_ROWS && rows.length === Number(rows[0]?.['page_rows'] ?? 0);
 }
 
 /** One change row of the user by its id. */

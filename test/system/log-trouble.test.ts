@@ -63,6 +63,31 @@ describe('one bad row', () => {
   });
 });
 
+describe('a long history', () => {
+  it('of a record that a mission reads, and of the mission itself, is read to its end', async () => {
+    const userId = randomUUID();
+    const many = `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+      select $1, $2, $3, $4, 'update', jsonb_build_object($5::text, $6 || n), 'test-device', now() - (2000 - n) * interval '1 second'
+      from generate_series(1, 1250) n`;
+    await postgres.query(many, ['companion', 'companionGoals', 'g', userId, 'title', `goal-${userId}-`]);
+    const inputs = [{ module: 'goals', table: 'companionGoals', id: 'g' }];
+    const data = dueMission({ inputs, state: 'paused' });
+    await writeRecord(postgres, { userId, recordId: 'm', data });
+    await postgres.query(many, ['ai', 'aiMissions', 'm', userId, 'objective', `objective-${userId}-`]);
+    // Six pages by their rows, and more by their size.
+    await postgres.query(
+      `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       select 'ai', 'aiMissions', 'm', $1, 'update', jsonb_build_object('notes', repeat('x', 1500000)), 'test-device', now() - n * interval '1 second'
+       from generate_series(1, 5) n`,
+      [userId],
+    );
+    await writeRecord(postgres, { userId, recordId: 'm', op: 'update', data: { objective: userId, state: 'active' } });
+    await firstRow(userId, 'm');
+    const prompt = llm.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes(userId)) ?? '';
+    expect(prompt).toContain(`goal-${userId}-1250`);
+  });
+});
+
 describe('a person who is gone', () => {
   it('during a run gets no row of ours and leaves nothing behind', async () => {
     const userId = randomUUID();
