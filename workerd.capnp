@@ -22,6 +22,28 @@ const config :Workerd.Config = (
   ],
 );
 
+# One Worker to a process, as compose runs them: neither is given a key of the other (`serve mana-ai`, `serve mana-auth`).
+const configManaAi :Workerd.Config = (
+  v8Flags = ["--expose-gc"],
+  services = [
+    (name = "mana-ai", worker = .manaAi),
+    (name = "mana-ai-egress", worker = .manaAiEgress),
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "mana-ai-objects", disk = (writable = true)),
+  ],
+  sockets = [(name = "mana-ai", http = (), service = "mana-ai")],
+);
+
+const configManaAuth :Workerd.Config = (
+  services = [
+    (name = "mana-auth", worker = .manaAuth),
+    (name = "mana-auth-egress", worker = .manaAuthEgress),
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "mana-auth-objects", disk = (writable = true)),
+  ],
+  sockets = [(name = "mana-auth", http = (), service = "mana-auth")],
+);
+
 const manaAi :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed "dist/mana-ai/index.js")],
   compatibilityDate = "2026-11-01",

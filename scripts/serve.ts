@@ -1,4 +1,4 @@
-import { requireForServe } from '../src/mana-ai/config.ts';
+import { requireDatabase, requireForServe } from '../src/mana-ai/config.ts';
 import { checkedConfig } from './checked-config.ts';
 import { runCommand } from './command.ts';
 import { makeDataDir, readEnvironment, StartError } from './environment.ts';
@@ -8,19 +8,29 @@ import { startWorkerd } from './workerd-process.ts';
 /** Every interface: production runs in a container or behind a proxy, which decide what is reachable. */
 const HOST = '0.0.0.0';
 
-/** The production entry: both Workers on workerd against DATABASE_URL and MANA_LLM_URL, no embedded parts. */
+/** The production entry: both Workers on workerd, or the one that is named, against DATABASE_URL and MANA_LLM_URL; no embedded parts. */
 async function serve(): Promise<void> {
+  const only = namedWorker(process.argv[2]);
   const environment = readEnvironment();
-  const complete = requireForServe(checkedConfig(environment));
+  const config = checkedConfig(environment);
+  const complete = only === 'mana-auth' ? requireDatabase(config) : requireForServe(config);
   if (!complete.ok) throw new StartError(`${complete.variable} ${complete.message}`);
-  const { config } = complete;
   const dataDir = makeDataDir(config.dataDir);
   const database = await checkDatabase(config.databaseUrl ?? '');
   if (!database.ok) throw new StartError(database.message);
-  const ports = { manaAi: config.port, manaAuth: config.authPort };
+  const ports = {
+    ...(only === 'mana-auth' ? {} : { manaAi: config.port }),
+    ...(only === 'mana-ai' ? {} : { manaAuth: config.authPort }),
+  };
   const workerd = await startWorkerd({ environment, dataDir, host: HOST, ports });
   process.stdout.write('ready\n');
   throw await workerd.ended;
+}
+
+function namedWorker(argument: string | undefined): 'mana-ai' | 'mana-auth' | null {
+  if (argument === undefined) return null;
+  if (argument === 'mana-ai' || argument === 'mana-auth') return argument;
+  throw new StartError(`serve takes mana-ai, mana-auth or nothing, which is both; ${argument} is neither`);
 }
 
 await runCommand(serve);

@@ -12,8 +12,24 @@ export type WorkerdOptions = {
   environment: Environment;
   dataDir: string;
   host: string;
-  ports: { manaAi: number; manaAuth: number };
+  /** the port of each Worker that this process runs; without one the Worker is left out */
+  ports: { manaAi?: number; manaAuth?: number };
 };
+
+/** The Workers by the names of workerd.capnp: their socket, and the variable of their port. */
+const WORKERS = [
+  { name: 'mana-ai', key: 'manaAi', variable: 'MANA_AI_PORT', alone: 'configManaAi' },
+  { name: 'mana-auth', key: 'manaAuth', variable: 'MANA_AUTH_PORT', alone: 'configManaAuth' },
+] as const;
+
+type Served = (typeof WORKERS)[number] & { port: number };
+
+function servedBy({ ports }: WorkerdOptions): Served[] {
+  return WORKERS.flatMap((worker) => {
+    const port = ports[worker.key];
+    return port === undefined ? [] : [{ ...worker, port }];
+  });
+}
 
 /** `ended` resolves when the process ends without having been told to. */
 export type WorkerdProcess = { ended: Promise<StartError> };
@@ -22,21 +38,20 @@ const READY_WITHIN_MS = 30_000;
 const DRAIN_WITHIN_MS = 11_000;
 const TERM_WITHIN_MS = 5_000;
 
-/** Starts both Workers on workerd and waits until both answer /health. */
+/** Starts the Workers that have a port on workerd and waits until each answers /health. */
 export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProcess> {
-  const { ports, host } = options;
+  const served = servedBy(options);
   await endLeftoverWorkerd(options.dataDir);
-  await assertPortFree('MANA_AI_PORT', ports.manaAi, host);
-  await assertPortFree('MANA_AUTH_PORT', ports.manaAuth, host);
+  for (const { variable, port } of served) await assertPortFree(variable, port, options.host);
   ensureBuilt();
   // Known to this process and the Worker alone: draining needs no service key to be configured.
   const drainToken = randomUUID();
   const child = spawnWorkerd(options, drainToken);
   if (child.pid !== undefined) noteWorkerd(options.dataDir, child.pid);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
-  atStop(() => stopWorkerd(child, exited, ports.manaAi, drainToken));
+  atStop(() => stopWorkerd(child, exited, options.ports.manaAi, drainToken));
   const ended = exited.then((code) => new StartError(`workerd ended with code ${code}; the log above says why`));
-  await Promise.race([untilHealthy(Object.values(ports)), ended.then(raise)]);
+  await Promise.race([untilHealthy(served.map(({ port }) => port)), ended.then(raise)]);
   return { ended };
 }
 
@@ -44,16 +59,19 @@ function raise(error: StartError): never {
   throw error;
 }
 
-function spawnWorkerd({ environment, dataDir, host, ports }: WorkerdOptions, drainToken: string): ChildProcess {
-  const folders = ['mana-ai-objects', 'mana-auth-objects'].map((name) => [name, `${dataDir}/${name}`] as const);
+function spawnWorkerd(options: WorkerdOptions, drainToken: string): ChildProcess {
+  const { environment, dataDir, host } = options;
+  const served = servedBy(options);
+  const folders = served.map(({ name }) => [`${name}-objects`, `${dataDir}/${name}-objects`] as const);
   for (const [, path] of folders) mkdirSync(path, { recursive: true, mode: 0o700 });
-  const sockets = [`mana-ai=${host}:${ports.manaAi}`, `mana-auth=${host}:${ports.manaAuth}`];
+  const sockets = served.map(({ name, port }) => `${name}=${host}:${port}`);
+  const [only] = served;
   return spawn(
     workerd.default,
     [
       'serve',
       projectPath('workerd.capnp'),
-      'config',
+      served.length === 1 && only !== undefined ? only.alone : 'config',
       ...sockets.flatMap((socket) => ['--socket-addr', socket]),
       ...folders.flatMap(([name, path]) => ['--directory-path', `${name}=${path}`]),
     ],
@@ -88,11 +106,11 @@ async function isHealthy(port: number): Promise<boolean> {
 async function stopWorkerd(
   child: ChildProcess,
   exited: Promise<number>,
-  port: number,
+  runnerPort: number | undefined,
   drainToken: string,
 ): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  await drain(port, drainToken);
+  if (runnerPort !== undefined) await drain(runnerPort, drainToken);
   child.kill('SIGTERM');
   const forced = setTimeout(() => child.kill('SIGKILL'), TERM_WITHIN_MS);
   await exited;

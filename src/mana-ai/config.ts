@@ -56,9 +56,16 @@ export function parseManaAiConfig(env: Readonly<Record<string, unknown>> | objec
   }
 }
 
+/** What mana-auth alone needs besides well-formed values. */
+export function requireDatabase(config: ManaAiConfig): ParsedConfig {
+  if (config.databaseUrl === null) return { ok: false, variable: 'DATABASE_URL', message: 'wants a postgres:// URL' };
+  return { ok: true, config };
+}
+
 /** What `npm run serve` needs besides well-formed values. */
 export function requireForServe(config: ManaAiConfig): ParsedConfig {
-  if (config.databaseUrl === null) return { ok: false, variable: 'DATABASE_URL', message: 'wants a postgres:// URL' };
+  const database = requireDatabase(config);
+  if (!database.ok) return database;
   if (config.llm.baseUrl === null) {
     return { ok: false, variable: 'MANA_LLM_URL', message: 'wants the base URL of an OpenAI-compatible API' };
   }

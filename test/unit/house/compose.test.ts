@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readProjectFile } from './source-files.ts';
+import { importsOf, readProjectFile } from './source-files.ts';
 
 const COMPOSE = readProjectFile('compose.yml').replaceAll(/^\s*#.*$/gm, '');
 
@@ -16,9 +16,11 @@ function environmentOf(service: string): string[] {
   return Array.from(block.matchAll(/^ {6}(\w+):/gm), ([, name = '']) => name);
 }
 
-function variablesOfWorkers(): string[] {
-  const bound = readProjectFile('workerd.capnp').matchAll(/fromEnvironment = "(\w+)"/g);
-  return Array.from(new Set(Array.from(bound, ([, name = '']) => name)));
+/** What workerd.capnp binds to a Worker. */
+function variablesOf(constant: 'manaAi' | 'manaAuth'): string[] {
+  const capnp = readProjectFile('workerd.capnp');
+  const [, body = ''] = new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ?? [];
+  return Array.from(body.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
 }
 
 /** Read before workerd starts, so no Worker is given it. */
@@ -26,23 +28,71 @@ const OF_THE_COMMAND = ['MANA_DATA_DIR'];
 /** Made by the command at each start, never given. */
 const OF_EACH_START = ['MANA_DRAIN_TOKEN'];
 
-describe('compose and the Workers know the same variables', () => {
-  test('compose passes every variable that a Worker is bound to', () => {
-    const passed = environmentOf('mana-edge');
-    expect(variablesOfWorkers().filter((name) => !passed.includes(name) && !OF_EACH_START.includes(name))).toEqual([]);
+const WORKERS = [
+  { service: 'mana-ai', constant: 'manaAi', config: 'src/mana-ai/config.ts', otherPort: 'MANA_AUTH_PORT', port: 3066 },
+  {
+    service: 'mana-auth',
+    constant: 'manaAuth',
+    config: 'src/mana-auth/config.ts',
+    otherPort: 'MANA_AI_PORT',
+    port: 3001,
+  },
+] as const;
+
+describe.each(WORKERS)('compose and $service', ({ service, constant, config, otherPort, port }) => {
+  const passed = environmentOf(service);
+  const bound = variablesOf(constant);
+  const body = SERVICES.get(service) ?? '';
+
+  test('every variable that the Worker is bound to is passed; the port of the other one is not needed, for its URLs are given', () => {
+    const left = [...OF_EACH_START, otherPort];
+    expect(bound.filter((name) => !passed.includes(name) && !left.includes(name as never))).toEqual([]);
   });
 
-  test('every variable that compose passes is read by a Worker or by the command', () => {
-    const read = [...variablesOfWorkers(), ...OF_THE_COMMAND];
-    expect(environmentOf('mana-edge').filter((name) => !read.includes(name))).toEqual([]);
-    expect(readProjectFile('src/mana-ai/config.ts')).toContain(`'MANA_DATA_DIR'`);
+  test('every variable that is passed is bound to the Worker or read by the command', () => {
+    expect(passed.filter((name) => !bound.includes(name) && !OF_THE_COMMAND.includes(name))).toEqual([]);
   });
 
-  test('every variable of .env.example is used by compose or by the commands', () => {
-    const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
-    const used = [...variablesOfWorkers(), ...OF_THE_COMMAND, 'POSTGRES_PASSWORD'];
-    expect(named.filter((name) => !used.includes(name))).toEqual([]);
+  test('every variable of the configuration is passed, and bound', () => {
+    const read = Array.from(
+      readProjectFile(config).matchAll(/\b(DATABASE_URL|MANA_[A-Z_]+)\b/g),
+      ([, name = '']) => name,
+    );
+    const missing = [...new Set(read)].filter(
+      (name) => !passed.includes(name) && ![...OF_EACH_START, otherPort].includes(name as never),
+    );
+    expect(missing).toEqual([]);
   });
+
+  test('the port, the volume and the health check are those of the image', () => {
+    expect(body).toContain(`:${port}\n`);
+    expect(body).toMatch(/^ {6}- [\w-]+-objects:\/data$/m);
+    const [, stage = ''] =
+      new RegExp(`^FROM \\S+ AS ${service}\n([\\s\\S]*?)(?=^FROM |(?![\\s\\S]))`, 'm').exec(
+        readProjectFile('Dockerfile'),
+      ) ?? [];
+    expect(stage).toContain(`EXPOSE ${port}`);
+    expect(stage).toContain(`CMD ["scripts/serve.ts", "${service}"]`);
+    expect(stage).toMatch(new RegExp(`HEALTHCHECK[\\s\\S]*\\|\\| ${port}\\}/health`));
+  });
+});
+
+test('neither container is given a private key of the other', () => {
+  expect(environmentOf('mana-ai')).not.toContain('MANA_GRANT_SIGNING_KEY_PEM');
+  expect(environmentOf('mana-ai')).not.toContain('MANA_AUTH_KEK');
+  expect(environmentOf('mana-auth')).not.toContain('MANA_AI_PRIVATE_KEY_PEM');
+});
+
+test('every variable of .env.example is used by compose or by the commands', () => {
+  const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
+  const used = [
+    ...variablesOf('manaAi'),
+    ...variablesOf('manaAuth'),
+    ...OF_THE_COMMAND,
+    'POSTGRES_PASSWORD',
+    'GRAFANA_PASSWORD',
+  ];
+  expect(named.filter((name) => !used.includes(name))).toEqual([]);
 });
 
 describe.each([...SERVICES])('service %s', (name, body) => {
@@ -54,7 +104,7 @@ describe.each([...SERVICES])('service %s', (name, body) => {
   });
 
   test('runs a pinned image', () => {
-    expect(body).toMatch(/^ {4}image: [\w/-]+:\d+\.\d+(?:\.\d+)?(?:-\w+)?$/m);
+    expect(body).toMatch(/^ {4}image: [\w/-]+:v?\d+\.\d+(?:\.\d+)?(?:-\w+)?$/m);
   });
 
   test('is reached from this machine alone', () => {
@@ -63,13 +113,21 @@ describe.each([...SERVICES])('service %s', (name, body) => {
   });
 
   test('tells whether it is healthy, unless it ends by itself', () => {
-    const own = body.includes('healthcheck:') || body.includes('target: mana-edge');
+    const own = body.includes('healthcheck:') || /target: mana-(?:ai|auth) /.test(body);
     expect(own || name === 'mana-migrate').toBe(true);
   });
 });
 
 test('the file names the services that the documentation speaks of', () => {
-  expect([...SERVICES.keys()]).toEqual(['mana-migrate', 'mana-edge', 'postgres', 'mana-llm']);
+  expect([...SERVICES.keys()]).toEqual([
+    'mana-migrate',
+    'mana-ai',
+    'mana-auth',
+    'postgres',
+    'mana-llm',
+    'prometheus',
+    'grafana',
+  ]);
 });
 
 test('the common part takes every privilege away', () => {
@@ -83,8 +141,8 @@ describe('the image', () => {
 
   test('has pinned bases and does not run as root', () => {
     const bases = Array.from(dockerfile.matchAll(/^FROM (\S+)/gm), ([, base]) => base);
-    expect(bases).toHaveLength(2);
-    expect(new Set(bases).size).toBe(1);
+    expect(bases).toHaveLength(3);
+    expect(new Set(bases.filter((base) => base !== 'mana-ai')).size).toBe(1);
     expect(bases[0]).toMatch(/^node:24\.\d+\.\d+-/);
     expect(dockerfile).toMatch(/^USER node$/m);
   });
@@ -97,4 +155,55 @@ describe('the image', () => {
     expect(copied.toSorted()).toEqual(admitted.toSorted());
     expect(admitted.filter((path) => path.startsWith('.'))).toEqual([]);
   });
+
+  test('holds what the commands and workerd load, and nothing that they import was taken out', () => {
+    const copied = Array.from(dockerfile.matchAll(/^COPY --from=build (.+) \S+$/gm), ([, paths = '']) =>
+      paths.split(' '),
+    ).flat();
+    const roots = copied.map((path) => path.replace('/app/', ''));
+    const removed = (/rm -rf (.+)$/m.exec(dockerfile)?.[1] ?? '').split(' ');
+    const files = importedBy(['scripts/serve.ts', 'scripts/migrate.ts']);
+    const packages = files
+      .flatMap(({ imports }) => imports)
+      .filter((name) => !name.endsWith('.ts') && !name.startsWith('node:'));
+    expect(files.map(({ path }) => path).filter((path) => !roots.some((root) => path.startsWith(root)))).toEqual([]);
+    expect(packages.filter((name) => removed.some((gone) => name === gone || name.startsWith(`${gone}/`)))).toEqual([]);
+    for (const embedded of readProjectFile('workerd.capnp').matchAll(/embed "([^/"]+)/g))
+      expect(roots).toContain(embedded[1]);
+  });
 });
+
+describe('what watches', () => {
+  const known = new Set(['up']);
+  const names = Array.from(
+    readProjectFile('src/telemetry/metrics.ts').matchAll(/'(mana_ai_\w+)'/g),
+    ([, name = '']) => name,
+  );
+  for (const name of names) for (const suffix of ['', '_bucket', '_sum', '_count']) known.add(`${name}${suffix}`);
+
+  test.each(['ops/prometheus/alerts.yml', 'ops/grafana/dashboards/mana-edge.json'])(
+    '%s asks for metrics that exist',
+    (path) => {
+      const asked = Array.from(readProjectFile(path).matchAll(/\bmana_ai_\w+/g), ([name]) => name);
+      expect(asked.length).toBeGreaterThan(2);
+      expect(asked.filter((name) => !known.has(name))).toEqual([]);
+    },
+  );
+
+  test('the runner is scraped where compose has it', () => {
+    expect(readProjectFile('ops/prometheus/prometheus.yml')).toContain('targets: [mana-ai:3066]');
+  });
+});
+
+/** Files of ours that these import, directly or not. */
+function importedBy(entries: readonly string[]): { path: string; imports: readonly string[] }[] {
+  const found = new Map<string, readonly string[]>();
+  const open = [...entries];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path)) continue;
+    const imports = importsOf(path, readProjectFile(path));
+    found.set(path, imports);
+    open.push(...imports.filter((name) => name.endsWith('.ts')));
+  }
+  return Array.from(found, ([path, imports]) => ({ path, imports }));
+}
