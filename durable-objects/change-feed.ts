@@ -28,6 +28,9 @@ import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from 
 /** Objects called by one event stay in memory until it ends, so users are refreshed in slices. */
 const SLICE_USERS = 64;
 
+/** More objects at once would only be open for longer: they wait for the few connections to Postgres. */
+const USERS_AT_ONCE = 16;
+
 /** From the start of one slice of a sweep to the next, at least: ten thousand users within three minutes where the disk keeps up. */
 const SWEEP_SLICE_MS = 1_000;
 
@@ -267,7 +270,11 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   async #refreshSlice(users: readonly UserSince[]): Promise<void> {
-    const outcomes = await Promise.all(users.map((user) => this.#refreshUser(user)));
+    const outcomes: RefreshOutcome[] = [];
+    for (let start = 0; start < users.length; start += USERS_AT_ONCE) {
+      const some = users.slice(start, start + USERS_AT_ONCE);
+      outcomes.push(...(await Promise.all(some.map((user) => this.#refreshUser(user)))));
+    }
     const agenda = outcomes.flatMap((outcome) => (outcome.kind === 'refreshed' ? [outcome.entry] : []));
     await this.#dispatcher().register(agenda);
     // The database is away: these entries must not count as delivered, so the poll ends here and is repeated.

@@ -105,9 +105,17 @@ export function selectPending(userId: string): Statement {
   };
 }
 
-/** Puts a person on the list that sweeps go through, should the trigger not have done it (a bulk insert, a transaction rolled back). */
+/**
+ * Puts a person on the list that sweeps go through, should the trigger not have done it (a bulk insert, a transaction rolled back).
+ * Where an open transaction adds the same person (it holds the trigger's advisory lock) nothing is done: waiting for its end would
+ * hold up the person's missions.
+ */
 export function insertUser(userId: string): Statement {
-  return { text: `insert into mana_ai.users (user_id) values ($1) on conflict do nothing`, values: [userId] };
+  return {
+    text: `insert into mana_ai.users (user_id) select $1
+      where pg_try_advisory_xact_lock(hashtextextended('mana_ai.users:' || $1, 0)) on conflict do nothing`,
+    values: [userId],
+  };
 }
 
 /** Takes a person who is gone off the list that sweeps go through. */
