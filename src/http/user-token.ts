@@ -1,4 +1,11 @@
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type JSONWebKeySet,
+  jwtVerify,
+  type JWTVerifyGetKey,
+} from 'jose';
 import { isUserId } from './user-id.ts';
 
 export type TokenVerdict =
@@ -21,7 +28,9 @@ const LONGEST_TOKEN = 16 * 1_024;
 
 /** Verifies user tokens against a key set; one at a URL is fetched when needed and kept: jose follows no redirects to another one. */
 export function createUserTokenVerifier({ issuer, audience, ...keys }: UserTokenOptions): UserTokenVerifier {
-  const keySet = 'jwksUrl' in keys ? createRemoteJWKSet(new URL(keys.jwksUrl)) : createLocalJWKSet(keys.keySet);
+  const keySet = underEitherName(
+    'jwksUrl' in keys ? createRemoteJWKSet(new URL(keys.jwksUrl)) : createLocalJWKSet(keys.keySet),
+  );
   const options = { issuer, audience, algorithms: ALGORITHMS, requiredClaims: ['exp', 'sub'] };
   return async (token) => {
     if (token.length > LONGEST_TOKEN) return { ok: false, code: 'UNAUTHENTICATED' };
@@ -33,6 +42,19 @@ export function createUserTokenVerifier({ issuer, audience, ...keys }: UserToken
         : { ok: true, userId: payload.sub };
     } catch (thrown) {
       return { ok: false, code: isKeySetFailure(thrown) ? 'KEY_SET_UNAVAILABLE' : 'UNAUTHENTICATED' };
+    }
+  };
+}
+
+/** A set may name the algorithm of its keys one way and a token the other: the signatures are the same, but jose compares the names. */
+function underEitherName(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
+  return async (header, token) => {
+    try {
+      return await keySet(header, token);
+    } catch (thrown) {
+      const other = ALGORITHMS.find((name) => name !== header.alg);
+      if (!(thrown instanceof errors.JWKSNoMatchingKey) || other === undefined) throw thrown;
+      return keySet({ ...header, alg: other }, token);
     }
   };
 }

@@ -111,6 +111,20 @@ describe('user tokens', () => {
     expect(await local(await token({ key: stranger.privateKey }))).toEqual(REFUSED);
   });
 
+  test.each(['EdDSA', 'Ed25519'])('a set whose keys are named %s verifies tokens of either name', async (alg) => {
+    const keys = [{ ...publicJwk, kid: 'k1', alg, use: 'sig' }];
+    const remote = await serveKeySet(keys);
+    for (const source of [{ keySet: { keys } }, { jwksUrl: `${remote.url}/jwks.json` }]) {
+      const either = createUserTokenVerifier({ ...source, issuer: 'mana-auth', audience: 'mana' });
+      for (const name of ['EdDSA', 'Ed25519']) {
+        expect(await either(await token({ alg: name }))).toEqual({ ok: true, userId: 'user-1' });
+        expect(await either(await token({ alg: name, key: stranger.privateKey }))).toEqual(REFUSED);
+        expect(await either(await token({ alg: name, kid: 'k2' }))).toEqual(REFUSED);
+      }
+    }
+    remote.close();
+  });
+
   test.each(['/elsewhere', '/broken'])('a key set at %s is none: redirects are not followed', async (path) => {
     const other = createUserTokenVerifier({ ...OPTIONS, jwksUrl: server.url + path });
     expect(await other(await token())).toEqual({ ok: false, code: 'KEY_SET_UNAVAILABLE' });
