@@ -5,6 +5,7 @@ import {
   hashOfKeys,
   importRunnerPrivateKeys,
   openGrantKeys,
+  type Refused,
   type RecordKeys,
   verifyGrant,
 } from '../src/grants/index.ts';
@@ -21,7 +22,10 @@ export type OpenGrant = { claims: GrantClaims; keys: GrantKeys; missionKeys: Rec
 
 export type GrantVerdict = { ok: true; grant: OpenGrant } | { ok: false; reason: GrantReason };
 
-type Verified = { ok: true; claims: GrantClaims; keysJwe: string } | { ok: false; reason: GrantReason };
+type Verified = { ok: true; claims: GrantClaims; keysJwe: string } | Refused;
+
+/** A mission's field `grant`, as far as it can be shown. */
+type NamedGrant = Readonly<Record<string, unknown>> & { grantId: string };
 
 /** Judges and opens the grants of one user's missions. Every use asks the database: a revocation counts at once. */
 export class GrantAccess {
@@ -73,14 +77,24 @@ export class GrantAccess {
 
   /** How a mission's grant stands, as its owner sees it; undefined where the mission carries none. */
   async view(missionId: string, grant: unknown): Promise<GrantView | undefined> {
-    if (!isRecord(grant) || typeof grant['grantId'] !== 'string') return undefined;
-    const verified = await this.#verify(missionId, grant);
-    const expiresAt = verified.ok ? new Date(verified.claims.exp * 1_000).toISOString() : textOf(grant['expiresAt']);
-    return {
-      grantId: grant['grantId'],
-      expiresAt,
-      state: verified.ok ? this.#stateOf(verified.claims) : verified.reason,
-    };
+    return isNamed(grant) ? this.#shown(grant, await this.#verify(missionId, grant)) : undefined;
+  }
+
+  /**
+   * The same of a mission that waits for its grant: the keys are opened and let go again, since only that shows whether they are those that
+   * were signed for.
+   */
+  async viewOpened(missionId: string, grant: unknown): Promise<GrantView | undefined> {
+    if (!isNamed(grant)) return undefined;
+    const verdict = await this.open(missionId, grant);
+    return this.#shown(grant, verdict.ok ? { ok: true, claims: verdict.grant.claims } : verdict);
+  }
+
+  #shown(grant: NamedGrant, verdict: Pick<Verified & { ok: true }, 'ok' | 'claims'> | Refused): GrantView {
+    const { grantId } = grant;
+    if (!verdict.ok) return { grantId, expiresAt: textOf(grant['expiresAt']), state: verdict.reason };
+    const { claims } = verdict;
+    return { grantId, expiresAt: new Date(claims.exp * 1_000).toISOString(), state: this.#stateOf(claims) };
   }
 
   #stateOf({ exp }: GrantClaims): GrantView['state'] {
@@ -139,6 +153,10 @@ function judgeRow(
 
 function refused(reason: GrantReason): { ok: false; reason: GrantReason } {
   return { ok: false, reason };
+}
+
+function isNamed(grant: unknown): grant is NamedGrant {
+  return isRecord(grant) && typeof grant['grantId'] === 'string';
 }
 
 function textOf(value: unknown): string {

@@ -119,7 +119,7 @@ export class MissionRun {
     const obstacle = this.#agentObstacle(entry);
     if (obstacle !== null) return this.#hold(obstacle);
     const opened = await this.#openScope(entry);
-    if (!opened.ok) return this.#withhold(opened.reason);
+    if (!opened.ok) return this.#refuse(entry, opened);
     const { scope } = opened;
     const run = await this.#openCheckpoint(entry, scope);
     if (!run.ok) return run.outcome;
@@ -238,6 +238,7 @@ export class MissionRun {
     if (inputs.length === 0 && refusals.length > 0) return null;
     const agent = agentWith(scope.agent, also[0]);
     const parts = { mission, inputs, research: researchOf(found) };
+    const delimiter = crypto.randomUUID();
     const prompt = buildPrompt({
       ...parts,
       lastIterations: readIterations(mission.iterations),
@@ -245,11 +246,12 @@ export class MissionRun {
       memory: agent?.memory ?? null,
       locale: this.#options.settings.locale,
       nowIso: new Date().toISOString(),
-      delimiter: crypto.randomUUID(),
+      delimiter,
     });
     metrics.prompts.inc({ version: String(PROMPT_VERSION) });
     return startPlan({
       ...prompt,
+      delimiter,
       titles: Object.fromEntries(inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]]))),
       notes: found.kind === 'failed' ? [found.note] : [],
       // A link is a way out for what was read: under a grant none leaves that did not come in.
@@ -311,6 +313,9 @@ export class MissionRun {
     // What was found took the place of others, which the model has seen and may still call.
     const callable = [...new Set([...tools, ...choice.chosen])];
     budget.answered(total(usageOfRound(plan, result.answer, callable)), Date.now());
+    // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
+    const late = await this.#lapsed(scope.grant);
+    if (late !== null) return this.#withhold(late);
     await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
     const read = (tool: Tool, params: Record<string, unknown>): unknown =>
       tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
@@ -375,6 +380,17 @@ export class MissionRun {
   /** Why the grant must not be used any more: asked before each use, because a revocation counts at once. */
   async #lapsed(grant: OpenGrant | null): Promise<GrantReason | null> {
     return grant === null ? null : this.#options.grants.lapsed(grant);
+  }
+
+  /** Where the grant itself was refused, each input that stays closed stands in the audit with the reason, as under a mission in plain text. */
+  async #refuse(
+    { mission, state }: MissionEntry,
+    { reason, refusal }: ScopeVerdict & { ok: false },
+  ): Promise<RunOutcome> {
+    const scope = { mission, agent: null, grant: null, refusal };
+    if (refusal !== null)
+      await resolveInputs(mission.inputs, this.#records(scope, this.#identity(state).iterationId), []);
+    return this.#withhold(reason);
   }
 
   /** Nothing is planned at the person's expense: the mission waits for a grant that opens what it needs, and what was read is gone. */

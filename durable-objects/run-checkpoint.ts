@@ -39,7 +39,8 @@ export async function saveCheckpoint(
 /** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
 export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant | null): Promise<Checkpoint | null> {
   const { plan, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
-  if (plan.kind === 'clear') return { ...rest, plan: plan.plan };
+  // A plan that began without a grant has none of its rules: which links may leave, for one.
+  if (plan.kind === 'clear') return plan.plan !== null && grant !== null ? null : { ...rest, plan: plan.plan };
   if (grant === null) return null;
   const opened = await decryptField({
     keys: grant.missionKeys,

@@ -18,14 +18,16 @@ import type { MissionEntry } from './projection.ts';
  */
 export type RunScope = { mission: Mission; agent: Agent | null; grant: OpenGrant | null; refusal: GrantReason | null };
 
-export type ScopeVerdict = { ok: true; scope: RunScope } | { ok: false; reason: GrantReason };
+/** `refusal`: why the grant itself was refused; null where there is none, or where it is good and the mission's own text does not open. */
+export type ScopeVerdict =
+  { ok: true; scope: RunScope } | { ok: false; reason: GrantReason; refusal: GrantReason | null };
 
 /** A run without a grant: for a mission in plain text that carries none. `verdict` null: the mission carries no grant. */
 export async function openScope({ mission, agent }: MissionEntry, verdict: GrantVerdict | null): Promise<ScopeVerdict> {
   if (verdict?.ok === true) return openUnder(verdict.grant, mission, agent);
-  const reason = verdict?.reason ?? null;
-  if (!isEncryptedMission(mission)) return { ok: true, scope: { mission, agent, grant: null, refusal: reason } };
-  return { ok: false, reason: reason ?? 'not-configured' };
+  const refusal = verdict?.reason ?? null;
+  if (!isEncryptedMission(mission)) return { ok: true, scope: { mission, agent, grant: null, refusal } };
+  return { ok: false, reason: refusal ?? 'not-configured', refusal };
 }
 
 /** The version that a run writes under: the newest that the grant holds. */
@@ -41,7 +43,7 @@ async function openUnder(grant: OpenGrant, mission: Mission, agent: Agent | null
   const { title, objective, conceptMarkdown } = mission;
   const ref = missionRef(mission.id);
   const opened = await openRecord({ keys: grant.missionKeys, ref, record: { title, objective, conceptMarkdown } });
-  if (!opened.ok) return { ok: false, reason: opened.reason };
+  if (!opened.ok) return { ok: false, reason: opened.reason, refusal: null };
   const clear = { ...mission, ...textsOf(opened.record), iterations: await openIterations(grant, mission) };
   return { ok: true, scope: { mission: clear, agent, grant, refusal: null } };
 }

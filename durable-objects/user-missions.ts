@@ -122,7 +122,10 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   /** Where the grant cannot be judged now, the mission is shown without it. */
   async #withGrant(userId: string, { mission }: MissionEntry, view: OwnerMission): Promise<OwnerMission> {
     try {
-      const grant = await this.#grants(userId).view(mission.id, mission.grant);
+      const grants = this.#grants(userId);
+      const grant = await (view.reason === 'grant-missing'
+        ? grants.viewOpened(mission.id, mission.grant)
+        : grants.view(mission.id, mission.grant));
       return grant === undefined ? view : { ...view, grant };
     } catch (thrown) {
       this.#log.warn('a grant could not be judged', { code: codeOf(thrown) });

@@ -41,6 +41,8 @@ export type RecordedStep = { toolName: string; params: Record<string, unknown>; 
  */
 export type PlanState = {
   messages: ChatMessage[];
+  /** of the prompt: what is read later stands between the same marks */
+  delimiter?: string;
   steps: RecordedStep[];
   /** answers applied so far */
   round: number;
@@ -80,9 +82,11 @@ export function startPlan(prompt: {
   titles?: Readonly<Record<string, string>>;
   notes?: readonly string[];
   links?: readonly string[];
+  delimiter?: string;
 }): PlanState {
-  const { system, user, titles = {}, notes = [], links } = prompt;
+  const { system, user, titles = {}, notes = [], links, delimiter } = prompt;
   return {
+    ...(delimiter === undefined ? {} : { delimiter }),
     messages: [
       { role: 'system', content: system },
       { role: 'user', content: user },
@@ -120,7 +124,7 @@ export function applyAnswer(
   const replies = calls.map((call, index): ChatMessage => {
     // Judge what the model sent, not the bounded text that stays in the history.
     const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '');
-    return { role: 'tool', toolCallId: call.id, content: JSON.stringify(reply) };
+    return { role: 'tool', toolCallId: call.id, content: replyText(reply, state.delimiter) };
   });
   return {
     ...state,
@@ -170,6 +174,13 @@ function countOf(steps: number): string {
 
 type Reply =
   { status: 'recorded'; note: string } | { status: 'read'; result: unknown } | { status: 'refused'; reason: string };
+
+/** What was read is data like the prompt's own and stands between the same marks; in it they would not be ours. */
+function replyText(reply: Reply, delimiter: string | undefined): string {
+  if (reply.status !== 'read' || delimiter === undefined) return JSON.stringify(reply);
+  const result = JSON.parse(JSON.stringify(reply.result).replaceAll(delimiter, '(removed)')) as unknown;
+  return JSON.stringify({ status: 'read', begin: `BEGIN RESULT ${delimiter}`, result, end: `END RESULT ${delimiter}` });
+}
 
 /** Decides about the calls of one round, one after the other: each knows of those before it. */
 class Judge {

@@ -162,8 +162,10 @@ describe('a grant that is no good', () => {
     const asked = llm.requests.length;
     await person.writeMission('m1', missionFields({ grant }));
     const view = await waitsForGrant(person);
-    // Whether the keys inside fit shows only when they are opened, which a list does not do.
-    if (reason !== 'wrap-rejected') expect(view.grant?.state).toBe(reason);
+    expect(view.grant?.state).toBe(reason);
+    const closed = { table_name: 'notes', record_id: 'n1' };
+    expect(await auditOf(person)).toContainEqual({ ...closed, kind: 'attempt', status: 'pending', reason: null });
+    expect(await auditOf(person)).toContainEqual({ ...closed, kind: 'outcome', status: 'failed', reason });
     expect(llm.requests).toHaveLength(asked);
     expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(0);
     const metrics = await (await runner.get('/metrics')).text();
@@ -236,6 +238,23 @@ describe('a revocation', () => {
     expect(view.grant?.state).toBe('revoked');
     expect(requestsWith('Revoked on the way')).toHaveLength(1);
     expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(0);
+    llm.behave('plan');
+  });
+
+  it('during a call keeps closed what the answer asks to read', async () => {
+    const person = await personWithNotes();
+    const grant = await person.mint('m1', { records: BOTH_NOTES });
+    llm.behave(async (body) => {
+      if (JSON.stringify(body.messages).includes('Read too late')) await person.revoke(grant.grantId);
+      return isSecondRound(body) ? finalAnswer('Done.') : toolCall('list_notes', {});
+    });
+    const inputs = NOTES.slice(0, 1);
+    await person.writeMission('m1', missionFields({ grant, inputs, objective: 'Read too late' }));
+    await waitsForGrant(person);
+    expect((await auditOf(person)).map(({ kind, record_id }) => [kind, record_id])).toEqual([
+      ['attempt', 'n1'],
+      ['outcome', 'n1'],
+    ]);
     llm.behave('plan');
   });
 
