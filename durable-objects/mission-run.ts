@@ -1,5 +1,4 @@
 import type { GrantReason } from '../src/grants/index.ts';
-import { resolvePolicy, type Agent, type PolicyDecision } from '../src/missions/agent.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { nextDue } from '../src/missions/cadence.ts';
 import { parseInstantMs } from '../src/missions/instant.ts';
@@ -7,20 +6,11 @@ import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
 import { agentBusyUntilMs } from '../src/missions/agent-gate.ts';
 import { foregroundEndMs, missionStatus } from '../src/missions/status.ts';
-import { UNADAPTED } from '../src/planner/adaptation.ts';
-import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../src/planner/find-tools.ts';
 import { linksGiven } from '../src/planner/links.ts';
-import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
-import { adviceOf, isUnreadable, llmError } from '../src/planner/llm-error.ts';
-import { applyAnswer, endPlan, startPlan, type PlanState, usageOfRound } from '../src/planner/loop.ts';
+import { adviceOf } from '../src/planner/llm-error.ts';
+import { startPlan, type PlanState } from '../src/planner/loop.ts';
 import { buildPrompt, PROMPT_VERSION } from '../src/planner/prompt.ts';
-import { remindersFor, withReminders } from '../src/planner/reminders.ts';
 import type { Findings } from '../src/planner/research.ts';
-import { rejectedSteps } from '../src/planner/step-key.ts';
-import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../src/planner/tool-choice.ts';
-import { CATALOG } from '../src/planner/tools/index.ts';
-import type { Tool } from '../src/planner/tools/tool.ts';
-import { estimatePromptTokens } from '../src/planner/tokens.ts';
 import type { Database } from '../src/postgres/port.ts';
 import { type RecordState, type Register, register } from '../src/sync/merge.ts';
 import { holdsFinished } from '../src/sync/iterations.ts';
@@ -39,8 +29,8 @@ import type { ResearchJobs } from './research-jobs.ts';
 import { RunBudget } from './run-budget.ts';
 import { agentToOpen, agentWith } from './run-agent.ts';
 import { resolveInputs } from './run-inputs.ts';
-import { actorOf, DEFAULT_AGENT_ID, iterationOf, sealedIterationOf } from './run-iteration.ts';
-import { RunReads } from './run-reads.ts';
+import { actorOf, iterationOf, sealedIterationOf } from './run-iteration.ts';
+import { type PlanStop, RunPlanning } from './run-planning.ts';
 import { RunRecords } from './run-records.ts';
 import { researchFor, type RunFindings } from './run-research.ts';
 import { openScope, type RunScope, type ScopeVerdict } from './run-scope.ts';
@@ -55,14 +45,6 @@ export type RunOutcome =
   /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
-
-type RoundSetting = {
-  choice: ToolChoice;
-  reads: RunReads;
-  scope: RunScope;
-  rejected: ReadonlySet<string>;
-  budget: RunBudget;
-};
 
 type Opened = { ok: true; checkpoint: Checkpoint } | { ok: false; outcome: RunOutcome };
 
@@ -128,8 +110,8 @@ export class MissionRun {
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
     if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
     if (!(await this.#isStillDue())) return this.#drop();
-    const stopped = await this.#plan(checkpoint, scope);
-    return stopped ?? this.#writeBack(checkpoint, scope.grant);
+    const stop = await this.#planning(checkpoint, scope).plan();
+    return stop === null ? this.#writeBack(checkpoint, scope.grant) : this.#stopped(stop);
   }
 
   /** The mission as it stands, if it is still due and nothing stands in its way. */
@@ -259,100 +241,27 @@ export class MissionRun {
     });
   }
 
-  /** Rounds until the plan is done; an outcome where the run has to stop before that. */
-  async #plan(checkpoint: Checkpoint, scope: RunScope): Promise<RunOutcome | null> {
-    const { mission, agent } = scope;
-    const { llm, timeZone } = this.#options.settings;
+  #planning(checkpoint: Checkpoint, scope: RunScope): RunPlanning {
+    const { userId, store, dispatcher, settings, grants, budget } = this.#options;
     const records = this.#records(scope, checkpoint.identity.iterationId);
-    const reads = new RunReads({ scope, records, timeZone });
-    const choice = toolChoice(mission, agent, { maxTools: llm.maxTools, reads });
-    const rejected = rejectedSteps(readIterations(mission.iterations));
-    const setting = { choice, reads, scope, rejected, budget: new RunBudget(this.#options.budget, agent) };
-    while (checkpoint.plan !== null && !checkpoint.plan.done) {
-      const stopped = await this.#round(checkpoint, checkpoint.plan, setting);
-      if (stopped !== null) return stopped;
-    }
-    // Stored with the last answer, in one commit.
-    checkpoint.finishedMs ??= Date.now();
-    await this.#options.dispatcher.releasePermit(this.#options.userId);
-    metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
-    metrics.plansProduced.inc();
-    return null;
+    return new RunPlanning({ userId, store, dispatcher, settings, grants, budget, records, checkpoint, scope });
   }
 
-  async #round(checkpoint: Checkpoint, plan: PlanState, setting: RoundSetting): Promise<RunOutcome | null> {
-    const { choice, reads, scope, rejected, budget } = setting;
-    const lapse = await this.#lapsed(scope.grant);
-    if (lapse !== null) return this.#withhold(lapse);
-    const { dispatcher, settings, userId } = this.#options;
-    const startedMs = Date.now();
-    const { baseUrl, apiKey, model, timeoutMs, maxTokens } = settings.llm;
-    const tools = toolsOfRound(choice, foundTools(plan.readings, choice), findToolsTool);
-    const reminders = remindersFor(plan, budget.use(startedMs));
-    const promptTokens = estimatePromptTokens(plan.messages, tools);
-    const hold = budget.begin({ promptTokens, answerTokens: maxTokens }, startedMs);
-    if (hold !== null) return this.#outOfTokens(checkpoint, plan, hold);
-    for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
-    const messages = withReminders(plan.messages, reminders);
-    const { adaptation } = plan;
-    const server = { baseUrl, apiKey, model, timeoutMs, maxTokens };
-    const result = await complete({ ...server, messages, tools, ...(adaptation === undefined ? {} : { adaptation }) });
-    metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
-    countCall(result);
-    checkpoint.plan = { ...plan, adaptation: result.adaptation };
-    // What was learnt about the model is kept: the next attempt does not pay for it again.
-    if (result.adaptation !== (adaptation ?? UNADAPTED)) await this.#save(checkpoint, scope.grant);
-    if (!result.ok) {
-      budget.failed(result.error.kind, result.usage);
-      return this.#stopOn(result.error);
+  async #stopped(stop: PlanStop): Promise<RunOutcome> {
+    switch (stop.kind) {
+      case 'lapsed':
+        return this.#withhold(stop.reason);
+      case 'out-of-tokens':
+        this.#options.store.deleteRunOf(this.#options.missionId);
+        return this.#hold(stop.hold);
+      case 'hopeless': {
+        // No chance of the moment: the next attempt would be paid for and end the same way.
+        const entry = this.#dueEntry();
+        return entry === null ? this.#drop() : this.#fail(entry, stop.code);
+      }
+      default:
+        return stop;
     }
-    if (await this.#isToolLess(plan, result.answer)) {
-      budget.failed('tool-less', result.usage);
-      return this.#stopOn(llmError('tool-less'));
-    }
-    // What was found took the place of others, which the model has seen and may still call.
-    const callable = [...new Set([...tools, ...choice.chosen])];
-    budget.answered(total(usageOfRound(plan, result.answer, callable)), Date.now());
-    // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
-    const late = await this.#lapsed(scope.grant);
-    if (late !== null) return this.#withhold(late);
-    await reads.prepare(result.answer.toolCalls.map(({ name }) => name));
-    const read = (tool: Tool, params: Record<string, unknown>): unknown =>
-      tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : reads.answer(tool, params);
-    // The checkpoint comes first: whatever happens after it, this answer is not paid for again.
-    checkpoint.plan = applyAnswer(checkpoint.plan, result.answer, callable, { rejected, read });
-    if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
-    await this.#save(checkpoint, scope.grant);
-    countRound(plan, checkpoint.plan, scope.agent);
-    const answer = await dispatcher.reportCall(userId, { kind: 'ok', tools: callsSeen(result) });
-    return answer === 'draining' && !checkpoint.plan.done ? { kind: 'waits', code: 'DRAINING' } : null;
-  }
-
-  /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
-  #outOfTokens(checkpoint: Checkpoint, plan: PlanState, hold: Hold): RunOutcome | null {
-    metrics.agentDecisions.inc({ decision: hold.reason });
-    if (plan.steps.length > 0) {
-      checkpoint.plan = endPlan(plan, "The plan ends here because the agent's tokens of these 24 hours are used.");
-      return null;
-    }
-    this.#options.store.deleteRunOf(this.#options.missionId);
-    return this.#hold(hold);
-  }
-
-  async #stopOn(error: LlmError): Promise<RunOutcome> {
-    metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
-    this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
-    if (error.outage) {
-      const { code, message, retryAfterMs } = error;
-      await this.#options.dispatcher.reportCall(this.#options.userId, { kind: 'outage', code, message, retryAfterMs });
-      return { kind: 'waits', code };
-    }
-    const unreadable = isUnreadable(error);
-    if (unreadable) metrics.parseFailures.inc();
-    // No chance of the moment: the next attempt would be paid for and end the same way.
-    const entry = error.kind === 'tool-less' ? this.#dueEntry() : null;
-    if (entry !== null) return this.#fail(entry, error.code);
-    return { kind: 'failed', code: error.code, unreadable };
   }
 
   #isExhausted(mostFailures: number): boolean {
@@ -361,12 +270,6 @@ export class MissionRun {
 
   #lastCode(): string {
     return this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
-  }
-
-  /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
-  async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
-    if (plan.round > 0 || answer.toolCalls.length > 0) return false;
-    return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
   }
 
   /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
@@ -488,7 +391,15 @@ function failureSentence(code: string): string {
 }
 
 function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
-  return { identity, due: dueRegister(state), startedMs: Date.now(), finishedMs: null, plan: null, failure: null };
+  return {
+    identity,
+    due: dueRegister(state),
+    startedMs: Date.now(),
+    finishedMs: null,
+    plan: null,
+    answer: null,
+    failure: null,
+  };
 }
 
 function dueRegister(state: RecordState): Register {
@@ -501,61 +412,4 @@ function finishedRun({ due, identity, startedMs, finishedMs, failure }: Checkpoi
   const dueMs = parseInstantMs(due.value) ?? startedMs;
   const { iterationId: runId } = identity;
   return { dueMs, runId, startedMs, finishedMs: finishedMs ?? startedMs, failed: failure !== null };
-}
-
-/** What the agent's policy says about a tool; without an agent everything may be proposed. */
-function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
-  return agent === null ? 'propose' : resolvePolicy(agent.policy, tool);
-}
-
-function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
-  const tokens = tokensOf(after) - tokensOf(before);
-  metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
-  for (const { toolName } of after.steps.slice(before.steps.length)) {
-    const tool = CATALOG.find(({ name }) => name === toolName);
-    const policy = tool === undefined ? 'propose' : decisionOf(agent, tool);
-    metrics.toolCalls.inc({ tool: toolName, policy, outcome: 'recorded' });
-  }
-  for (const key of after.readings.slice(before.readings.length)) {
-    metrics.toolCalls.inc({ tool: key.split(' ', 1)[0] ?? 'other', policy: 'auto', outcome: 'answered' });
-  }
-  // What was refused may carry any name that a model makes up, so it is counted without one.
-  const refused = after.refusedCalls - before.refusedCalls;
-  if (refused > 0) metrics.toolCalls.inc({ tool: 'other', policy: 'propose', outcome: 'refused' }, refused);
-}
-
-function tokensOf({ usage }: PlanState): number {
-  return total(usage);
-}
-
-function total({ promptTokens, completionTokens }: PlanState['usage']): number {
-  return promptTokens + completionTokens;
-}
-
-/** What reads the mission's own records comes first: those tools are few, and what the model proposes is better for having read. */
-function toolChoice(
-  mission: Mission,
-  agent: Agent | null,
-  { maxTools, reads }: { maxTools: number; reads: RunReads },
-): ToolChoice {
-  return chooseTools({
-    tools: [...reads.tools, ...CATALOG, ...reads.furtherTools],
-    decide: (tool) => decisionOf(agent, tool),
-    inputModules: mission.inputs.map((ref) => ref.module),
-    missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
-    approvals: countApprovals(readIterations(mission.iterations)),
-    maxTools,
-  });
-}
-
-function countCall({ retried, textCalls, promptTokens }: CompletionResult): void {
-  metrics.promptTokens.observe(promptTokens);
-  if (retried !== null) metrics.llmRetries.inc({ reason: retried });
-  if (textCalls > 0) metrics.textToolCalls.inc(textCalls);
-}
-
-/** What an answer shows of the model's way to call tools. */
-function callsSeen(result: CompletionResult & { ok: true }): 'native' | 'text' | null {
-  if (result.answer.toolCalls.length === 0) return null;
-  return result.textCalls > 0 ? 'text' : 'native';
 }

@@ -1,4 +1,6 @@
 import { checkpointPath, decryptField, encryptField, missionRef } from '../src/grants/index.ts';
+import { isRecord } from '../src/missions/fields.ts';
+import type { LlmAnswer } from '../src/planner/chat.ts';
 import type { PlanState } from '../src/planner/loop.ts';
 import type { Register } from '../src/sync/merge.ts';
 import type { RunIdentity } from '../src/sync/write-back.ts';
@@ -13,12 +15,17 @@ export type Checkpoint = {
   startedMs: number;
   finishedMs: number | null;
   plan: PlanState | null;
+  /** the model's last answer, where it could not be put into the plan yet */
+  answer: LlmAnswer | null;
   failure: { name: string; message: string } | null;
 };
 
-/** A plan as it is stored: in the clear, or as ciphertext under the mission's record key. */
-type StoredPlan = { kind: 'clear'; plan: PlanState | null } | { kind: 'sealed'; round: number; text: string };
-type StoredCheckpoint = Omit<Checkpoint, 'plan'> & { plan: StoredPlan };
+/** What may hold the person's words. */
+type Content = Pick<Checkpoint, 'plan' | 'answer'>;
+
+/** The same as it is stored: in the clear, or as ciphertext under the mission's record key. */
+type StoredContent = { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
+type StoredCheckpoint = Omit<Checkpoint, 'plan' | 'answer'> & { content: StoredContent };
 
 /** Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted is stored in the clear. */
 export async function saveCheckpoint(
@@ -27,36 +34,39 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   grant: OpenGrant | null,
 ): Promise<void> {
-  const { plan, identity } = checkpoint;
-  const stored: StoredPlan =
+  const { plan, answer, ...rest } = checkpoint;
+  const { runId } = rest.identity;
+  const content: StoredContent =
     grant === null || plan === null
-      ? { kind: 'clear', plan }
-      : { kind: 'sealed', round: plan.round, text: await seal(plan, identity.runId, grant, missionId) };
-  const body: StoredCheckpoint = { ...checkpoint, plan: stored };
-  store.saveRun({ runId: identity.runId, missionId, body: JSON.stringify(body) });
+      ? { kind: 'clear', content: { plan, answer } }
+      : {
+          kind: 'sealed',
+          round: plan.round,
+          text: await seal({ plan, answer }, checkpointPath(runId, plan.round), grant),
+        };
+  const body: StoredCheckpoint = { ...rest, content };
+  store.saveRun({ runId, missionId, body: JSON.stringify(body) });
 }
 
 /** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
 export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant | null): Promise<Checkpoint | null> {
-  const { plan, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
+  const { content, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
+  // Of an older build: its plan begins anew.
+  if (!isRecord(content)) return null;
   // A plan that began without a grant has none of its rules: which links may leave, for one.
-  if (plan.kind === 'clear') return plan.plan !== null && grant !== null ? null : { ...rest, plan: plan.plan };
+  if (content.kind === 'clear')
+    return content.content.plan !== null && grant !== null ? null : { ...rest, ...content.content };
   if (grant === null) return null;
   const opened = await decryptField({
     keys: grant.missionKeys,
     ref: missionRef(stored.missionId),
-    path: checkpointPath(rest.identity.runId, plan.round),
-    text: plan.text,
+    path: checkpointPath(rest.identity.runId, content.round),
+    text: content.text,
   });
-  return opened.ok ? { ...rest, plan: opened.value as PlanState } : null;
+  return opened.ok ? { ...rest, ...(opened.value as Content) } : null;
 }
 
-async function seal(plan: PlanState, runId: string, grant: OpenGrant, missionId: string): Promise<string> {
-  return encryptField({
-    keys: grant.missionKeys,
-    version: writingVersion(grant),
-    ref: missionRef(missionId),
-    path: checkpointPath(runId, plan.round),
-    value: plan,
-  });
+async function seal(content: Content, path: string, grant: OpenGrant): Promise<string> {
+  const { missionKeys: keys, claims } = grant;
+  return encryptField({ keys, version: writingVersion(grant), ref: missionRef(claims.mission), path, value: content });
 }

@@ -8,31 +8,28 @@ import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
 import { PAST, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, startLlmStub } from './llm-stub.ts';
-import { grantKeys, Person } from './person.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
+import { type LlmStub } from './llm-stub.ts';
+import { Person } from './person.ts';
+import { type TestPostgres } from './postgres.ts';
+import { type Runner, waitFor } from './runner.ts';
+import { openGrantStage } from './stage.ts';
 
 const NOTES = ['notes:n1', 'notes:n2', 'notes:n3'];
 const folder = mkdtempSync(join(tmpdir(), 'mana-edge-audit-'));
 
+let stage: Awaited<ReturnType<typeof openGrantStage>>;
 let postgres: TestPostgres;
 let llm: LlmStub;
 let runner: Runner;
 let keys: Record<string, string>;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  keys = await grantKeys();
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment: keys });
+  stage = await openGrantStage();
+  ({ postgres, llm, runner, keys } = stage);
 });
 
 afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
+  await stage?.dispose();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,31 +1,25 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { migrate } from '../../scripts/migrate.ts';
 import { openIteration } from '../../src/grants/index.ts';
 import { readIteration } from '../../src/missions/iteration.ts';
 import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, finalAnswer, type LlmStub, startLlmStub, toolCalls } from './llm-stub.ts';
-import { grantKeys, Person } from './person.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
+import { type ChatBody, finalAnswer, type LlmStub, toolCalls } from './llm-stub.ts';
+import { Person } from './person.ts';
+import { type TestPostgres } from './postgres.ts';
+import { type Runner, waitFor } from './runner.ts';
+import { openGrantStage } from './stage.ts';
 
+let stage: Awaited<ReturnType<typeof openGrantStage>>;
 let postgres: TestPostgres;
 let llm: LlmStub;
 let runner: Runner;
 let keys: Record<string, string>;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  keys = await grantKeys();
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment: keys });
+  stage = await openGrantStage();
+  ({ postgres, llm, runner, keys } = stage);
 });
 
-afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
-});
+afterAll(() => stage?.dispose());
 
 /** What the tools answered, by the order of the calls. */
 function repliesIn({ messages }: ChatBody): { status: string; result?: { items?: Record<string, unknown>[] } }[] {
@@ -104,4 +98,25 @@ it('an agent reads two granted notes, three tasks and the goals, and proposes st
     [userId],
   );
   expect(audit.map(({ ref }) => ref)).toEqual(records);
+});
+
+it('an answer whose reading cannot be audited is kept, and not paid for again', async () => {
+  const person = new Person(postgres, keys);
+  await person.writeNote('n1', { title: 'Trip', content: 'Trains to Porto' });
+  llm.requests.length = 0;
+  llm.behave(async (body) => {
+    if (repliesIn(body).length > 0) return finalAnswer('Nothing to do.');
+    await postgres.query('revoke insert on mana_ai.decrypt_audit from mana_ai_runner');
+    return toolCalls([['list_notes', {}]]);
+  });
+  const grant = await person.mint('m1', { records: ['notes:n1'] });
+  await person.writeMission('m1', dueMission({ objective: 'Look at my notes.', grant }));
+  await waitFor(async () => {
+    const answer = await runner.internal(`/internal/missions/${person.userId}`);
+    return (await answer.text()).includes('back-off') || undefined;
+  }, 'the mission to be held back');
+  await postgres.query('grant insert on mana_ai.decrypt_audit to mana_ai_runner');
+  await waitFor(async () => (await runnerRows(postgres, person.userId, 'm1'))[0], 'the plan', 60_000);
+  expect(llm.requests).toHaveLength(2);
+  expect(JSON.stringify(llm.requests[1])).toContain('Trip');
 });

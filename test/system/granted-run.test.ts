@@ -1,35 +1,29 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../scripts/migrate.ts';
 import { importRunnerPublicKey, openIteration } from '../../src/grants/index.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
 import { PAST, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, startLlmStub, toolCall } from './llm-stub.ts';
-import { type GrantChanges, grantKeys, Person } from './person.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, toolCall } from './llm-stub.ts';
+import { type GrantChanges, Person } from './person.ts';
+import { type TestPostgres } from './postgres.ts';
 import { type Runner, startRunner, waitFor } from './runner.ts';
+import { openGrantStage } from './stage.ts';
 
 const SECRET_NOTE = 'The blue heron nests behind the old mill';
 const SECRET_OBJECTIVE = 'Prepare the heron census';
 
+let stage: Awaited<ReturnType<typeof openGrantStage>>;
 let postgres: TestPostgres;
 let llm: LlmStub;
 let runner: Runner;
 let keys: Record<string, string>;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  keys = await grantKeys();
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment: keys });
+  stage = await openGrantStage();
+  ({ postgres, llm, runner, keys } = stage);
 });
 
-afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
-});
+afterAll(() => stage?.dispose());
 
 const NOTES = [
   { module: 'notes', table: 'notes', id: 'n1' },

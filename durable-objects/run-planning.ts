@@ -1,0 +1,275 @@
+import type { GrantReason } from '../src/grants/index.ts';
+import { type Agent, type PolicyDecision, resolvePolicy } from '../src/missions/agent.ts';
+import { readIterations } from '../src/missions/iteration.ts';
+import { UNADAPTED } from '../src/planner/adaptation.ts';
+import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../src/planner/find-tools.ts';
+import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
+import { isUnreadable, llmError } from '../src/planner/llm-error.ts';
+import { applyAnswer, endPlan, type PlanState, usageOfRound } from '../src/planner/loop.ts';
+import { type Reminder, remindersFor, withReminders } from '../src/planner/reminders.ts';
+import { rejectedSteps } from '../src/planner/step-key.ts';
+import { estimatePromptTokens } from '../src/planner/tokens.ts';
+import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../src/planner/tool-choice.ts';
+import { CATALOG } from '../src/planner/tools/index.ts';
+import type { Tool } from '../src/planner/tools/tool.ts';
+import { createLogger } from '../src/telemetry/logs.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { GrantAccess } from './grant-access.ts';
+import type { Hold, MissionStore } from './mission-store.ts';
+import { RunBudget } from './run-budget.ts';
+import { type Checkpoint, saveCheckpoint } from './run-checkpoint.ts';
+import { DEFAULT_AGENT_ID } from './run-iteration.ts';
+import { RunReads } from './run-reads.ts';
+import type { RunRecords } from './run-records.ts';
+import type { RunScope } from './run-scope.ts';
+import type { RunnerSettings } from './settings.ts';
+import type { TokenBudget } from './token-budget.ts';
+
+/** Why planning ended before the plan was done. The checkpoint stands where it was after the last answer. */
+export type PlanStop =
+  | { kind: 'lapsed'; reason: GrantReason }
+  /** and nothing is planned yet that would be worth showing */
+  | { kind: 'out-of-tokens'; hold: Hold }
+  /** an outage, or the process is about to end: nobody's failure */
+  | { kind: 'waits'; code: string }
+  | { kind: 'failed'; code: string; unreadable: boolean }
+  /** the model can not plan, whatever is tried again */
+  | { kind: 'hopeless'; code: string };
+
+export type RunPlanningOptions = {
+  userId: string;
+  store: MissionStore;
+  dispatcher: DurableObjectStub<Dispatcher>;
+  settings: RunnerSettings;
+  grants: GrantAccess;
+  budget: TokenBudget;
+  records: RunRecords;
+  /** advanced in place, and stored after each answer */
+  checkpoint: Checkpoint;
+  scope: RunScope;
+};
+
+type Asked = { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null } | { ok: false; stop: PlanStop };
+
+/** `callable`: what was found took the place of others, which the model has seen and may still call. */
+type Offer = { tools: readonly Tool[]; callable: readonly Tool[] };
+
+/** The rounds of one run with the model, under a permit. Each answer is stored before anything else happens to it. */
+export class RunPlanning {
+  readonly #options: RunPlanningOptions;
+  readonly #reads: RunReads;
+  readonly #choice: ToolChoice;
+  readonly #rejected: ReadonlySet<string>;
+  readonly #budget: RunBudget;
+  readonly #log = createLogger({ component: 'run-planning' });
+
+  constructor(options: RunPlanningOptions) {
+    const { scope, records, settings, budget } = options;
+    this.#options = options;
+    this.#reads = new RunReads({ scope, records, timeZone: settings.timeZone });
+    this.#choice = toolChoice(scope, { maxTools: settings.llm.maxTools, reads: this.#reads });
+    this.#rejected = rejectedSteps(readIterations(scope.mission.iterations));
+    this.#budget = new RunBudget(budget, scope.agent);
+  }
+
+  /**
+   * Rounds until the plan is done; null then.
+   * @throws PostgresError, AuditError: what was asked and paid for by then is stored
+   */
+  async plan(): Promise<PlanStop | null> {
+    const { checkpoint, dispatcher, userId } = this.#options;
+    while (checkpoint.plan !== null && !checkpoint.plan.done) {
+      const stop = await this.#round(checkpoint.plan);
+      if (stop !== null) return stop;
+    }
+    // Stored with the last answer, in one commit.
+    checkpoint.finishedMs ??= Date.now();
+    await dispatcher.releasePermit(userId);
+    metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
+    metrics.plansProduced.inc();
+    return null;
+  }
+
+  async #round(plan: PlanState): Promise<PlanStop | null> {
+    const { checkpoint, dispatcher, userId } = this.#options;
+    const lapse = await this.#lapse();
+    if (lapse !== null) return lapse;
+    const offer = this.#offer(plan);
+    if (checkpoint.answer !== null) {
+      await this.#apply(plan, checkpoint.answer, offer);
+      return null;
+    }
+    // By what is used before this call is reserved.
+    const reminders = remindersFor(plan, this.#budget.use(Date.now()));
+    const hold = this.#reserve(plan, offer);
+    if (hold !== null) return this.#outOfTokens(plan, hold);
+    const asked = await this.#ask(plan, offer, reminders);
+    if (!asked.ok) return asked.stop;
+    // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
+    const late = await this.#lapse();
+    if (late !== null) return late;
+    await this.#apply(plan, asked.answer, offer);
+    const word = await dispatcher.reportCall(userId, { kind: 'ok', tools: asked.calls });
+    return word === 'draining' && checkpoint.plan?.done !== true ? { kind: 'waits', code: 'DRAINING' } : null;
+  }
+
+  async #lapse(): Promise<PlanStop | null> {
+    const { grants, scope } = this.#options;
+    const reason = scope.grant === null ? null : await grants.lapsed(scope.grant);
+    return reason === null ? null : { kind: 'lapsed', reason };
+  }
+
+  #offer({ readings }: PlanState): Offer {
+    const tools = toolsOfRound(this.#choice, foundTools(readings, this.#choice), findToolsTool);
+    return { tools, callable: [...new Set([...tools, ...this.#choice.chosen])] };
+  }
+
+  #reserve({ messages }: PlanState, { tools }: Offer): Hold | null {
+    const promptTokens = estimatePromptTokens(messages, tools);
+    return this.#budget.begin({ promptTokens, answerTokens: this.#options.settings.llm.maxTokens }, Date.now());
+  }
+
+  /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
+  #outOfTokens(plan: PlanState, hold: Hold): PlanStop | null {
+    metrics.agentDecisions.inc({ decision: hold.reason });
+    if (plan.steps.length === 0) return { kind: 'out-of-tokens', hold };
+    const note = "The plan ends here because the agent's tokens of these 24 hours are used.";
+    this.#options.checkpoint.plan = endPlan(plan, note);
+    return null;
+  }
+
+  async #ask(plan: PlanState, offer: Offer, reminders: readonly Reminder[]): Promise<Asked> {
+    const startedMs = Date.now();
+    for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
+    const { baseUrl, apiKey, model, timeoutMs, maxTokens } = this.#options.settings.llm;
+    const server = { baseUrl, apiKey, model, timeoutMs, maxTokens };
+    const adapted = plan.adaptation === undefined ? {} : { adaptation: plan.adaptation };
+    const messages = withReminders(plan.messages, reminders);
+    const result = await complete({ ...server, messages, tools: offer.tools, ...adapted });
+    metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
+    countCall(result);
+    await this.#keepAdaptation(plan, result);
+    if (!result.ok) return this.#failed(result.error, result);
+    if (await this.#isToolLess(plan, result.answer)) return this.#failed(llmError('tool-less'), result);
+    this.#budget.answered(total(usageOfRound(plan, result.answer, offer.callable)), Date.now());
+    return { ok: true, answer: result.answer, calls: callsSeen(result) };
+  }
+
+  /** What was learnt about the model is kept: the next attempt does not pay for it again. */
+  async #keepAdaptation(plan: PlanState, { adaptation }: CompletionResult): Promise<void> {
+    this.#options.checkpoint.plan = { ...plan, adaptation };
+    if (adaptation !== (plan.adaptation ?? UNADAPTED)) await this.#save();
+  }
+
+  /** The answer's place in the plan. It is paid for: where what it wants to read cannot be read now, it is kept for the next try. */
+  async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
+    const { checkpoint, scope } = this.#options;
+    await this.#prepareReads(answer);
+    const before = checkpoint.plan ?? plan;
+    const help = { rejected: this.#rejected, read: this.#read };
+    checkpoint.plan = applyAnswer(before, answer, callable, help);
+    checkpoint.answer = null;
+    if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
+    await this.#save();
+    countRound(before, checkpoint.plan, scope.agent);
+  }
+
+  async #prepareReads(answer: LlmAnswer): Promise<void> {
+    try {
+      await this.#reads.prepare(answer.toolCalls.map(({ name }) => name));
+    } catch (thrown) {
+      this.#options.checkpoint.answer = answer;
+      await this.#save();
+      throw thrown;
+    }
+  }
+
+  readonly #read = (tool: Tool, params: Record<string, unknown>): unknown =>
+    tool.name === FIND_TOOLS ? findTools(queryOf(params), this.#choice).reply : this.#reads.answer(tool, params);
+
+  async #failed(error: LlmError, { usage }: CompletionResult): Promise<Asked> {
+    const { dispatcher, userId } = this.#options;
+    this.#budget.failed(error.kind, usage);
+    metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
+    this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
+    const { code, message, retryAfterMs } = error;
+    if (error.outage) {
+      await dispatcher.reportCall(userId, { kind: 'outage', code, message, retryAfterMs });
+      return { ok: false, stop: { kind: 'waits', code } };
+    }
+    const unreadable = isUnreadable(error);
+    if (unreadable) metrics.parseFailures.inc();
+    return {
+      ok: false,
+      stop: error.kind === 'tool-less' ? { kind: 'hopeless', code } : { kind: 'failed', code, unreadable },
+    };
+  }
+
+  /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
+  async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
+    if (plan.round > 0 || answer.toolCalls.length > 0) return false;
+    return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
+  }
+
+  async #save(): Promise<void> {
+    const { store, scope, checkpoint } = this.#options;
+    await saveCheckpoint(store, scope.mission.id, checkpoint, scope.grant);
+  }
+}
+
+/** What the agent's policy says about a tool; without an agent everything may be proposed. */
+function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
+  return agent === null ? 'propose' : resolvePolicy(agent.policy, tool);
+}
+
+function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
+  const tokens = tokensOf(after) - tokensOf(before);
+  metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
+  for (const { toolName } of after.steps.slice(before.steps.length)) {
+    const tool = CATALOG.find(({ name }) => name === toolName);
+    const policy = tool === undefined ? 'propose' : decisionOf(agent, tool);
+    metrics.toolCalls.inc({ tool: toolName, policy, outcome: 'recorded' });
+  }
+  for (const key of after.readings.slice(before.readings.length)) {
+    metrics.toolCalls.inc({ tool: key.split(' ', 1)[0] ?? 'other', policy: 'auto', outcome: 'answered' });
+  }
+  // What was refused may carry any name that a model makes up, so it is counted without one.
+  const refused = after.refusedCalls - before.refusedCalls;
+  if (refused > 0) metrics.toolCalls.inc({ tool: 'other', policy: 'propose', outcome: 'refused' }, refused);
+}
+
+function tokensOf({ usage }: PlanState): number {
+  return total(usage);
+}
+
+function total({ promptTokens, completionTokens }: PlanState['usage']): number {
+  return promptTokens + completionTokens;
+}
+
+/** What reads the mission's own records comes first: those tools are few, and what the model proposes is better for having read. */
+function toolChoice(
+  { mission, agent }: RunScope,
+  { maxTools, reads }: { maxTools: number; reads: RunReads },
+): ToolChoice {
+  return chooseTools({
+    tools: [...reads.tools, ...CATALOG, ...reads.furtherTools],
+    decide: (tool) => decisionOf(agent, tool),
+    inputModules: mission.inputs.map((ref) => ref.module),
+    missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
+    approvals: countApprovals(readIterations(mission.iterations)),
+    maxTools,
+  });
+}
+
+function countCall({ retried, textCalls, promptTokens }: CompletionResult): void {
+  metrics.promptTokens.observe(promptTokens);
+  if (retried !== null) metrics.llmRetries.inc({ reason: retried });
+  if (textCalls > 0) metrics.textToolCalls.inc(textCalls);
+}
+
+/** What an answer shows of the model's way to call tools. */
+function callsSeen(result: CompletionResult & { ok: true }): 'native' | 'text' | null {
+  if (result.answer.toolCalls.length === 0) return null;
+  return result.textCalls > 0 ? 'text' : 'native';
+}
