@@ -4,6 +4,9 @@ import type { RecordState } from '../src/sync/merge.ts';
 /** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
 const CACHE_VERSION = '1';
 
+/** Makes the next refresh read the whole log, which clears the cache first. */
+export const CACHE_IS_STALE = `delete from meta where name in ('complete', 'epoch')`;
+
 /** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
 const PART_LENGTH = 500_000;
 
@@ -91,7 +94,7 @@ export class MissionStore {
   clearCache(): void {
     this.#sql.exec(
       `delete from records; delete from due; delete from holds; delete from carriers; delete from changes;
-       delete from meta where name in ('complete', 'epoch');`,
+       ${CACHE_IS_STALE};`,
     );
   }
 
@@ -361,7 +364,7 @@ export class MissionStore {
       create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
         primary key (table_name, record_id, part));
       create table due (mission_id text primary key, due_ms integer not null);
-      delete from meta where name in ('complete', 'epoch');
+      ${CACHE_IS_STALE};
     `);
     this.setMeta('cache_version', CACHE_VERSION);
   }

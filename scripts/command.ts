@@ -26,6 +26,24 @@ export async function runCommand(main: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Runs a command that ends by itself. What a person can mend is one line on stderr; the exit code is 1 then. */
+export async function runOnce(name: string, main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (thrown) {
+    console.error(`${name}: ${lineOf(thrown)}`);
+    process.exitCode = 1;
+  }
+}
+
+/** Errors of our own are sentences; of the driver's the code alone is told, since a message may name the connection. */
+function lineOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'failed';
+  const isOurs = ['StartError', 'MigrateError', 'EmbeddedPostgresError'].includes(thrown.name);
+  const code = 'code' in thrown ? String(thrown.code) : thrown.name;
+  return isOurs ? thrown.message : `failed (${code}${'severity' in thrown ? `, PostgreSQL: ${thrown.message}` : ''})`;
+}
+
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;

@@ -480,13 +480,17 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const password = await readPassword(paths);
     const { server, port } = await startOnPort(paths, binaries, account, options);
     return {
-      databaseUrl: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      databaseUrl: urlOf(password, port),
       stop: stopper(server, release),
     };
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+function urlOf(password: string, port: number): string {
+  return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
 }
 
 /** stop() of a running server; also when the process ends without it. */
@@ -499,4 +503,14 @@ function stopper(server: Server, release: () => Promise<void>): () => Promise<vo
     stopped ??= stopServer(server).then(release);
     return stopped;
   };
+}
+
+/** URL of a database in `dataDir` that another process runs; null where none runs. */
+export async function runningEmbeddedPostgres(dataDir: string): Promise<string | null> {
+  const folder = resolve(dataDir);
+  const lines = (await readIfThere(join(folder, 'cluster', 'postmaster.pid')))?.split('\n') ?? [];
+  const password = (await readIfThere(join(folder, 'password')))?.trim() ?? '';
+  const [pid, port] = [Number(lines[0]), Number(lines[3])];
+  const runs = lines[7]?.trim() === 'ready' && password !== '' && port > 0 && isAlive(pid);
+  return runs ? urlOf(password, port) : null;
 }

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { calculateJwkThumbprint, importPKCS8, SignJWT } from 'jose';
+import type { Environment } from './environment.ts';
 
 /** What the embedded default makes for itself on its first start: every key that the two Workers need. */
 export type EmbeddedSecrets = {
@@ -40,6 +41,22 @@ function freshSecrets(): EmbeddedSecrets {
 
 function signingKeyPem(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/** The folder's own keys, where the environment has none. The runner's pair comes from one place: halves of two would never meet. */
+export function withOwnKeys(given: Environment, secrets: EmbeddedSecrets): Environment {
+  const hasRunnerKey = Boolean(given['MANA_AI_PRIVATE_KEY_PEM'] || given['MANA_AI_PUBLIC_KEY_PEM']);
+  const runnerPair = {
+    MANA_AI_PRIVATE_KEY_PEM: secrets.runnerPrivateKeyPem,
+    MANA_AI_PUBLIC_KEY_PEM: secrets.runnerPublicKeyPem,
+  };
+  return {
+    ...(hasRunnerKey ? {} : runnerPair),
+    MANA_SERVICE_KEY: given['MANA_SERVICE_KEY'] || secrets.serviceKey,
+    MANA_AUTH_ISSUER_KEY_PEM: given['MANA_AUTH_ISSUER_KEY_PEM'] || secrets.issuerKeyPem,
+    MANA_GRANT_SIGNING_KEY_PEM: given['MANA_GRANT_SIGNING_KEY_PEM'] || secrets.grantSigningKeyPem,
+    MANA_AUTH_KEK: given['MANA_AUTH_KEK'] || secrets.kek,
+  };
 }
 
 /** A user token as mana-auth's own issuer would sign it; the Workers verify it like any other. */

@@ -5,7 +5,7 @@ import { checkedConfig } from './checked-config.ts';
 import { startDemoPlanner } from './demo-planner.ts';
 import { DEMO_USER, seedDemoUser } from './demo-data.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
-import { type EmbeddedSecrets, embeddedSecrets, signUserToken } from './embedded-secrets.ts';
+import { embeddedSecrets, signUserToken, withOwnKeys } from './embedded-secrets.ts';
 import { type Environment, makeDataDir, readEnvironment, StartError } from './environment.ts';
 import { migrate } from './migrate.ts';
 
@@ -43,22 +43,6 @@ export async function startEmbedded(): Promise<Embedded> {
     databaseUrl: postgres.databaseUrl,
     token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', { userId: DEMO_USER, ...userTokens }),
     usesDemoPlanner: planner !== null,
-  };
-}
-
-/** The folder's own keys, where the environment has none. The runner's pair comes from one place: halves of two would never meet. */
-function withOwnKeys(given: Environment, secrets: EmbeddedSecrets): Environment {
-  const hasRunnerKey = Boolean(given['MANA_AI_PRIVATE_KEY_PEM'] || given['MANA_AI_PUBLIC_KEY_PEM']);
-  const runnerPair = {
-    MANA_AI_PRIVATE_KEY_PEM: secrets.runnerPrivateKeyPem,
-    MANA_AI_PUBLIC_KEY_PEM: secrets.runnerPublicKeyPem,
-  };
-  return {
-    ...(hasRunnerKey ? {} : runnerPair),
-    MANA_SERVICE_KEY: given['MANA_SERVICE_KEY'] || secrets.serviceKey,
-    MANA_AUTH_ISSUER_KEY_PEM: given['MANA_AUTH_ISSUER_KEY_PEM'] || secrets.issuerKeyPem,
-    MANA_GRANT_SIGNING_KEY_PEM: given['MANA_GRANT_SIGNING_KEY_PEM'] || secrets.grantSigningKeyPem,
-    MANA_AUTH_KEK: given['MANA_AUTH_KEK'] || secrets.kek,
   };
 }
 

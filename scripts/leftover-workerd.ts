@@ -30,6 +30,13 @@ export async function endLeftoverWorkerd(dataDir: string): Promise<void> {
   }
 }
 
+/** Whether a workerd of this machine uses a data folder right now. */
+export function isInUse(dataDir: string): boolean {
+  if (!existsSync(ownerFile(dataDir))) return false;
+  const { workerdPid } = JSON.parse(readFileSync(ownerFile(dataDir), 'utf8')) as Owner;
+  return isWorkerdOf(workerdPid, dataDir);
+}
+
 function ownerFile(dataDir: string): string {
   return `${dataDir}/workerd.json`;
 }

@@ -162,13 +162,24 @@ function migrationError(error: unknown, name: string, databaseUrl: string): Migr
   return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, { cause: error });
 }
 
+/** Names of the migrations of this build, in order. */
+export async function migrationNames(): Promise<string[]> {
+  return (await readMigrations()).map(({ name }) => name);
+}
+
+/** The statement that takes in what the log holds already; it may be repeated. */
+export async function fillStatement(): Promise<string> {
+  return readFile(join(MIGRATIONS, '005_fill.sql'), 'utf8');
+}
+
 /**
  * Applies what is missing, as the owner. Safe to run twice at once.
+ * @param only the migrations of an older build, for data that it left; all of this one where it is left out
  * @returns names of the migrations that this call applied
  * @throws MigrateError
  */
-export async function migrate(databaseUrl: string): Promise<{ applied: string[] }> {
-  const migrations = await readMigrations();
+export async function migrate(databaseUrl: string, only?: readonly string[]): Promise<{ applied: string[] }> {
+  const migrations = (await readMigrations()).filter(({ name }) => only === undefined || only.includes(name));
   const client = await connect(databaseUrl);
   let current = 'ledger';
   try {

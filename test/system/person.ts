@@ -47,17 +47,31 @@ export type Grant = {
   expiresAt: string;
 };
 
+function newcomer(): Pick<Person, 'userId' | 'masterKey'> {
+  return { userId: randomUUID(), masterKey: importMasterKey(new Uint8Array(randomBytes(32))) };
+}
+
 /** Somebody who encrypts on their own device. The test plays mana-auth too, so that it can mint what mana-auth would not. */
 export class Person {
-  readonly userId = randomUUID();
+  readonly userId: string;
   readonly #postgres: Log;
   readonly #keys: Record<string, string>;
   readonly #masterKey: Promise<CryptoKey>;
 
-  constructor(postgres: Log, keys: Record<string, string>) {
+  constructor(postgres: Log, keys: Record<string, string>, self: Pick<Person, 'userId' | 'masterKey'> = newcomer()) {
     this.#postgres = postgres;
     this.#keys = keys;
-    this.#masterKey = importMasterKey(new Uint8Array(randomBytes(32)));
+    this.userId = self.userId;
+    this.#masterKey = self.masterKey;
+  }
+
+  get masterKey(): Promise<CryptoKey> {
+    return this.#masterKey;
+  }
+
+  /** The same person at another database. */
+  on(postgres: Log): Person {
+    return new Person(postgres, this.#keys, this);
   }
 
   async keysOf(ref: RecordRef, versions: readonly number[] = [1]): Promise<RecordKeys> {

@@ -127,6 +127,16 @@ function spawnScript(script: string, variables: Record<string, string>, args: re
   return { child, exited, output: () => text };
 }
 
+/** A script that ends by itself, as a user runs it. */
+export async function runScript(
+  script: string,
+  variables: Record<string, string>,
+  args: readonly string[] = [],
+): Promise<{ code: number | null; output: string }> {
+  const served = spawnScript(script, variables, args);
+  return { code: await served.exited, output: served.output() };
+}
+
 export type EmbeddedRun = {
   url: string;
   ports: { ai: string; auth: string };
