@@ -19,14 +19,15 @@ export class LogReader {
     return rows ?? [];
   }
 
-  /** Rows in log order, read page by page: a long history never stands in memory as a whole. */
-  async *changes(
-    page: (cursor: ChangeCursor) => Statement,
-    start: ChangeCursor = FROM_THE_BEGINNING,
-  ): AsyncGenerator<ChangeRow> {
+  /** Rows in log order: a long history never stands in memory as a whole. */
+  async *changes(page: (cursor: ChangeCursor) => Statement): AsyncGenerator<ChangeRow> {
+    for await (const rows of this.pages(page, FROM_THE_BEGINNING)) yield* rows;
+  }
+
+  async *pages(page: (cursor: ChangeCursor) => Statement, start: ChangeCursor): AsyncGenerator<readonly ChangeRow[]> {
     for (let cursor: ChangeCursor | null = start; cursor !== null;) {
       const rows: readonly Row[] = await this.query(page(cursor));
-      for (const row of rows) yield parseChangeRow(row);
+      yield rows.map(parseChangeRow);
       const last = rows.at(-1);
       cursor =
         last === undefined || isLastPage(rows)

@@ -29,6 +29,7 @@ import { metrics } from '../src/telemetry/metrics.ts';
 import { LogReader } from './log-reader.ts';
 import { OccurrenceLog } from './occurrence-log.ts';
 import type { CachedTable, MissionStore } from './mission-store.ts';
+import { RecordCache } from './record-cache.ts';
 
 const AGENTS: CachedTable = 'agents';
 const MISSIONS: CachedTable = 'aiMissions';
@@ -130,7 +131,9 @@ export class Projection {
     const [inserted] = await this.#log.query(insertChange(row));
     const createdAt = inserted?.['created_at'];
     const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
-    this.#merge(written);
+    const records = new RecordCache(this.#store);
+    this.#merge(written, records);
+    records.save();
     this.#store.noteCarrier(written.id);
     await this.#followUp([row.recordId]);
     return createdAt ? 'written' : 'present';
@@ -166,23 +169,33 @@ export class Projection {
 
   async #readLog(start: ChangeCursor): Promise<Set<string>> {
     const changed = new Set<string>();
-    for await (const row of this.#log.changes((cursor) => selectChanges(this.#userId, cursor), start)) {
-      const { before, after } = this.#merge(row);
-      if (row.tableName === MISSIONS) this.#lookAt({ before, after, row });
-      changed.add(row.tableName === MISSIONS ? missionKey(row.recordId) : AGENTS);
-    }
+    for await (const page of this.#log.pages((cursor) => selectChanges(this.#userId, cursor), start))
+      for (const key of this.#mergePage(page)) changed.add(key);
     return changed;
   }
 
-  #merge(row: ChangeRow): { before: RecordState | null; after: RecordState } {
+  /** One synchronous step, and so one commit: the records, and what was seen in their rows. */
+  #mergePage(rows: readonly ChangeRow[]): Set<string> {
+    const changed = new Set<string>();
+    const records = new RecordCache(this.#store);
+    for (const row of rows) {
+      const { before, after } = this.#merge(row, records);
+      if (row.tableName === MISSIONS) this.#lookAt({ before, after, row });
+      changed.add(row.tableName === MISSIONS ? missionKey(row.recordId) : AGENTS);
+    }
+    records.save();
+    return changed;
+  }
+
+  #merge(row: ChangeRow, records: RecordCache): { before: RecordState | null; after: RecordState } {
     const tableName: CachedTable = row.tableName === AGENTS ? AGENTS : MISSIONS;
-    const before = this.#store.record(tableName, row.recordId);
+    const before = records.get(tableName, row.recordId);
     const { state, skipped } = applyRow(before, row);
     if (skipped !== undefined) metrics.skippedRows.inc({ reason: skipped });
     else metrics.snapshotRowsApplied.inc();
     if (before === null) metrics.snapshotsNew.inc();
     else metrics.snapshotsUpdated.inc();
-    this.#store.saveRecord(tableName, row.recordId, state);
+    records.set(tableName, row.recordId, state);
     if (tableName === MISSIONS) this.#store.noteChanges(row.recordId, changedParts(before, state));
     return { before, after: state };
   }
