@@ -131,12 +131,17 @@ export class Projection {
     const [inserted] = await this.#log.query(insertChange(row));
     const createdAt = inserted?.['created_at'];
     const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
-    const records = new RecordCache(this.#store);
-    this.#merge(written, records);
-    records.save();
-    this.#store.noteCarrier(written.id);
+    const merge = this.#mergeOne(written);
+    if (createdAt) {
+      this.#store.noteCarrier(written.id);
+      await this.#followUp([row.recordId]);
+      return 'written';
+    }
+    // Written by a process that was killed before it knew: what devices wrote since may have overwritten it unseen.
+    this.#lookAtIterations(merge);
     await this.#followUp([row.recordId]);
-    return createdAt ? 'written' : 'present';
+    await this.#repairDoubtful();
+    return 'present';
   }
 
   /** Whether a row of this id stands in the log. @throws PostgresError */
@@ -163,7 +168,7 @@ export class Projection {
   async #readFrom(start: ChangeCursor): Promise<boolean> {
     const changed = await this.#readLog(start);
     await this.#followUp(this.#missionsTouchedBy(changed));
-    for (const missionId of this.#store.doubts()) await this.#repair(missionId);
+    await this.#repairDoubtful();
     return (await this.#pending()).present;
   }
 
@@ -185,6 +190,13 @@ export class Projection {
     }
     records.save();
     return changed;
+  }
+
+  #mergeOne(row: ChangeRow): { before: RecordState | null; after: RecordState; row: ChangeRow } {
+    const records = new RecordCache(this.#store);
+    const merge = this.#merge(row, records);
+    records.save();
+    return { ...merge, row };
   }
 
   #merge(row: ChangeRow, records: RecordCache): { before: RecordState | null; after: RecordState } {
@@ -237,6 +249,10 @@ export class Projection {
       this.updateDue(missionId);
     }
     for (const missionId of missionIds) await this.#reschedule(missionId);
+  }
+
+  async #repairDoubtful(): Promise<void> {
+    for (const missionId of this.#store.doubts()) await this.#repair(missionId);
   }
 
   /** Compares the array with all that was ever written to it, and brings back what a device overwrote without having seen it. */

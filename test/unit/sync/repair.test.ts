@@ -241,11 +241,11 @@ describe('a merged row raises a doubt', () => {
  */
 type Action =
   | { do: 'pull' | 'add' | 'delete' | 'touch'; device: number; pick: number }
-  | { do: 'run' | 'crossing-run' | 'refresh'; device: number; pick: number };
+  | { do: 'run' | 'crossing-run' | 'crashed-run' | 'refresh'; device: number; pick: number };
 
 const actions = fc.array(
   fc.record({
-    do: fc.constantFrom('pull', 'pull', 'add', 'delete', 'touch', 'run', 'crossing-run', 'refresh'),
+    do: fc.constantFrom('pull', 'pull', 'add', 'delete', 'touch', 'run', 'crossing-run', 'crashed-run', 'refresh'),
     device: fc.nat({ max: 2 }),
     pick: fc.nat({ max: 5 }),
   }),
@@ -262,6 +262,8 @@ class World {
   /** what the runner has merged, row by row as it read them, and whether a row raised a doubt since the last repair */
   state: RecordState = mergeRows(this.log);
   doubtful = false;
+  /** a row of ours that is in the log without the runner's knowing */
+  unknown: ChangeRow | null = null;
   clock = 10;
   runs = 0;
   repairs = 0;
@@ -278,6 +280,7 @@ class World {
     this.clock += 1;
     if (action.do === 'refresh') this.refresh();
     else if (action.do === 'run' || action.do === 'crossing-run') this.run(action.do === 'run');
+    else if (action.do === 'crashed-run') this.crash();
     else if (action.do === 'pull') this.devices[action.device]!.rows = [...this.log];
     else this.write(action);
   }
@@ -322,8 +325,23 @@ class World {
     for (const { id } of iterations) this.surelyDeleted.delete(id);
   }
 
+  /** The process is killed when its row is in the log and before it has merged it; the repeated run finds the row there. */
+  crash(): void {
+    this.resume();
+    const before = this.state;
+    this.run(false);
+    this.state = before;
+    this.unknown = this.log[this.read - 1]!;
+  }
+
+  resume(): void {
+    if (this.unknown !== null) this.merge(this.unknown);
+    this.unknown = null;
+  }
+
   run(refreshFirst: boolean): void {
     if (refreshFirst) this.refresh();
+    this.resume();
     const { state } = this;
     this.runs += 1;
     const due = register(state, 'nextRunAt')!;
@@ -353,6 +371,7 @@ class World {
   refresh(): void {
     for (const one of this.log.slice(this.read)) this.merge(one);
     this.read = this.log.length;
+    this.resume();
     const repair = this.repair();
     if (repair !== null) expect(this.doubtful).toBe(true);
     this.doubtful = false;
