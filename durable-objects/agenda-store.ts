@@ -20,7 +20,9 @@ export class AgendaStore {
         ready_ms integer not null,
         served_ms integer not null default 0
       );
-      create index if not exists agenda_ready on agenda (ready_ms);
+      -- of a herd thousands are ready at the same millisecond: without the user in it every turn would sort them all
+      drop index if exists agenda_ready;
+      create index if not exists agenda_order on agenda (ready_ms, user_id);
       create table if not exists agenda_identity (one integer primary key check (one = 1), id text not null);
     `);
   }

@@ -33,7 +33,10 @@ export type PromptCount = { messages: number; tools: number; total: number };
 
 /** Counts a prompt before it is sent; an estimate, see `estimateTokens`. */
 export function countPrompt(messages: readonly ChatMessage[], tools: readonly Tool[]): PromptCount {
-  const counted = { messages: sum(messages.map(messageTokens)), tools: sum(tools.map(toolTokens)) };
+  const counted = {
+    messages: sum(messages.map((message) => countedOnce(message, messageTokens))),
+    tools: sum(tools.map((tool) => countedOnce(tool, toolTokens))),
+  };
   return { ...counted, total: counted.messages + counted.tools };
 }
 
@@ -42,21 +45,26 @@ export function estimatePromptTokens(messages: readonly ChatMessage[], tools: re
   return countPrompt(messages, tools).total;
 }
 
+/** A prompt is counted several times, and grows by a message or two between them. */
+const counts = new WeakMap<ChatMessage | Tool, number>();
+
+function countedOnce<Part extends ChatMessage | Tool>(part: Part, count: (part: Part) => number): number {
+  const known = counts.get(part);
+  if (known !== undefined) return known;
+  const tokens = count(part);
+  counts.set(part, tokens);
+  return tokens;
+}
+
 function messageTokens(message: ChatMessage): number {
   const calls = message.role === 'assistant' ? message.toolCalls : [];
   const called = calls.map(({ name, arguments: text }) => TOKENS_PER_MESSAGE + estimateTokens(`${name}${text}`));
   return TOKENS_PER_MESSAGE + estimateTokens(message.content) + sum(called);
 }
 
-const known = new WeakMap<Tool, number>();
-
 function toolTokens(tool: Tool): number {
-  const counted = known.get(tool);
-  if (counted !== undefined) return counted;
   const { name, description } = tool;
-  const tokens = TOKENS_PER_TOOL + estimateTokens(`${name}${description}${JSON.stringify(jsonSchemaOf(tool))}`);
-  known.set(tool, tokens);
-  return tokens;
+  return TOKENS_PER_TOOL + estimateTokens(`${name}${description}${JSON.stringify(jsonSchemaOf(tool))}`);
 }
 
 function sum(numbers: readonly number[]): number {
