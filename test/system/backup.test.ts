@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -206,6 +206,24 @@ describe('a restore refuses', () => {
     const second = await runScript('restore', variables(target, dataDir), [backupDir, '--replace']);
     expect(second.code, second.output).toBe(0);
     expect(await target.query(`select 1 from sync_changes where user_id = 'user-7'`)).not.toEqual([]);
+  });
+
+  it('a backup of a newer build, and brings one of an older build up to date', async () => {
+    const [older, newer] = [join(folder, 'older'), join(folder, 'newer')];
+    const manifest = JSON.parse(readFileSync(join(backupDir, 'manifest.json'), 'utf8')) as { migrations: string[] };
+    const { migrations } = manifest;
+    for (const [path, ledger] of [
+      [older, migrations.slice(0, -1)],
+      [newer, [...migrations, '999_of_tomorrow']],
+    ] as const) {
+      cpSync(backupDir, path, { recursive: true });
+      writeFileSync(join(path, 'manifest.json'), JSON.stringify({ ...manifest, migrations: ledger }));
+    }
+    expect(await refusal([newer, '--replace'])).toContain('of a newer build (');
+    const done = await runScript('restore', variables(target, dataDir), [older, '--replace']);
+    expect(done.code, done.output).toBe(0);
+    const ledger = await target.query('select name from mana_ai.migrations order by name');
+    expect(ledger.map((row) => row['name'])).toEqual(migrations);
   });
 
   it('while a runner is connected to the database', async () => {
