@@ -16,8 +16,8 @@ export type ResearchQuestion = { missionId: string; runId: string; objectiveKey:
 export type ResearchStep =
   { kind: 'ready'; findings: Findings } | { kind: 'failed' } | { kind: 'pending'; untilMs: number };
 
-/** submitting -> open -> failed; a finished one is asked for again until the run that wanted it is over. */
-type JobState = 'submitting' | 'open' | 'failed';
+/** submitting -> open -> completed or failed; a completed one is asked for again until the run that wanted it is over. */
+type JobState = 'submitting' | 'open' | 'completed' | 'failed';
 
 type Job = {
   missionId: string;
@@ -66,7 +66,7 @@ export class ResearchJobs {
     const job = this.#job(question.missionId);
     if (job === null) return this.#submit(question);
     const isOurs = job.runId === question.runId;
-    if (job.state === 'open') return this.#look(job, question);
+    if (job.state === 'open' || job.state === 'completed') return this.#look(job, question);
     if (!isOurs) return this.#submit(question);
     // Cut off while it was submitted: whether it runs (and is paid for) nobody knows, so it is not submitted again.
     if (job.state === 'submitting') this.#fail(job);
@@ -118,11 +118,15 @@ export class ResearchJobs {
     return { kind: 'failed' };
   }
 
-  /** A job that an earlier run began serves this one, unless the objective is another by now. */
+  /** A job that an earlier run began serves this one, unless the objective is another by now; a run that began one begins no second. */
   async #complete(job: Job, question: ResearchQuestion, findings: Findings): Promise<ResearchStep> {
-    if (job.objectiveKey !== question.objectiveKey) return this.#submit(question);
-    metrics.researchJobsCompleted.inc({ provider: job.provider });
-    this.#save({ ...job, runId: question.runId });
+    if (job.state !== 'completed') metrics.researchJobsCompleted.inc({ provider: job.provider });
+    if (job.objectiveKey !== question.objectiveKey) {
+      if (job.runId !== question.runId) return this.#submit(question);
+      this.#save({ ...job, state: 'failed' });
+      return { kind: 'failed' };
+    }
+    this.#save({ ...job, runId: question.runId, state: 'completed' });
     return { kind: 'ready', findings };
   }
 

@@ -1,4 +1,5 @@
 import { APIConnectionTimeoutError, APIError } from 'openai';
+import { readBoundedText } from './bounded-body.ts';
 import { errorKindOf, errorTextOf, llmError, parseRetryAfter, type LlmError } from './llm-error.ts';
 
 export type ExchangeOptions = {
@@ -39,7 +40,9 @@ export class Exchange {
     const { status, headers } = response;
     this.status = status;
     this.retryAfterMs = parseRetryAfter(headers.get('retry-after'), Date.now());
-    const text = await this.#readBody(response);
+    const text = await readBoundedText(response, MAX_BODY_BYTES, this.#abort.signal);
+    this.tooLarge = text === null;
+    if (text === null) throw new Error('the body is too large');
     this.errorText = errorTextOf(parsed(text));
     if (errorKindOf(status, this.errorText) !== null) throw new Error('the reply is an error');
     // Some servers send JSON under other names; what is not JSON fails in the package's own parser.
@@ -49,28 +52,6 @@ export class Exchange {
   end(): void {
     clearTimeout(this.#timer);
     this.#abort.abort();
-  }
-
-  async #readBody(response: Response): Promise<string> {
-    if (response.body === null) return '';
-    const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    const cancel = (): void => void reader.cancel().catch(() => undefined);
-    this.#abort.signal.addEventListener('abort', cancel, { once: true });
-    const decoder = new TextDecoder();
-    let text = '';
-    let size = 0;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (this.#abort.signal.aborted) throw new Error('the body was given up');
-      if (done) return text + decoder.decode();
-      size += value.byteLength;
-      this.tooLarge = size > MAX_BODY_BYTES;
-      if (this.tooLarge) {
-        cancel();
-        throw new Error('the body is too large');
-      }
-      text += decoder.decode(value, { stream: true });
-    }
   }
 }
 

@@ -1,10 +1,12 @@
 import { isOneOf, isRecord } from '../missions/fields.ts';
+import { readBoundedText } from './bounded-body.ts';
 import type { Findings } from './research.ts';
 
 /** Which of the endpoint's providers does the work. */
 export const RESEARCH_PROVIDER = 'gemini-deep-research';
 
-export type ResearchErrorKind = 'unreachable' | 'timeout' | 'refused' | 'not-found' | 'server-error' | 'bad-answer';
+export type ResearchErrorKind =
+  'unreachable' | 'timeout' | 'refused' | 'rate-limited' | 'not-found' | 'server-error' | 'bad-answer';
 
 /** `passing`: asking again may help. `message` says what to check; it holds nothing of the query and no key. */
 export type ResearchError = { kind: ResearchErrorKind; code: string; passing: boolean; message: string };
@@ -29,6 +31,7 @@ export type PollResult =
 
 const PATH = '/api/v1/internal/research/async';
 const TIMEOUT_MS = 20_000;
+/** In bytes. */
 const MAX_BODY = 2_000_000;
 const MAX_TASK_ID = 256;
 const MAX_ANSWER = 200_000;
@@ -37,12 +40,19 @@ const ADVICE: Record<ResearchErrorKind, string> = {
   unreachable: 'The research endpoint cannot be reached. Check MANA_RESEARCH_URL.',
   timeout: 'The research endpoint did not answer in time.',
   refused: 'The research endpoint refuses the request. Check MANA_SERVICE_KEY and the person’s credits.',
+  'rate-limited': 'The research endpoint takes no more requests for now.',
   'not-found': 'The research endpoint does not know the job, or MANA_RESEARCH_URL has the wrong path.',
   'server-error': 'The research endpoint reports an error of its own.',
   'bad-answer': 'The answer is not one of a research endpoint. Check MANA_RESEARCH_URL.',
 };
 
-const PASSING: ReadonlySet<ResearchErrorKind> = new Set(['unreachable', 'timeout', 'server-error', 'bad-answer']);
+const PASSING: ReadonlySet<ResearchErrorKind> = new Set([
+  'unreachable',
+  'timeout',
+  'rate-limited',
+  'server-error',
+  'bad-answer',
+]);
 
 /** Begins a job, which costs the person money; never repeated here. Never throws for what a server does. */
 export async function submitResearch(endpoint: ResearchEndpoint, query: string): Promise<SubmitResult> {
@@ -85,17 +95,18 @@ async function ask(endpoint: ResearchEndpoint, path: string, init: RequestInit):
     // A redirect could carry the key and the query to another host.
     const url = `${baseUrl.replace(/\/+$/, '')}${path}`;
     const response = await send(url, { ...init, headers, redirect: 'manual', signal });
-    return readReply(response.status, await response.text());
+    return readReply(response.status, await readBoundedText(response, MAX_BODY, signal));
   } catch {
     return failed(signal.aborted ? 'timeout' : 'unreachable');
   }
 }
 
-function readReply(status: number, received: string): Reply {
+function readReply(status: number, received: string | null): Reply {
   if (status === 404) return failed('not-found');
+  if (status === 429) return failed('rate-limited');
   if (status >= 500) return failed('server-error');
   if (status >= 400) return failed('refused');
-  if (status < 200 || status >= 300 || received.length > MAX_BODY) return failed('bad-answer');
+  if (status < 200 || status >= 300 || received === null) return failed('bad-answer');
   try {
     const body: unknown = JSON.parse(received);
     return isRecord(body) ? { ok: true, body } : failed('bad-answer');

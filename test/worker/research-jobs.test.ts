@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ResearchJobs } from '../../durable-objects/research-jobs.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 
 const bindings = env as unknown as RunnerEnv;
@@ -31,6 +32,11 @@ class Endpoint {
 }
 
 afterEach(() => reset());
+
+async function completedJobs(): Promise<number> {
+  const text = await metrics.registry.metrics();
+  return Number(/^mana_ai_research_jobs_completed_total\{provider="p"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+}
 
 async function withJobs(
   name: string,
@@ -107,6 +113,27 @@ describe('the research of a run', () => {
       const changed = { ...next, objectiveKey: 'o2', nowMs: NOW + HOUR + 60_000 };
       expect(await jobs().advance(changed)).toMatchObject({ kind: 'pending' });
       expect(endpoint.submits).toBe(2);
+    });
+  });
+
+  it('is never submitted a second time for one run, not even where the objective has changed meanwhile', async () => {
+    await withJobs('changed', async (endpoint, jobs) => {
+      await jobs().advance(QUESTION);
+      endpoint.job = FOUND;
+      const changed = { ...QUESTION, objectiveKey: 'o2', nowMs: NOW + HOUR };
+      expect(await jobs().advance(changed)).toEqual({ kind: 'failed' });
+      expect(await jobs().advance(changed)).toEqual({ kind: 'failed' });
+      expect(endpoint.submits).toBe(1);
+    });
+  });
+
+  it('is counted as completed once, however often it is read', async () => {
+    await withJobs('counted', async (endpoint, jobs) => {
+      const before = await completedJobs();
+      await jobs().advance(QUESTION);
+      endpoint.job = FOUND;
+      for (let read = 0; read < 3; read += 1) await jobs().advance({ ...QUESTION, nowMs: NOW + HOUR });
+      expect(await completedJobs()).toBe(before + 1);
     });
   });
 });

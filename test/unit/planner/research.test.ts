@@ -107,6 +107,7 @@ describe('the research client', () => {
     [401, {}, 'refused', false],
     [402, {}, 'refused', false],
     [404, {}, 'not-found', false],
+    [429, {}, 'rate-limited', true],
     [503, 'busy', 'server-error', true],
     [302, '', 'bad-answer', true],
     [200, '<html>', 'bad-answer', true],
@@ -115,6 +116,20 @@ describe('the research client', () => {
   ])('tells %i %j apart as %s', async (status, body, kind, passing) => {
     const polled = await pollResearch(endpointThat(status, body), 't');
     expect(polled).toMatchObject({ ok: false, error: { kind, passing } });
+  });
+
+  it('reads no more of an answer than any honest one has', async () => {
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1;
+        controller.enqueue(new Uint8Array(100_000).fill(120));
+        if (sent === 1_000) controller.close();
+      },
+    });
+    const endpoint = { ...endpointThat(200, {}), fetch: async () => new Response(endless) };
+    expect(await pollResearch(endpoint, 't')).toMatchObject({ ok: false, error: { kind: 'bad-answer' } });
+    expect(sent).toBeLessThan(30);
   });
 
   it('never throws', async () => {
