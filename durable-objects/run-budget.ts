@@ -16,6 +16,9 @@ const COSTLY: ReadonlySet<LlmErrorKind> = new Set([
   'tool-less',
 ]);
 
+/** Errors of an answer that was as long as it may be. */
+const USED_UP: ReadonlySet<LlmErrorKind> = new Set(['empty-answer', 'answer-truncated']);
+
 /** By how much an estimate of a prompt may fall short. */
 const CAUTION = 1.25;
 
@@ -26,7 +29,7 @@ export type CallSize = { promptTokens: number; answerTokens: number };
 export class RunBudget {
   readonly #ledger: TokenBudget;
   readonly #agent: Agent | null;
-  #open: { reservation: Reservation; size: CallSize } | null = null;
+  #open: Reservation | null = null;
 
   constructor(ledger: TokenBudget, agent: Agent | null) {
     this.#ledger = ledger;
@@ -53,25 +56,29 @@ export class RunBudget {
     const wanted = Math.ceil(size.promptTokens * CAUTION) + size.answerTokens;
     const verdict = this.#ledger.reserve({ agentId: agent.id, limit: agent.maxTokensPerDay, wanted, nowMs });
     if (!verdict.ok) return { reason: 'budget', untilMs: verdict.untilMs };
-    this.#open = { reservation: verdict.reservation, size };
+    this.#open = verdict.reservation;
     return null;
   }
 
   /** The call was answered, for so many tokens. */
   answered(tokens: number, nowMs: number): void {
-    if (this.#open !== null) this.#ledger.settle(this.#open.reservation, tokens);
+    if (this.#open !== null) this.#ledger.settle(this.#open, tokens);
     else if (this.#agent !== null) this.#ledger.note(this.#agent.id, tokens, nowMs);
     this.#open = null;
   }
 
-  /** The call failed; `usage` as far as the provider told it. */
-  failed(kind: LlmErrorKind, usage: Usage): void {
-    if (this.#open === null) return;
-    const { reservation, size } = this.#open;
-    const told = (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);
-    const cost = told > 0 ? told : COSTLY.has(kind) ? size.promptTokens : 0;
-    if (cost > 0) this.#ledger.settle(reservation, cost);
-    else this.#ledger.release(reservation);
+  /** The call failed; `usage` as far as the provider told it. Answers what it cost, in tokens. */
+  failed(kind: LlmErrorKind, usage: Usage, size: CallSize): number {
+    const cost = costOfFailure(kind, usage, size);
+    if (this.#open !== null && cost > 0) this.#ledger.settle(this.#open, cost);
+    else if (this.#open !== null) this.#ledger.release(this.#open);
     this.#open = null;
+    return cost;
   }
+}
+
+function costOfFailure(kind: LlmErrorKind, usage: Usage, { promptTokens, answerTokens }: CallSize): number {
+  const told = (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);
+  if (told > 0) return told;
+  return (COSTLY.has(kind) ? promptTokens : 0) + (USED_UP.has(kind) ? answerTokens : 0);
 }

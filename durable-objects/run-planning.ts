@@ -4,8 +4,9 @@ import { readIterations } from '../src/missions/iteration.ts';
 import { UNADAPTED } from '../src/planner/adaptation.ts';
 import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../src/planner/find-tools.ts';
 import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../src/planner/llm-client.ts';
-import { isUnreadable, llmError } from '../src/planner/llm-error.ts';
-import { applyAnswer, endPlan, type PlanState, usageOfRound } from '../src/planner/loop.ts';
+import { adviceOf, isUnreadable, llmError } from '../src/planner/llm-error.ts';
+import { applyAnswer, endPlan, type PlanState, refusedNames, usageOfRound } from '../src/planner/loop.ts';
+import { ALL_READS } from '../src/planner/reads/index.ts';
 import { type Reminder, remindersFor, withReminders } from '../src/planner/reminders.ts';
 import { rejectedSteps } from '../src/planner/step-key.ts';
 import { estimatePromptTokens } from '../src/planner/tokens.ts';
@@ -17,7 +18,7 @@ import { metrics } from '../src/telemetry/metrics.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { GrantAccess } from './grant-access.ts';
 import type { Hold, MissionStore } from './mission-store.ts';
-import { RunBudget } from './run-budget.ts';
+import { type CallSize, RunBudget } from './run-budget.ts';
 import { type Checkpoint, saveCheckpoint } from './run-checkpoint.ts';
 import { DEFAULT_AGENT_ID } from './run-iteration.ts';
 import { RunReads } from './run-reads.ts';
@@ -50,10 +51,13 @@ export type RunPlanningOptions = {
   scope: RunScope;
 };
 
-type Asked = { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null } | { ok: false; stop: PlanStop };
+/** `stop` null: the plan ended with what it has. */
+type Asked = { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null } | { ok: false; stop: PlanStop | null };
 
 /** `callable`: what was found took the place of others, which the model has seen and may still call. */
 type Offer = { tools: readonly Tool[]; callable: readonly Tool[] };
+
+type Call = Offer & { size: CallSize; reminders: readonly Reminder[] };
 
 /** The rounds of one run with the model, under a permit. Each answer is stored before anything else happens to it. */
 export class RunPlanning {
@@ -102,9 +106,10 @@ export class RunPlanning {
     }
     // By what is used before this call is reserved.
     const reminders = remindersFor(plan, this.#budget.use(Date.now()));
-    const hold = this.#reserve(plan, offer);
+    const size = this.#callSize(plan, offer);
+    const hold = this.#budget.begin(size, Date.now());
     if (hold !== null) return this.#outOfTokens(plan, hold);
-    const asked = await this.#ask(plan, offer, reminders);
+    const asked = await this.#ask(plan, { ...offer, size, reminders });
     if (!asked.ok) return asked.stop;
     // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
     const late = await this.#lapse();
@@ -125,9 +130,11 @@ export class RunPlanning {
     return { tools, callable: [...new Set([...tools, ...this.#choice.chosen])] };
   }
 
-  #reserve({ messages }: PlanState, { tools }: Offer): Hold | null {
-    const promptTokens = estimatePromptTokens(messages, tools);
-    return this.#budget.begin({ promptTokens, answerTokens: this.#options.settings.llm.maxTokens }, Date.now());
+  #callSize({ messages }: PlanState, { tools }: Offer): CallSize {
+    return {
+      promptTokens: estimatePromptTokens(messages, tools),
+      answerTokens: this.#options.settings.llm.maxTokens,
+    };
   }
 
   /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
@@ -139,7 +146,7 @@ export class RunPlanning {
     return null;
   }
 
-  async #ask(plan: PlanState, offer: Offer, reminders: readonly Reminder[]): Promise<Asked> {
+  async #ask(plan: PlanState, { size, reminders, ...offer }: Call): Promise<Asked> {
     const startedMs = Date.now();
     for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = this.#options.settings.llm;
@@ -150,10 +157,17 @@ export class RunPlanning {
     metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
     countCall(result);
     await this.#keepAdaptation(plan, result);
-    if (!result.ok) return this.#failed(result.error, result);
-    if (await this.#isToolLess(plan, result.answer)) return this.#failed(llmError('tool-less'), result);
-    this.#budget.answered(total(usageOfRound(plan, result.answer, offer.callable)), Date.now());
+    if (!result.ok) return this.#failed(result.error, result, size);
+    if (await this.#isToolLess(plan, result.answer)) return this.#failed(llmError('tool-less'), result, size);
+    const tokens = total(usageOfRound(plan, result.answer, offer.callable));
+    this.#budget.answered(tokens, Date.now());
+    this.#countTokens(tokens);
     return { ok: true, answer: result.answer, calls: callsSeen(result) };
+  }
+
+  /** Of failed calls too: they are paid for. */
+  #countTokens(tokens: number): void {
+    metrics.tokensUsed.inc({ agent_id: this.#options.scope.agent?.id ?? DEFAULT_AGENT_ID }, tokens);
   }
 
   /** What was learnt about the model is kept: the next attempt does not pay for it again. */
@@ -165,7 +179,7 @@ export class RunPlanning {
   /** The answer's place in the plan. It is paid for: where what it wants to read cannot be read now, it is kept for the next try. */
   async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
     const { checkpoint, scope } = this.#options;
-    await this.#prepareReads(answer);
+    await this.#prepareReads(answer, callable);
     const before = checkpoint.plan ?? plan;
     const help = { rejected: this.#rejected, read: this.#read };
     checkpoint.plan = applyAnswer(before, answer, callable, help);
@@ -175,9 +189,11 @@ export class RunPlanning {
     countRound(before, checkpoint.plan, scope.agent);
   }
 
-  async #prepareReads(answer: LlmAnswer): Promise<void> {
+  /** For the calls that will be answered alone: what is refused opens nothing. */
+  async #prepareReads(answer: LlmAnswer, callable: readonly Tool[]): Promise<void> {
+    const called = answer.toolCalls.map(({ name }) => name);
     try {
-      await this.#reads.prepare(answer.toolCalls.map(({ name }) => name));
+      await this.#reads.prepare(called.filter((name) => callable.some((tool) => tool.name === name)));
     } catch (thrown) {
       this.#options.checkpoint.answer = answer;
       await this.#save();
@@ -188,9 +204,9 @@ export class RunPlanning {
   readonly #read = (tool: Tool, params: Record<string, unknown>): unknown =>
     tool.name === FIND_TOOLS ? findTools(queryOf(params), this.#choice).reply : this.#reads.answer(tool, params);
 
-  async #failed(error: LlmError, { usage }: CompletionResult): Promise<Asked> {
+  async #failed(error: LlmError, { usage }: CompletionResult, size: CallSize): Promise<Asked> {
     const { dispatcher, userId } = this.#options;
-    this.#budget.failed(error.kind, usage);
+    this.#countTokens(this.#budget.failed(error.kind, usage, size));
     metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
     this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
     const { code, message, retryAfterMs } = error;
@@ -200,10 +216,22 @@ export class RunPlanning {
     }
     const unreadable = isUnreadable(error);
     if (unreadable) metrics.parseFailures.inc();
+    if (this.#endsWithWhatItHas(error)) return { ok: false, stop: null };
     return {
       ok: false,
       stop: error.kind === 'tool-less' ? { kind: 'hopeless', code } : { kind: 'failed', code, unreadable },
     };
+  }
+
+  /** Steps in hand are paid for: the model's second fault ends the plan with them, instead of being asked until all is given up. */
+  #endsWithWhatItHas({ kind, code }: LlmError): boolean {
+    const { store, checkpoint, scope } = this.#options;
+    const { plan } = checkpoint;
+    const isFirst = (store.attempt(scope.mission.id)?.failures ?? 0) === 0;
+    if (plan === null || plan.steps.length === 0 || (isFirst && kind !== 'tool-less')) return false;
+    const note = `The plan ends here because the language model failed (${code}). ${adviceOf(code) ?? ''}`;
+    checkpoint.plan = endPlan(plan, note.trim());
+    return true;
   }
 
   /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
@@ -218,29 +246,25 @@ export class RunPlanning {
   }
 }
 
-/** What the agent's policy says about a tool; without an agent everything may be proposed. */
+/** What the agent's policy says about a tool; without an agent it is the app's own default. */
 function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
-  return agent === null ? 'propose' : resolvePolicy(agent.policy, tool);
+  if (agent !== null) return resolvePolicy(agent.policy, tool);
+  return tool.kind === 'read' ? 'auto' : 'propose';
 }
 
 function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
-  const tokens = tokensOf(after) - tokensOf(before);
-  metrics.tokensUsed.inc({ agent_id: agent?.id ?? DEFAULT_AGENT_ID }, tokens);
-  for (const { toolName } of after.steps.slice(before.steps.length)) {
-    const tool = CATALOG.find(({ name }) => name === toolName);
-    const policy = tool === undefined ? 'propose' : decisionOf(agent, tool);
-    metrics.toolCalls.inc({ tool: toolName, policy, outcome: 'recorded' });
-  }
-  for (const key of after.readings.slice(before.readings.length)) {
-    metrics.toolCalls.inc({ tool: key.split(' ', 1)[0] ?? 'other', policy: 'auto', outcome: 'answered' });
-  }
-  // What was refused may carry any name that a model makes up, so it is counted without one.
-  const refused = after.refusedCalls - before.refusedCalls;
-  if (refused > 0) metrics.toolCalls.inc({ tool: 'other', policy: 'propose', outcome: 'refused' }, refused);
+  const count = (name: string, outcome: 'recorded' | 'answered' | 'refused'): void =>
+    metrics.toolCalls.inc({ ...toolLabels(name, agent), outcome });
+  for (const { toolName } of after.steps.slice(before.steps.length)) count(toolName, 'recorded');
+  for (const key of after.readings.slice(before.readings.length)) count(key.split(' ', 1)[0] ?? '', 'answered');
+  for (const name of refusedNames(before, after)) count(name, 'refused');
 }
 
-function tokensOf({ usage }: PlanState): number {
-  return total(usage);
+/** A model makes names up as well; those are counted without one. */
+function toolLabels(name: string, agent: Agent | null): { tool: string; policy: PolicyDecision } {
+  const tool = [...CATALOG, ...ALL_READS].find((known) => known.name === name);
+  if (tool !== undefined) return { tool: name, policy: decisionOf(agent, tool) };
+  return name === FIND_TOOLS ? { tool: name, policy: 'auto' } : { tool: 'other', policy: 'propose' };
 }
 
 function total({ promptTokens, completionTokens }: PlanState['usage']): number {

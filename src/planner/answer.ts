@@ -113,6 +113,9 @@ function readCall(item: unknown): ToolCall | null {
   };
 }
 
+/** A count that no context holds is nonsense; taken for true it would use up an agent's budget for a day. */
+const MOST_TOKENS = 10_000_000;
+
 function countOf(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MOST_TOKENS ? value : null;
 }

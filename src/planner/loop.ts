@@ -142,6 +142,19 @@ export function applyAnswer(
   };
 }
 
+/** The names of the calls that were refused between two states of a plan, as the model wrote them. */
+export function refusedNames(before: PlanState, after: PlanState): string[] {
+  const added = after.messages.slice(before.messages.length);
+  const refused = new Set(
+    added.flatMap((m) => (m.role === 'tool' && m.content.startsWith(REFUSED) ? [m.toolCallId] : [])),
+  );
+  const calls = added.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
+  return calls.filter(({ id }) => refused.has(id)).map(({ name }) => name);
+}
+
+/** How the reply to a refused call begins. */
+const REFUSED = JSON.stringify({ status: 'refused' }).slice(0, -1);
+
 /** The steps as they are written: `<iterationId>-<n>` from 1 on, all 'planned'. */
 export function planSteps(state: PlanState, iterationId: string): PlanStep[] {
   return state.steps.map(({ toolName, params, summary, rationale }, index) => ({
@@ -306,8 +319,13 @@ function boundedCalls(toolCalls: readonly ToolCall[], round: number): ToolCall[]
     ids.add(id);
     const kept = call.arguments.length <= room && isObjectText(call.arguments) ? call.arguments.toWellFormed() : '{}';
     room -= kept.length;
-    return { id, name: cutText(call.name, MAX_NAME, ''), arguments: kept };
+    return { id, name: historyName(call.name), arguments: kept };
   });
+}
+
+/** A name that the model made up may hold anything; servers refuse a history with such a name, and so every later round. */
+function historyName(name: string): string {
+  return cutText(name, MAX_NAME, '').replace(/[^\w-]/g, '_');
 }
 
 function isObjectText(text: string): boolean {

@@ -126,6 +126,8 @@ describe('the policy of an agent', () => {
       for (const body of bodies) expect(offeredIn(body)).not.toContain(denied);
     }
     expect(JSON.stringify(bodies.at(-1))).toContain('There is no tool of this name');
+    const metrics = await (await runner.get('/metrics')).text();
+    expect(metrics).toContain('mana_ai_tool_calls_total{tool="create_task",policy="deny",outcome="refused"} 1');
   });
 });
 

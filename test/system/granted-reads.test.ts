@@ -120,3 +120,23 @@ it('an answer whose reading cannot be audited is kept, and not paid for again', 
   expect(llm.requests).toHaveLength(2);
   expect(JSON.stringify(llm.requests[1])).toContain('Trip');
 });
+
+it('a reading tool that the policy denies opens nothing where the model calls it all the same', async () => {
+  const person = new Person(postgres, keys);
+  const { userId } = person;
+  await person.writeNote('n1', { title: 'Trip', content: 'Trains to Faro' });
+  await writeRecord(postgres, {
+    userId,
+    recordId: 'a',
+    table: 'agents',
+    data: { name: 'Ada', state: 'active', policy: { defaultsByModule: { notes: 'deny' }, defaultForAi: 'propose' } },
+  });
+  llm.requests.length = 0;
+  llm.behave((body) => (repliesIn(body).length > 0 ? finalAnswer('Nothing.') : toolCalls([['list_notes', {}]])));
+  const grant = await person.mint('m1', { records: ['notes:n1'] });
+  await person.writeMission('m1', dueMission({ objective: 'Look at my notes.', agentId: 'a', grant }));
+  await waitFor(async () => (await runnerRows(postgres, userId, 'm1'))[0], 'the plan');
+  expect(repliesIn(llm.requests.at(-1)!.body)).toMatchObject([{ status: 'refused' }]);
+  expect(JSON.stringify(llm.requests)).not.toContain('Faro');
+  expect(await postgres.query('select 1 from mana_ai.decrypt_audit where user_id = $1', [userId])).toEqual([]);
+});

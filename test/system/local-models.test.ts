@@ -104,6 +104,17 @@ describe('a small model', () => {
     expect(requests.map((body) => 'reasoning_effort' in body)).toEqual([false, true, true]);
   });
 
+  it('that fails for good after it has proposed something gets what it proposed, and is asked once more at most', async () => {
+    const { iteration, requests } = await planned((body) =>
+      isSecondRound(body) ? { choices: [{ message: { content: '' }, finish_reason: 'stop_it' }] } : plan(body),
+    );
+    expect(iteration).toMatchObject({ overallStatus: 'awaiting-review' });
+    expect(iteration?.summary).toMatch(/LLM_EMPTY_ANSWER.*MANA_LLM_MAX_TOKENS/);
+    expect(iteration?.plan.map(({ intent }) => intent.toolName)).toEqual(['create_task']);
+    expect(requests.filter((body) => !isSecondRound(body))).toHaveLength(1);
+    expect(requests.length).toBeLessThanOrEqual(4);
+  });
+
   it('looks for a tool that it was not given, and calls it in the next round', async () => {
     const { iteration, requests } = await planned((body) => {
       const rounds = body.messages.filter(({ role }) => role === 'tool').length;

@@ -11,6 +11,9 @@ export type { ReadContext, ReadRecord } from './record.ts';
 
 const READS: readonly ReadTool[] = [...noteReads, ...taskReads, ...eventReads, ...goalReads];
 
+/** Every tool that reads records. */
+export const ALL_READS: readonly Tool[] = READS.map(({ tool }) => tool);
+
 /** The reading tools for records of these tables: what a run may not see has no tool either. */
 export function readToolsFor(tables: ReadonlySet<string>): readonly Tool[] {
   return READS.filter(({ table }) => tables.has(table)).map(({ tool }) => tool);

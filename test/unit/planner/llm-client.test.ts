@@ -174,6 +174,12 @@ describe('the answer', () => {
     });
   });
 
+  it.each([-1, 1.5, '12', 9e15])('takes a count of %j tokens for none', async (count) => {
+    const usage = { prompt_tokens: count, completion_tokens: count };
+    const result = await ask(reply(200, { choices: [{ message: { content: 'Yes.' }, finish_reason: 'stop' }], usage }));
+    expect(result).toMatchObject({ ok: true, usage: { promptTokens: null, completionTokens: null } });
+  });
+
   it('takes JSON under another content type', async () => {
     const body = { choices: [{ message: { content: 'Yes.' }, finish_reason: 'stop' }] };
     const result = await ask(reply(200, body, { 'content-type': 'text/plain' }));

@@ -9,6 +9,7 @@ import {
   MAX_STEPS,
   planSteps,
   planSummary,
+  refusedNames,
   type PlanState,
   startPlan,
 } from '../../../src/planner/loop.ts';
@@ -146,6 +147,19 @@ describe('a plan', () => {
     const two = applyAnswer(one, answer('', [again, task('b')]), offered);
     expect(two.steps.map(({ params }) => params['title'])).toEqual(['a', 'b']);
     expect(two.refusedCalls).toBe(2);
+  });
+
+  it('keeps no name in the history that a server would refuse it for', () => {
+    const state = applyAnswer(fresh, answer('', [{ name: 'create task!é' }, task('a')]), offered);
+    expect(state.messages.at(2)).toMatchObject({ toolCalls: [{ name: 'create_task__' }, { name: 'create_task' }] });
+    expect(state.steps).toHaveLength(1);
+  });
+
+  it('tells which calls of a round were refused', () => {
+    const one = applyAnswer(fresh, answer('', [task('a'), { name: 'create_website' }]), offered);
+    const two = applyAnswer(one, answer('', [task('a'), task('b'), { name: 'made up' }]), offered);
+    expect(refusedNames(fresh, one)).toEqual(['create_website']);
+    expect(refusedNames(one, two)).toEqual(['create_task', 'made_up']);
   });
 
   it('gives each call of a round an id of its own', () => {
