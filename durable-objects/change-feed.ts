@@ -291,6 +291,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     }
     if (refreshed.passing) return { kind: 'away', code: refreshed.code, message: refreshed.message };
     metrics.skippedRows.inc({ reason: 'user-log-unreadable' });
+    this.#log.warn('the log of a user could not be read; it is tried again', { code: refreshed.code });
     this.#store.noteFailure(userId, since, (failures) => Date.now() + backOffMs(failures, Math.random()));
     return { kind: 'unreadable' };
   }

@@ -2,8 +2,6 @@
 -- that could be in the way, and keeps its count also where the transaction rolls back. The feed reads it and sweeps all users.
 create sequence if not exists mana_ai.missed_changes;
 grant select on sequence mana_ai.missed_changes to mana_ai_runner;
--- Who reads a user's log for the first time makes sure that sweeps know the user.
-grant insert on mana_ai.users to mana_ai_runner;
 
 -- As in 004, but for the count in the first handler.
 create or replace function mana_ai.note_changes() returns trigger
