@@ -188,15 +188,21 @@ export class Projection {
       if (row.tableName === MISSIONS) this.#lookAt({ before, after, row });
       changed.add(row.tableName === MISSIONS ? missionKey(row.recordId) : AGENTS);
     }
-    records.save();
+    this.#save(records);
     return changed;
   }
 
   #mergeOne(row: ChangeRow): { before: RecordState | null; after: RecordState; row: ChangeRow } {
     const records = new RecordCache(this.#store);
     const merge = this.#merge(row, records);
-    records.save();
+    this.#save(records);
     return { ...merge, row };
+  }
+
+  /** Compared once for each record: to compare megabytes for each of a thousand rows would hold up everybody for minutes. */
+  #save(records: RecordCache): void {
+    for (const { tableName, recordId, before, after } of records.save())
+      if (tableName === MISSIONS) this.#store.noteChanges(recordId, changedParts(before, after));
   }
 
   #merge(row: ChangeRow, records: RecordCache): { before: RecordState | null; after: RecordState } {
@@ -208,7 +214,6 @@ export class Projection {
     if (before === null) metrics.snapshotsNew.inc();
     else metrics.snapshotsUpdated.inc();
     records.set(tableName, row.recordId, state);
-    if (tableName === MISSIONS) this.#store.noteChanges(row.recordId, changedParts(before, state));
     return { before, after: state };
   }
 
