@@ -60,6 +60,14 @@ export class AgendaStore {
     );
   }
 
+  remove(userId: string): void {
+    this.#sql.exec(`delete from agenda where user_id = ?`, userId);
+  }
+
+  has(userId: string): boolean {
+    return this.#sql.exec(`select 1 from agenda where user_id = ?`, userId).toArray().length > 0;
+  }
+
   /** Forgets turns that are long over of users who wait for nothing. */
   forgetServed(nowMs: number): void {
     this.#sql.exec(`delete from agenda where ready_ms = ? and served_ms < ?`, NEVER_MS, nowMs - REMEMBER_SERVED_MS);

@@ -90,6 +90,15 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     }
   }
 
+  /** A person is to be forgotten: their log is not tried again. */
+  async forget(userId: string): Promise<void> {
+    this.#store.clearFailure(userId);
+  }
+
+  async knows(userId: string): Promise<boolean> {
+    return this.#store.hasFailure(userId);
+  }
+
   /** The process is about to end: no more polls, and the connection is closed without waiting for the server's word. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -135,6 +135,20 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     this.#collectGarbage(1);
   }
 
+  /** A person is to be forgotten: off the agenda, and a turn under way has lost its lease and permit. */
+  async forget(userId: string): Promise<void> {
+    this.#leases.end(userId);
+    this.#answerPermit(userId, 'draining');
+    this.#agenda.remove(userId);
+    this.#pass?.waiting.delete(userId);
+    this.#passPermitsOn();
+    await this.#admit();
+  }
+
+  async knows(userId: string): Promise<boolean> {
+    return this.#agenda.has(userId) || this.#leases.has(userId);
+  }
+
   /** Waits for an LLM permit. While the LLM is down only one holder tests it, and not before its back-off is over. */
   async acquirePermit(userId: string): Promise<PermitAnswer> {
     const askedMs = Date.now();

@@ -88,6 +88,11 @@ export class EventHub extends DurableObject<RunnerEnv> {
     for (const stream of this.#streams.get(userId) ?? []) void this.#send(stream);
   }
 
+  /** A person is to be forgotten: an open stream would have their object read the log again. */
+  async forget(userId: string): Promise<void> {
+    for (const stream of this.#streams.get(userId) ?? []) this.#end(stream);
+  }
+
   /** Ends all streams and opens no more: the process is about to stop, and waits for requests in flight. */
   async drain(): Promise<void> {
     this.#draining = true;

@@ -73,6 +73,10 @@ export class FeedStore {
     );
   }
 
+  hasFailure(userId: string): boolean {
+    return this.#sql.exec(`select 1 from failures where user_id = ?`, userId).toArray().length > 0;
+  }
+
   clearFailure(userId: string): void {
     this.#sql.exec(`delete from failures where user_id = ?`, userId);
   }

@@ -329,6 +329,27 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     return { ok: true, nextDueMs: null };
   }
 
+  /**
+   * Empties this object for good and ends it, and with it whatever of the person's is under way: a run that went on would store and write
+   * again. The caller therefore meets a reset, and asks `isEmpty` of the object's next life.
+   */
+  async empty(): Promise<void> {
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    await this.ctx.storage.sync();
+    this.ctx.abort('the person is forgotten');
+  }
+
+  /** Whether nothing at all is stored here. Stores nothing itself. */
+  async isEmpty(): Promise<boolean> {
+    return this.#attended(async () => {
+      const tables = this.ctx.storage.sql.exec(
+        `select 1 from sqlite_master where name not like '\\_cf\\_%' escape '\\' limit 1`,
+      );
+      return tables.toArray().length === 0 && (await this.ctx.storage.getAlarm()) === null;
+    });
+  }
+
   #internalView(entry: MissionEntry, on: Dependencies): InternalMission {
     const { mission } = entry;
     return {

@@ -36,6 +36,8 @@ export type AppDeps = {
   openEvents(userId: string, lastEventId: string | null): Promise<OpenedStream>;
   tick(): Promise<TickResult>;
   health(): Promise<RunnerHealth>;
+  /** removes what the objects hold of a person; `left` names the places where something is left */
+  forget(userId: string): Promise<{ left: string[] }>;
   drain(): Promise<{ drained: boolean }>;
   metrics: Pick<Metrics, 'registry' | 'httpRequests' | 'httpRequestDurationSeconds'>;
   logger: Logger;

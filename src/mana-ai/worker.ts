@@ -13,6 +13,7 @@ import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
 import { createUserTokenVerifier } from '../http/user-token.ts';
 import type { ParsedConfig } from './config.ts';
+import { forgetUser } from './forget.ts';
 import { tickOnce } from './tick.ts';
 
 let app: Hono | undefined;
@@ -39,6 +40,7 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
     openEvents: (userId, lastEventId) => env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
     tick: () => tickOnce(env),
     health: () => readHealth(config, env),
+    forget: (userId) => forgetUser(env, userId),
     drain: () => drain(env),
     metrics,
     logger: createLogger({ component: 'http' }),

@@ -1,4 +1,4 @@
-import type { Context, Hono, MiddlewareHandler } from 'hono';
+import type { Context, Handler, Hono, MiddlewareHandler } from 'hono';
 import { serviceKeyMatches } from '../../http/service-key.ts';
 import { z } from 'zod';
 import { answers, DRAIN_TOKEN, refusals, type RouteDefinition, serveRoute, SERVICE_KEY } from '../../http/route.ts';
@@ -55,6 +55,17 @@ const MISSIONS = {
   },
 } satisfies RouteDefinition;
 
+const FORGET = {
+  method: 'delete',
+  path: '/internal/users/{userId}',
+  summary: 'Empty what the objects hold of one user, and end what is under way; `npm run forget` calls it',
+  security: SERVICE_KEY,
+  responses: {
+    200: answers('Where something is left.', z.object({ left: z.array(z.enum(['object', 'agenda', 'change-feed'])) })),
+    ...refusals({ 400: 'BAD_REQUEST', ...KEY_REFUSALS }),
+  },
+} satisfies RouteDefinition;
+
 const STATUS = {
   method: 'get',
   path: '/internal/status',
@@ -78,13 +89,27 @@ export function internalRoutes(app: Hono, deps: RouteDeps): void {
     const health = await probeHealth(deps);
     return c.json({ words: statusWords(health, Date.now()), health: withStatus(health) });
   });
-  serveRoute(app, MISSIONS, withServiceKey, async (c) => {
+  serveRoute(
+    app,
+    MISSIONS,
+    withServiceKey,
+    ofUser(async (userId) => ({ missions: await deps.userMissions(userId).listMissions(userId) })),
+  );
+  serveRoute(
+    app,
+    FORGET,
+    withServiceKey,
+    ofUser((userId) => deps.forget(userId)),
+  );
+}
+
+/** Answers about the user whom the path names. */
+function ofUser(answer: (userId: string) => Promise<object>): Handler {
+  return async (c) => {
     const userId = userIdOf(c);
-    if (userId === null) {
-      return refuse(c, 'BAD_REQUEST', 'userId must be 1 to 256 characters without control characters.');
-    }
-    return c.json({ missions: await deps.userMissions(userId).listMissions(userId) });
-  });
+    if (userId !== null) return c.json(await answer(userId));
+    return refuse(c, 'BAD_REQUEST', 'userId must be 1 to 256 characters without control characters.');
+  };
 }
 
 /** The path's last part. Hono passes escapes that are no UTF-8 on as they stand, and an id must not be made of them. */

@@ -36,6 +36,7 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
     openEvents: async () => Promise.reject(new Error('unused')),
     tick: async () => Promise.reject(new Error('unused')),
     health: async () => Promise.reject(new Error('unused')),
+    forget: async () => Promise.reject(new Error('unused')),
     drain: async () => ({ drained: true }),
     metrics: createMetrics(),
     logger: { info: () => undefined, warn: () => undefined, error: () => undefined },

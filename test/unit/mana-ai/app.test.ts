@@ -41,6 +41,7 @@ function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = {
     openEvents: async () => ({ ok: false, reason: 'draining' }),
     tick: async () => TICK,
     health: async () => HEALTH,
+    forget: async () => ({ left: [] }),
     drain: async () => ({ drained: true }),
     metrics,
     logger: { info: log, warn: log, error: log },
@@ -161,6 +162,16 @@ describe('/internal', () => {
     const answer = await setUp({ userMissions }).app.request(`/internal/missions/${path}`, { headers: KEY });
     expect(answer.status).toBe(200);
     expect(userMissions).toHaveBeenCalledWith(expected);
+  });
+
+  test('a user is forgotten by the id that the path means, with the service key alone', async () => {
+    const forget = vi.fn<AppDeps['forget']>(async () => ({ left: ['agenda'] }));
+    const { app } = setUp({ forget });
+    await expectError(await app.request('/internal/users/a%2Fb', { method: 'DELETE' }), 401, 'UNAUTHENTICATED');
+    expect(forget).not.toHaveBeenCalled();
+    const answer = await app.request('/internal/users/a%2Fb', { method: 'DELETE', headers: KEY });
+    expect(await answer.json()).toEqual({ left: ['agenda'] });
+    expect(forget.mock.calls).toEqual([['a/b']]);
   });
 
   test('bodies over 64 KiB are refused, with and without a length', async () => {

@@ -13,6 +13,7 @@ const app = createApp({
   openEvents: unused,
   tick: unused,
   health: unused,
+  forget: unused,
   drain: unused,
   metrics: createMetrics(),
   logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
