@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compactAudits } from '../../scripts/compact-audit.ts';
+import { compactAudits, dropEndedGrants, dropVaultUses } from '../../scripts/retention.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
@@ -196,11 +196,28 @@ describe('retention', () => {
              ($1, 2, 'outcome', 'm', 'i', 'notes', 'n', 'ok', null, $2, 1, 'h1', 'h2')`,
           [userId, ts],
         );
+        await client.query(`insert into mana_auth.vault_audit (user_id, at, action) values ($1, $2, 'mint')`, [
+          userId,
+          ts,
+        ]);
+        await client.query(
+          `insert into mana_auth.grants (jti, user_id, mission, issued_at, expires_at, revoked_at) values
+             ('ended-' || $1, $1, 'm', $2, $2, null), ('live-' || $1, $1, 'm', $2, now() + interval '1 day', $2)`,
+          [userId, ts],
+        );
         await client.query('commit');
       }
       const olderThan = new Date('2025-01-01T00:00:00Z');
       expect(await compactAudits(client, olderThan)).toEqual({ users: 1, rows: 2 });
       expect(await compactAudits(client, olderThan)).toEqual({ users: 0, rows: 0 });
+      expect([await dropVaultUses(client, olderThan), await dropVaultUses(client, olderThan)]).toEqual([1, 0]);
+      expect([await dropEndedGrants(client, olderThan), await dropEndedGrants(client, olderThan)]).toEqual([1, 0]);
+      await client.query(`select set_config('app.current_user_id', 'new', false)`);
+      expect((await client.query('select user_id from mana_auth.vault_audit')).rows).toEqual([{ user_id: 'new' }]);
+      expect((await client.query(`select jti from mana_auth.grants where user_id = 'new' order by 1`)).rows).toEqual([
+        { jti: 'ended-new' },
+        { jti: 'live-new' },
+      ]);
       const { rows } = await client.query(
         'select user_id, seq, kind, hash from mana_ai.decrypt_audit order by user_id, seq',
       );
