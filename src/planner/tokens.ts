@@ -6,7 +6,7 @@ const TOKENS_PER_MESSAGE = 6;
 const TOKENS_PER_TOOL = 12;
 
 const PIECES =
-  /\p{Script=Latin}+|\p{Nd}+|[^\S\n]+|\n+|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|\p{L}+|[^\p{L}\p{Nd}\s]+/gu;
+  /\p{Script=Latin}+|\p{Nd}+|[^\S\n]+|\n+|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|\p{L}[\p{L}\p{M}]*|[^\p{L}\p{Nd}\s]+/gu;
 
 /**
  * About how many tokens a text has. No model's own tokenizer is at hand: this follows what current ones (o200k, cl100k) make of
@@ -25,7 +25,10 @@ function tokensOfPiece(piece: string): number {
   // One blank belongs to the word behind it.
   if (/^\s/.test(piece)) return piece === ' ' ? 0 : 1;
   if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(piece)) return length * 0.8;
-  return Math.max(1, /^\p{L}/u.test(piece) ? length / 3 : length / 4);
+  // The vowel signs of Indic scripts are marks: they belong to their letters.
+  if (/^\p{L}/u.test(piece)) return Math.max(1, length / 3);
+  // A rule of dashes is next to nothing.
+  return Math.max(1, /^(.)\1+$/u.test(piece) ? length / 80 : length / 4);
 }
 
 /** Tokens of messages and tools as a request carries them; the tools are apart because some servers do not count them. */

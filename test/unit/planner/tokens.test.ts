@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { shrinkPrompt } from '../../../src/planner/shrink.ts';
 import { countPrompt, estimateTokens } from '../../../src/planner/tokens.ts';
+import { isTruncated } from '../../../src/planner/truncation.ts';
 import { toLlmTools } from '../../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 
@@ -8,6 +9,9 @@ const ENGLISH =
   'A stalled server is noticed only by its timeout. Runs wait and go on by themselves; nothing is planned twice, and no mission is blamed.';
 const GERMAN =
   'Bitte plane die nächsten Schritte für meine Bewerbungsunterlagen und erinnere mich an die Steuererklärung, die bis Ende September abgegeben werden muss.';
+
+const HINDI = 'मुझे सही रास्ते पर रखो: हफ्ते में तीन छोटे सत्र, और हर पाठ से पहले तैयार करने के लिए एक काम।';
+const TAMIL = 'என்னை சரியான பாதையில் வைத்திரு: வாரத்திற்கு மூன்று குறுகிய பாடங்கள்.';
 
 function block(label: string, text: string): string {
   return `BEGIN ${label} d0c5\n${text}\nEND ${label} d0c5`;
@@ -20,11 +24,25 @@ describe('the estimate of tokens', () => {
     ['German', GERMAN, 30, 36],
     ['a UUID', '0b0c7c3e-2c1c-4f7e-9a57-0b3d9a1f0c22', 34, 34],
     ['Chinese', '请为我的搬家计划下一步：终止租约，预订卡车，通知能源供应商，并与邻居组织一次告别聚会。', 34, 52],
+    ['Hindi', HINDI, 30, 86],
+    ['Tamil', TAMIL, 20, 91],
+    ['rules of dashes', `${'-'.repeat(80)}\n`.repeat(5), 10, 10],
   ])('lies near what tokenizers of models count: %s', (_language, text, lower, upper) => {
     const tokens = estimateTokens(text);
     expect(tokens).toBeGreaterThan(lower * 0.7);
     expect(tokens).toBeLessThan(upper * 1.2);
   });
+
+  it.each([
+    ['Hindi', HINDI, 30],
+    ['Tamil', TAMIL, 20],
+  ])(
+    'is near enough that the honest count of a modern tokenizer is no sign of a cut prompt: %s',
+    (_language, text, tokens) => {
+      const counted = countPrompt([{ role: 'user', content: `${text} `.repeat(150) }], []);
+      expect(isTruncated(counted, tokens * 150)).toBe(false);
+    },
+  );
 
   it('is near for the tools, as JSON', () => {
     const chars = JSON.stringify(toLlmTools(CATALOG)).length;
