@@ -4,9 +4,15 @@ import { cutText, oneLine, withoutControls } from './text.ts';
 /** What a research job found. Written by strangers of the web: data for the prompt, never instructions. */
 export type Findings = { answer: string; citations: { title: string; url: string; snippet: string }[] };
 
-/** Words by which an objective asks for research, in English and German. A job costs money: a mere "news" is not enough. */
-const ASKS_FOR_RESEARCH =
-  /\b(?:research(?:es|ing)?|investigate|look (?:it )?up (?:online|on the web)|search (?:online|the web|the internet)|find out (?:online|on the web)|recherch(?:e|en|iere|ieren|ier)|nachforschen|nachforschungen|erforsche|im (?:internet|netz|web) (?:nachsehen|suchen|nach))\b|\bsuche?n? (?:online|im (?:internet|netz|web))\b/i;
+/** After these words it is something that a person has or does not want: "my research", "no research". A job costs money, every day where a mission runs daily. */
+const NOT_AFTER = /(?<!\b(?:my|our|his|her|their|your|no|not|never|without|mein\w*|unser\w*|kein\w*|nicht|nie|ohne)\s+)/
+  .source;
+const ASKED =
+  /(?:research(?:es|ing)?|investigate|look (?:it )?up (?:online|on the web)|search (?:online|the web|the internet)|find out (?:online|on the web)|recherch(?:e|en|iere|ieren|ier)|nachforschen|nachforschungen|erforsche|im (?:internet|netz|web) (?:nachsehen|suchen|nach)|suche?n? (?:online|im (?:internet|netz|web)))/
+    .source;
+
+/** Words by which an objective asks for research, in English and German: a mere "news" is not enough. The word's edge comes first, so that little is looked back at. */
+const ASKS_FOR_RESEARCH = new RegExp(`\\b${NOT_AFTER}${ASKED}\\b`, 'i');
 
 const MAX_QUERY = 2_000;
 const MAX_ANSWER = 8_000;

@@ -9,16 +9,30 @@ describe('researchQuery', () => {
     'Recherchiere aktuelle Förderungen für Solaranlagen.',
     'Bitte im Internet nachsehen, was neu ist.',
     'Search the web for hiking trails.',
+    'Every week do research on heat pumps.',
+    'Plan no more than two tasks. Research notes apps first.',
   ])('is the objective where it asks for research: %s', (objective) => {
     expect(researchQuery(objective)).toBe(objective);
   });
 
-  it.each(['Plan my week.', 'Summarise the news in my notes.', 'Plane meine Aufgaben.', '', 'enc:2:1:research'])(
-    'is none for: %s',
-    (objective) => {
-      expect(researchQuery(objective)).toBeNull();
-    },
-  );
+  it.each([
+    'Plan my week.',
+    'Summarise the news in my notes.',
+    'Plane meine Aufgaben.',
+    'Keep my research project on course.',
+    'Sort the notes; no research, please. Do not research anything.',
+    'Erinnere mich an meine Recherche, ohne Recherche im Netz.',
+    '',
+    'enc:2:1:research',
+  ])('is none for: %s', (objective) => {
+    expect(researchQuery(objective)).toBeNull();
+  });
+
+  it('is found out at once, whatever the text', () => {
+    const startedMs = performance.now();
+    researchQuery(`${' '.repeat(10_000)}${'my   '.repeat(2_000)}`);
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+  });
 
   it('is bounded', () => {
     expect(researchQuery(`Research this. ${'x'.repeat(100_000)}`)?.length).toBeLessThanOrEqual(2_000);
