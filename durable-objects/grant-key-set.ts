@@ -4,8 +4,9 @@ import { isRecord } from '../src/missions/fields.ts';
 /** A key that was taken out of the set is trusted for at most this long (SECURITY.md). */
 const LONGEST_TRUST_MS = 5 * 60_000;
 
-/** An unknown kid asks for the set anew, but not more often than this: forged tokens must not become requests. */
+/** An unknown kid asks for the set anew, but within this time each only once, and not many of them: forged tokens must not become requests. */
 const REFETCH_PAUSE_MS = 10_000;
+const MOST_REFETCHES = 8;
 
 const FETCH_TIMEOUT_MS = 5_000;
 const LONGEST_SET = 64 * 1_024;
@@ -21,7 +22,14 @@ export class GrantKeySetError extends Error {
   }
 }
 
-type KeySet = { url: string; fetchedMs: number; find: GrantKeyFinder };
+/** `unknown`: kids that it was asked for in vain since `unknownSinceMs`. */
+type KeySet = {
+  url: string;
+  fetchedMs: number;
+  find: GrantKeyFinder;
+  unknown: ReadonlySet<string>;
+  unknownSinceMs: number;
+};
 
 /** Objects come and go with every run, so the set is kept beside them, for all of the process. */
 let kept: KeySet | undefined;
@@ -35,10 +43,22 @@ export async function grantKey(url: string, kid: string): Promise<CryptoKey | nu
   const known = kept?.url === url && nowMs - kept.fetchedMs < LONGEST_TRUST_MS ? kept : null;
   const key = (await known?.find(kid)) ?? null;
   if (key !== null) return key;
-  if (known !== null && nowMs - known.fetchedMs < REFETCH_PAUSE_MS) return null;
+  const isRecent = known !== null && nowMs - known.unknownSinceMs < REFETCH_PAUSE_MS;
+  const unknown = isRecent ? known.unknown : new Set<string>();
+  if (unknown.has(kid)) return null;
+  // Of a key that was not looked for nothing is known: a refusal would stay with the mission, this passes.
+  if (unknown.size >= MOST_REFETCHES) throw new GrantKeySetError();
   const find = await grantKeyFinder(await fetchKeySet(url));
-  kept = { url, fetchedMs: nowMs, find };
-  return find(kid);
+  const found = await find(kid);
+  const unknownSinceMs = isRecent ? known.unknownSinceMs : nowMs;
+  kept = {
+    url,
+    fetchedMs: nowMs,
+    find,
+    unknown: found === null ? new Set([...unknown, kid]) : unknown,
+    unknownSinceMs,
+  };
+  return found;
 }
 
 async function fetchKeySet(url: string): Promise<unknown> {
