@@ -7,6 +7,7 @@ import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
 import { callAgainOnReset } from './call-again.ts';
 import { guarded } from './guarded.ts';
 import { Leases } from './leases.ts';
+import { OwnTimeouts } from './own-timeouts.ts';
 import { ModelProbe } from './model-probe.ts';
 import { type DependencyState, type OutageReport, OutageState } from './outage-state.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
@@ -24,7 +25,9 @@ const REPEAT_MS = 5_000;
 const LEASE_MARGIN_MS = 60_000;
 
 /** `tools`: how the model made calls in this answer; null or absent where it made none. */
-export type LlmReport = { kind: 'ok'; tools?: 'native' | 'text' | null } | ({ kind: 'outage' } & OutageReport);
+export type LlmReport = { missionId: string } & (
+  { kind: 'ok'; tools?: 'native' | 'text' | null } | ({ kind: 'outage' } & OutageReport)
+);
 
 /** What somebody learned of Postgres: it can be read, or it cannot serve anybody. */
 export type PostgresReport = { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
@@ -57,18 +60,22 @@ type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCo
 /** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
 const COLLECT_EVERY_EVENTS = 50;
 
+/** Of all that can be an outage, this alone can also be one mission's fault: a prompt that the model never ends to answer. */
+const TIMEOUT = 'LLM_TIMEOUT';
+
 const COUNT_QUEUE_EVERY_MS = 1_000;
 
 /**
- * Leases by the id of the object that gave them. They outlive the object, which may leave memory while calls of the model last,
- * and end with the process, like everything that holds one.
+ * By the id of the object. Leases outlive the object, which may leave memory while calls of the model last, and end with the
+ * process, like everything that holds one.
  */
-const leasesOfProcess = new Map<string, Leases>();
+type OfProcess = { leases: Leases; timeouts: OwnTimeouts };
+const ofProcess = new Map<string, OfProcess>();
 
-function leasesOf(objectId: string): Leases {
-  const leases = leasesOfProcess.get(objectId) ?? new Leases();
-  leasesOfProcess.set(objectId, leases);
-  return leases;
+function processStateOf(objectId: string): OfProcess {
+  const state = ofProcess.get(objectId) ?? { leases: new Leases(), timeouts: new OwnTimeouts() };
+  ofProcess.set(objectId, state);
+  return state;
 }
 
 type PermitAnswer = 'granted' | 'llm-down' | 'draining';
@@ -88,6 +95,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   readonly #postgres: OutageState;
   readonly #model: ModelProbe;
   readonly #leases: Leases;
+  readonly #timeouts: OwnTimeouts;
   readonly #permitAnswers = new Map<string, (answer: PermitAnswer) => void>();
   #pass: Pass | undefined;
   #draining = false;
@@ -98,7 +106,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     super(ctx, env);
     this.#settings = settings;
     this.#agenda = new AgendaStore(ctx.storage.sql);
-    this.#leases = leasesOf(ctx.id.toString());
+    ({ leases: this.#leases, timeouts: this.#timeouts } = processStateOf(ctx.id.toString()));
     this.#llm = new OutageState(ctx.storage.sql, 'llm');
     this.#postgres = new OutageState(ctx.storage.sql, 'postgres');
     this.#model = new ModelProbe(ctx.storage.sql, settings.llm);
@@ -167,12 +175,19 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
-  async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining'> {
+  async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining' | 'own-failure'> {
     this.#leases.renew(userId, this.#leaseEndMs());
-    const callSinceMs = this.#leases.endCall(userId, Date.now());
-    if (report.kind === 'ok' && report.tools) this.#model.learn(report.tools);
-    if (report.kind === 'outage') this.#recordLlmOutage(report, callSinceMs);
-    else if (this.#llm.current() !== null) await this.#endLlmOutage();
+    const nowMs = Date.now();
+    const callSinceMs = this.#leases.endCall(userId, nowMs);
+    const mission = JSON.stringify([userId, report.missionId]);
+    if (report.kind === 'outage') {
+      if (report.code === TIMEOUT && this.#timeouts.isOwn(mission, nowMs)) return 'own-failure';
+      this.#recordLlmOutage(report, callSinceMs);
+    } else {
+      this.#timeouts.answered(mission, nowMs);
+      if (report.tools) this.#model.learn(report.tools);
+      if (this.#llm.current() !== null) await this.#endLlmOutage();
+    }
     return this.#draining ? 'draining' : 'go-on';
   }
 

@@ -115,7 +115,7 @@ export class RunPlanning {
     const late = await this.#lapse();
     if (late !== null) return late;
     await this.#apply(plan, asked.answer, offer);
-    const word = await dispatcher.reportCall(userId, { kind: 'ok', tools: asked.calls });
+    const word = await dispatcher.reportCall(userId, { missionId: this.#missionId, kind: 'ok', tools: asked.calls });
     return word === 'draining' && checkpoint.plan?.done !== true ? { kind: 'waits', code: 'DRAINING' } : null;
   }
 
@@ -211,8 +211,9 @@ export class RunPlanning {
     this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
     const { code, message, retryAfterMs } = error;
     if (error.outage) {
-      await dispatcher.reportCall(userId, { kind: 'outage', code, message, retryAfterMs });
-      return { ok: false, stop: { kind: 'waits', code } };
+      const report = { missionId: this.#missionId, kind: 'outage', code, message, retryAfterMs } as const;
+      const word = await dispatcher.reportCall(userId, report);
+      if (word !== 'own-failure') return { ok: false, stop: { kind: 'waits', code } };
     }
     const unreadable = isUnreadable(error);
     if (unreadable) metrics.parseFailures.inc();
@@ -238,6 +239,10 @@ export class RunPlanning {
   async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
     if (plan.round > 0 || answer.toolCalls.length > 0) return false;
     return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
+  }
+
+  get #missionId(): string {
+    return this.#options.scope.mission.id;
   }
 
   async #save(): Promise<void> {

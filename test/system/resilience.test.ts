@@ -296,6 +296,9 @@ describe('a mission for which the LLM always hangs', () => {
     await firstRow(on, userId, 'c');
     await firstRow(on, other);
     expect(await runnerRows(on.log, userId, 'a-bad')).toHaveLength(0);
+    // Others were answered in between: it is counted against the mission, and an outage for nobody.
+    await untilReason(on, userId, 'back-off', 'a-bad');
+    expect(await healthOf(on)).toMatchObject({ status: 'ok' });
   });
 });
 

@@ -44,10 +44,16 @@ describe('permits', () => {
   it('are refused while the LLM is down, until one probe may test it', async () => {
     const dispatcher = freshDispatcher();
     await dispatcher.acquirePermit('a');
-    await dispatcher.reportCall('a', { kind: 'outage', code: 'LLM_UNREACHABLE', message: 'away', retryAfterMs: null });
+    await dispatcher.reportCall('a', {
+      missionId: 'm',
+      kind: 'outage',
+      code: 'LLM_UNREACHABLE',
+      message: 'away',
+      retryAfterMs: null,
+    });
     expect(await dispatcher.acquirePermit('b')).toBe('llm-down');
     expect((await dispatcher.dependencies()).llm).toMatchObject({ ok: false, error: { code: 'LLM_UNREACHABLE' } });
-    await dispatcher.reportCall('a', { kind: 'ok' });
+    await dispatcher.reportCall('a', { missionId: 'm', kind: 'ok' });
     expect(await dispatcher.acquirePermit('b')).toBe('granted');
   });
 
@@ -55,7 +61,13 @@ describe('permits', () => {
     const dispatcher = freshDispatcher();
     await dispatcher.acquirePermit('a');
     await dispatcher.acquirePermit('b');
-    const away = { kind: 'outage', code: 'LLM_UNREACHABLE', message: 'away', retryAfterMs: null } as const;
+    const away = {
+      missionId: 'm',
+      kind: 'outage',
+      code: 'LLM_UNREACHABLE',
+      message: 'away',
+      retryAfterMs: null,
+    } as const;
     for (let call = 0; call < 10; call += 1) await dispatcher.reportCall(call % 2 === 0 ? 'a' : 'b', away);
     const failures = await runInDurableObject(dispatcher, (_object, state) =>
       state.storage.sql.exec<{ failures: number }>('select failures from outages').one(),
