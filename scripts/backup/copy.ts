@@ -63,8 +63,8 @@ class CopyOut extends Copy {
   }
 
   handleCopyData({ chunk }: { chunk: Buffer }, { stream }: ProtocolConnection): void {
-    // The driver's buffer is used again.
-    if (this.#sink.write(Buffer.from(chunk))) return;
+    // The driver's buffer is used again. What it has read already comes on, paused or not.
+    if (this.#sink.write(Buffer.from(chunk)) || stream.isPaused()) return;
     stream.pause();
     this.#sink.once('drain', () => stream.resume());
   }

@@ -12,7 +12,7 @@ const MANIFEST = 'manifest.json';
 
 const file = z.object({
   /** below the backup's folder */
-  path: z.string().regex(/^(objects|tables)\/[A-Za-z0-9._/-]+$/),
+  path: z.string().regex(/^(objects|tables)(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/),
   bytes: z.int(),
   sha256: z.string(),
 });

@@ -139,7 +139,13 @@ function checkHead(rows: readonly AuditRow[], head: AuditHead): Problem[] {
   const lastSeq = rows.at(-1)?.seq ?? 0;
   if (seq > lastSeq) {
     const missing = seq === lastSeq + 1 ? `row ${seq} is` : `rows ${lastSeq + 1} to ${seq} are`;
-    return [{ seq, code: 'truncated', message: `the head stands at ${seq}, but ${missing} missing at the end` }];
+    return [
+      {
+        seq,
+        code: 'truncated',
+        message: `the head stands at ${seq}, but ${missing} missing at the end: removed, or lost to a restore of an older backup`,
+      },
+    ];
   }
   const there = rows.filter((row) => row.seq === seq);
   if (there.some((row) => row.hash === head.hash)) return [];

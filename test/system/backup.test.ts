@@ -121,6 +121,7 @@ describe('a backup taken under load', () => {
     await waitFor(async () => (await writtenBy(before)).size >= 12 || undefined, 'some missions');
     const made = await runScript('backup', variables(before, old.dataDir), [backupDir]);
     expect(made, made.output).toMatchObject({ code: 0, output: expect.stringContaining('keep it like the database') });
+    expect(made.output).not.toContain('Warning');
     expect((await writtenBy(before)).size).toBeLessThan(PEOPLE);
     await old.dispose();
     await before.stop();
@@ -195,6 +196,12 @@ describe('a restore refuses', () => {
     cpSync(backupDir, damaged, { recursive: true });
     writeFileSync(join(damaged, 'tables/mana_auth.grants.copy'), 'nothing');
     expect(await refusal([damaged])).toContain('tables/mana_auth.grants.copy of the backup was changed or damaged');
+    const manifest = readFileSync(join(backupDir, 'manifest.json'), 'utf8');
+    writeFileSync(
+      join(damaged, 'manifest.json'),
+      manifest.replace('objects/mana-ai-objects/', 'objects/../../elsewhere/'),
+    );
+    expect(await refusal([damaged])).toContain('manifest.json is not one that this build can read');
     expect(await target.query(`select 1 from pg_namespace where nspname = 'mana_ai'`)).toEqual([]);
   });
 

@@ -41,7 +41,9 @@ describe('npm run verify-audit', () => {
     const path = file('cut.json', { userId: 'user-1', rows: ROWS.slice(0, 1), head: HEAD });
     const { exitCode, lines } = await verifyAudit([path]);
     expect(exitCode).toBe(1);
-    expect(lines[0]).toBe('row 2: truncated: the head stands at 2, but row 2 is missing at the end');
+    expect(lines[0]).toBe(
+      'row 2: truncated: the head stands at 2, but row 2 is missing at the end: removed, or lost to a restore of an older backup',
+    );
     expect(lines.at(-1)).toBe('BROKEN: 1 rows, 1 to 1');
   });
 
