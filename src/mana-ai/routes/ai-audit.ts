@@ -31,7 +31,7 @@ const query = z.object({
     .max(256, 'wants an id of 256 characters at most')
     .refine(isName, 'wants an id without control characters')
     .optional(),
-  limit: digits(1, MOST_PAGE_ROWS).optional(),
+  limit: digits(1, Number.MAX_SAFE_INTEGER).optional(),
   after: digits(0, Number.MAX_SAFE_INTEGER).optional(),
 });
 
@@ -77,7 +77,9 @@ export function aiAuditRoutes(app: Hono, deps: RouteDeps): void {
     if (!owner.ok) return owner.refusal;
     const asked = readQuery(c, AI_AUDIT);
     if (!asked.ok) return refuse(c, 'BAD_REQUEST', asked.error);
-    const { missionId = null, limit = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;
+    const { missionId = null, limit: wanted = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;
+    // Who asks for more gets a full page and its `next`.
+    const limit = Math.min(wanted, MOST_PAGE_ROWS);
     const answer = await deps.userMissions(owner.userId).audit(owner.userId, { missionId, limit, after });
     if (answer.ok) return c.json(answer.page);
     return refuse(c, 'POSTGRES_UNAVAILABLE', 'The audit cannot be read now; Postgres does not answer.');
