@@ -15,7 +15,7 @@ type Place = { from: number; end: number; written: readonly Written[]; marked: b
 
 /**
  * Reads the calls that a model wrote into its text instead of making them: `<tool_call>{…}</tool_call>`, bare JSON, a fenced
- * block, `[name(arg=1)]`. Only offered names with valid arguments are taken.
+ * block, `[name(arg=1)]`, `<function=name>{…}</function>`. Only offered names with valid arguments are taken.
  */
 export function readTextCalls(content: string, tools: readonly Tool[]): TextCalls {
   const result: TextCalls = { calls: [], rest: '', attempted: 0 };
@@ -41,9 +41,12 @@ function toCall({ name, given }: Written, tools: readonly Tool[]): ToolCall | nu
 // `$` would be the end of a line here.
 const TAG = /<tool_call>([^]*?)(?:<\/tool_call>|(?![^]))/.source;
 const FENCE = /```[\w-]*\n([^]*?)\n?```/.source;
-/** Markers of Mistral and Llama before their JSON, and JSON or a list of calls that begins a line. */
-const BARE = /(?:\[TOOL_CALLS\]|<\|python_tag\|>|^)[ \t]*(?=[[{])/.source;
-const PLACE = new RegExp(`${TAG}|${FENCE}|${BARE}`, 'gm');
+/** As Llama 3 writes it without a template for tools. */
+const FUNCTION = /<function=([a-z_]\w{0,63})>([^]*?)(?:<\/function>|(?![^]))/.source;
+/** Markers of Mistral, Llama and Phi before their JSON, and JSON or a list of calls that begins a line. */
+const BARE = /(?:\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call\|>|functools|^)[ \t]*(?=[[{])/.source;
+const CLOSING_MARK = '<|/tool_call|>';
+const PLACE = new RegExp(`${TAG}|${FENCE}|${FUNCTION}|${BARE}`, 'gm');
 
 function* placesOf(content: string): Generator<Place> {
   let looked = 0;
@@ -53,7 +56,12 @@ function* placesOf(content: string): Generator<Place> {
     if (looked > MAX_PLACES) return;
     if (match.index < free) continue;
     const inner = match[1] ?? match[2];
-    const place = inner === undefined ? barePlace(content, match) : framedPlace(match, inner);
+    const place =
+      inner !== undefined
+        ? framedPlace(match, inner)
+        : match[3] === undefined
+          ? barePlace(content, match)
+          : functionPlace(match, match[3]);
     if (place === null) continue;
     free = place.end;
     yield place;
@@ -69,11 +77,18 @@ function framedPlace(match: RegExpExecArray, inner: string): Place | null {
     : { from: match.index, end: match.index + match[0].length, written, marked };
 }
 
+function functionPlace(match: RegExpExecArray, name: string): Place {
+  const given = readLiteral(match[4] ?? '', 0)?.value;
+  const written = isRecord(given) ? [{ name, given }] : [];
+  return { from: match.index, end: match.index + match[0].length, written, marked: true };
+}
+
 function barePlace(content: string, match: RegExpExecArray): Place | null {
   const start = match.index + match[0].length;
   const read = readOne(content, start);
   if (read === null || read.written.length === 0) return null;
-  return { from: match.index, end: read.end, written: read.written, marked: true };
+  const end = read.end + (content.startsWith(CLOSING_MARK, read.end) ? CLOSING_MARK.length : 0);
+  return { from: match.index, end, written: read.written, marked: true };
 }
 
 /** All values of a text that holds nothing but calls, one after the other. */
@@ -81,7 +96,7 @@ function readAll(text: string): Written[] {
   const all: Written[] = [];
   let at = skipBlanks(text, 0);
   while (at < text.length) {
-    const read = readOne(text, at);
+    const read = readOne(text, at) ?? readPlainCall(text, at);
     if (read === null) return all;
     all.push(...read.written);
     at = skipBlanks(text, read.end);
@@ -121,6 +136,12 @@ function readCallList(text: string, at: number): { written: Written[]; end: numb
     next = after;
   }
   return written.length === 0 ? null : { written, end: next + 1 };
+}
+
+/** `name(arg=1)` without a list around it, as Gemma writes it; only within a frame, where it is no prose. */
+function readPlainCall(text: string, at: number): { written: Written[]; end: number } | null {
+  const call = readCall(text, at);
+  return call === null ? null : { written: [call.written], end: call.end };
 }
 
 function readCall(text: string, at: number): { written: Written; end: number } | null {

@@ -22,6 +22,19 @@ describe('calls in a text', () => {
     expect(namesIn(content)).toEqual(['create_task', 'create_note']);
   });
 
+  it.each([
+    ['Llama', `<function=create_task>{"title": "Buy milk"}</function>`],
+    ['Phi', `<|tool_call|>[${TASK}]<|/tool_call|>`],
+    ['Phi, older', `functools[${TASK}]`],
+    ['Gemma', '```tool_code\ncreate_task(title="Buy milk")\n```'],
+  ])('are read as %s writes them', (_model, content) => {
+    const { calls, rest, attempted } = readTextCalls(content, CATALOG);
+    expect(calls.map((call) => [call.name, JSON.parse(call.arguments)])).toEqual([
+      ['create_task', { title: 'Buy milk' }],
+    ]);
+    expect({ rest, attempted }).toEqual({ rest: '', attempted: 0 });
+  });
+
   it('leave the words around them as the text', () => {
     const { rest, calls } = readTextCalls(`I will add a task.\n${TASK}\nThat is all.`, CATALOG);
     expect(calls).toHaveLength(1);
@@ -46,12 +59,21 @@ describe('calls in a text', () => {
     ['a missing parameter', '{"name":"create_task","arguments":{}}'],
     ['a name of Object', '{"name":"constructor","arguments":{}}'],
     ['an unreadable tag', '<tool_call>{"name":</tool_call>'],
+    ['a function without arguments', '<function=create_task>milk</function>'],
   ])('that cannot be taken count as attempts: %s', (_form, content) => {
     expect(readTextCalls(content, CATALOG)).toEqual({ calls: [], rest: '', attempted: 1 });
   });
 
   it('cost little, whatever the text', () => {
-    const nasty = ['{"a":"', '[\n', '<tool_call>', '```\n', "[a(b='", '{"name":"create_task","arguments":{"title":'];
+    const nasty = [
+      '{"a":"',
+      '[\n',
+      '<tool_call>',
+      '<function=a>',
+      '```\n',
+      "[a(b='",
+      '{"name":"create_task","arguments":{"title":',
+    ];
     fc.assert(
       fc.property(fc.constantFrom(...nasty), fc.string({ unit: 'binary', maxLength: 20 }), (piece, end) => {
         const startedMs = performance.now();
