@@ -1,6 +1,6 @@
 import type { GrantReason } from '../src/grants/index.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
-import { nextDue } from '../src/missions/cadence.ts';
+import { type CadenceParse, nextDue } from '../src/missions/cadence.ts';
 import { parseInstantMs } from '../src/missions/instant.ts';
 import { readIterations } from '../src/missions/iteration.ts';
 import type { Mission } from '../src/missions/mission.ts';
@@ -228,6 +228,7 @@ export class MissionRun {
       memory: agent?.memory ?? null,
       locale: this.#options.settings.locale,
       nowIso: new Date().toISOString(),
+      timeZone: zoneOf(mission.cadence) ?? this.#options.settings.timeZone,
       delimiter,
     });
     metrics.prompts.inc({ version: String(PROMPT_VERSION) });
@@ -382,6 +383,11 @@ export class MissionRun {
 function researchOf(found: RunFindings): Findings | 'failed' | undefined {
   if (found.kind === 'none') return undefined;
   return found.kind === 'ready' ? found.findings : 'failed';
+}
+
+/** The zone that the mission's own days are in. */
+function zoneOf(cadence: CadenceParse): string | null {
+  return cadence.ok && 'timeZone' in cadence.cadence ? (cadence.cadence.timeZone ?? null) : null;
 }
 
 /** Says what to change where the model is the cause. */

@@ -293,7 +293,10 @@ export class Projection {
 
   #agent(agentId: string | null): Agent | null {
     const state = agentId === null ? null : this.#store.record(AGENTS, agentId);
-    return agentId === null || state === null || !isAlive(state) ? null : parseAgent(readRecord(state, agentId));
+    if (agentId === null || state === null) return null;
+    const agent = parseAgent(readRecord(state, agentId));
+    // Its missions must not go on without its limits.
+    return isAlive(state) ? agent : { ...agent, state: 'archived' };
   }
 
   async #pending(): Promise<{ since: string | null; present: boolean }> {

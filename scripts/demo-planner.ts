@@ -157,7 +157,7 @@ function readFacts(messages: readonly Message[]): Facts {
   const goals = linesOf(/^Goal: (.+)$/gm);
   const notes = linesOf(/^notes: (.+)$/gm);
   const tasks = messages.filter(({ role }) => role === 'tool').flatMap(({ content }) => titlesRead(content ?? ''));
-  const now = /^Now it is (\S+)\.$/m.exec(textOf(messages, 'system'))?.[1] ?? '';
+  const now = /^Now it is (\S+),/m.exec(textOf(messages, 'system'))?.[1] ?? '';
   const nowMs = Date.parse(now);
   const inTwoDays = Number.isNaN(nowMs) ? null : new Date(nowMs + 2 * 86_400_000).toISOString().slice(0, 10);
   return { title, objective, goals, notes, tasks, inTwoDays };

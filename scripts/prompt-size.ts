@@ -35,6 +35,7 @@ function main(): void {
     persona: null,
     locale: 'en',
     nowIso: '2026-11-24T10:00:00.000Z',
+    timeZone: 'Europe/Berlin',
     delimiter: '0b0c7c3e-2c1c-4f7e-9a57-0b3d9a1f0c22',
   });
   const messages: ChatMessage[] = [

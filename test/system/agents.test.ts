@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PROMPT_VERSION } from '../../src/planner/prompt.ts';
 import { dueMission, type MissionFields, PAST, runnerRows, writeRecord } from './device.ts';
 import { answerOf, type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, toolCall } from './llm-stub.ts';
 import { type Runner, waitFor } from './runner.ts';
@@ -73,11 +74,20 @@ describe('the gate of an agent', () => {
     await writeAgent(userId, { state: 'active' }, 'update');
     const [row] = await rowsOf(userId, 'm');
     expect(row?.actor).toMatchObject({ kind: 'ai', principalId: 'ada', displayName: 'Ada', missionId: 'm' });
-    expect(row?.data.iterations?.[0]).toMatchObject({ promptVersion: '2' });
+    expect(row?.data.iterations?.[0]).toMatchObject({ promptVersion: String(PROMPT_VERSION) });
     const metrics = await (await runner.get('/metrics')).text();
     expect(metrics).toMatch(new RegExp(`^mana_ai_agent_decisions_total\\{decision="${reason}"\\} [1-9]`, 'm'));
     expect(metrics).toMatch(/^mana_ai_agent_decisions_total\{decision="run"\} [1-9]/m);
-    expect(metrics).toMatch(/^mana_ai_prompts_total\{version="2"\} [1-9]/m);
+    expect(metrics).toMatch(new RegExp(`^mana_ai_prompts_total\\{version="${PROMPT_VERSION}"\\} [1-9]`, 'm'));
+  });
+
+  it('stays closed where the agent was deleted: its missions do not go on without its limits', async () => {
+    const userId = randomUUID();
+    await writeAgent(userId, { state: 'active' });
+    await writeAgent(userId, {}, 'delete');
+    await writeMission(userId, 'm', {});
+    await shows(userId, 'm', { status: 'waiting', reason: 'agent-archived' });
+    expect(promptsFor(userId)).toEqual([]);
   });
 
   it('is closed while a tab is at as many of its missions as it may have at once', async () => {

@@ -23,6 +23,7 @@ async function planWith(objective: string, goal: string | null): Promise<PlanSta
     persona: null,
     locale: 'en',
     nowIso: '2027-01-04T09:00:00.000Z',
+    timeZone: 'Europe/Berlin',
     delimiter: '6f1c0f5e-0000-4000-8000-000000000000',
   });
   let state = startPlan(prompt);

@@ -49,6 +49,7 @@ function longPrompt(tokens: number): ChatMessage[] {
     persona: null,
     locale: 'en',
     nowIso: '2026-11-24T10:00:00.000Z',
+    timeZone: 'Europe/Berlin',
     delimiter: 'd0c5',
   });
   return [

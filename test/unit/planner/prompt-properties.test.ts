@@ -12,6 +12,7 @@ const PARTS: PromptParts = {
   persona: null,
   locale: 'de-AT',
   nowIso: '2026-11-24T10:00:00.000Z',
+  timeZone: 'Europe/Berlin',
   delimiter: DELIMITER,
 };
 

@@ -43,6 +43,7 @@ it('the prompt reads as it was reviewed; who changes it raises PROMPT_VERSION an
     },
     locale: 'de',
     nowIso: '2027-01-04T09:00:00.000Z',
+    timeZone: 'Europe/Berlin',
     delimiter: '6f1c0f5e-0000-4000-8000-000000000000',
   });
   const text = `${system}\n\n======\n\n${user}\n`;
