@@ -307,7 +307,9 @@ export class MissionRun {
 
   /** Something that the run needs is away; it counts against nobody. */
   #postpone(code: string): RunOutcome {
-    this.#log.warn('a run was postponed', { code });
+    const entry = this.#options.projection.mission(this.#options.missionId);
+    const runId = entry === null ? {} : { runId: this.#identity(entry.state).runId };
+    this.#log.warn('a run was postponed', { ...runId, code });
     const untilMs = Date.now() + backOffMs(3, Math.random());
     return this.#hold({ reason: 'back-off', untilMs });
   }

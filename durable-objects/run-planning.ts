@@ -208,7 +208,8 @@ export class RunPlanning {
     const { dispatcher, userId } = this.#options;
     this.#countTokens(this.#budget.failed(error.kind, usage, size));
     metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
-    this.#log.warn('an LLM call failed', { code: error.code, kind: error.kind });
+    const { runId } = this.#options.checkpoint.identity;
+    this.#log.warn('an LLM call failed', { runId, code: error.code, kind: error.kind });
     const { code, message, retryAfterMs } = error;
     if (error.outage) {
       const report = { missionId: this.#missionId, kind: 'outage', code, message, retryAfterMs } as const;

@@ -263,7 +263,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         research: this.#research(userId),
         exclusively: (work) => this.#inTurn(work),
       });
-      const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(thrown));
+      const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(missionId, thrown));
       return this.#settle(userId, projection, missionId, outcome);
     } finally {
       this.#running = null;
@@ -271,10 +271,11 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   /** What goes wrong in a run while Postgres serves others is this mission's trouble: its user's other missions go on. */
-  #ownFailure(thrown: unknown): RunOutcome {
+  #ownFailure(missionId: string, thrown: unknown): RunOutcome {
     if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
     const code = codeOf(thrown);
-    this.#log.warn('a run broke off', { code });
+    const runId = this.#store.runOf(missionId)?.runId;
+    this.#log.warn('a run broke off', { code, ...(runId === undefined ? {} : { runId }) });
     return { kind: 'failed', code, unreadable: false };
   }
 

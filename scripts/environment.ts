@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { config as loadDotenv } from 'dotenv';
@@ -22,6 +22,8 @@ export function makeDataDir(dataDir: string): string {
   const path = resolve(dataDir);
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+    // Tried, not guessed from its mode: a volume of another owner, or a disk that is read-only.
+    rmdirSync(mkdtempSync(`${path}/.probe-`));
   } catch {
     throw new StartError(`MANA_DATA_DIR wants a folder that can be made and written; ${path} is not one`);
   }

@@ -38,9 +38,16 @@ const PEM_KINDS: Readonly<Record<string, PemKind>> = {
   MANA_AI_PRIVATE_KEY_PEM: 'x25519-private',
   MANA_AI_PUBLIC_KEY_PEM: 'x25519-public',
   MANA_GRANT_SIGNING_KEY_PEM: 'ed25519-private',
+  MANA_AUTH_ISSUER_KEY_PEM: 'ed25519-private',
 };
 
-/** New values for all names, by name. */
+/** Only where no other service signs user tokens: with this key anybody can be any user. */
+function makeIssuerKey(): Map<string, string> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return new Map([['MANA_AUTH_ISSUER_KEY_PEM', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()]]);
+}
+
+/** New values for all other names, by name. */
 function makeKeys(): Map<string, string> {
   const sealing = generateKeyPairSync('x25519');
   const signing = generateKeyPairSync('ed25519');
@@ -149,16 +156,23 @@ async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
+/** What `npm run keys` is told. */
+export type KeysOptions = {
+  /** new keys come first and the old ones stay behind them; RSA keys go. Without it any key that is set is a refusal. */
+  replace: boolean;
+  /** the key that signs user tokens, and none of the others */
+  issuer?: boolean;
+};
+
 /**
- * Writes all keys into an env file (dotenv syntax, mode 0600), other lines untouched.
- * @param options.replace new keys come first and the old ones stay behind them; RSA keys go. Without it any key that is set is a refusal.
+ * Writes keys into an env file (dotenv syntax, mode 0600), other lines untouched.
  * @throws KeysError
  */
-export async function writeKeys(path: string, options: { replace: boolean }): Promise<KeysReport> {
+export async function writeKeys(path: string, options: KeysOptions): Promise<KeysReport> {
   try {
     const text = await readText(path);
     const old = parse(text);
-    const fresh = makeKeys();
+    const fresh = options.issuer === true ? makeIssuerKey() : makeKeys();
     const present = [...fresh.keys()].filter((name) => (old[name] ?? '').trim() !== '');
     if (present.length > 0 && !options.replace) throw alreadyThere(path, present);
     const renewed = Array.from(fresh, ([name, value]) => ({ name, ...renew(name, value, old[name] ?? '') }));
@@ -183,14 +197,15 @@ function alreadyThere(path: string, names: readonly string[]): KeysError {
   return new KeysError('KEYS_EXIST', message);
 }
 
-/** `npm run keys [-- --replace]` */
+/** `npm run keys [-- [--issuer] [--replace]]` */
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
   try {
-    const unknown = args.find((argument) => argument !== '--replace');
+    const unknown = args.find((argument) => !['--replace', '--issuer'].includes(argument));
     if (unknown !== undefined)
-      throw new KeysError('UNKNOWN_ARGUMENT', `unknown argument ${unknown}; there is only --replace`);
-    const report = await writeKeys(resolve('.env'), { replace: args.includes('--replace') });
+      throw new KeysError('UNKNOWN_ARGUMENT', `unknown argument ${unknown}; there are --replace and --issuer`);
+    const options = { replace: args.includes('--replace'), issuer: args.includes('--issuer') };
+    const report = await writeKeys(resolve('.env'), options);
     for (const name of report.written) {
       const old = report.keptOld.includes(name) ? ', the old key is second' : '';
       const rsa = report.droppedRsa.includes(name) ? ', the RSA key is gone' : '';

@@ -41,6 +41,8 @@ const TERM_WITHIN_MS = 5_000;
 /** Starts the Workers that have a port on workerd and waits until each answers /health. */
 export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProcess> {
   const served = servedBy(options);
+  if (options.ports.manaAi === options.ports.manaAuth)
+    throw new StartError('MANA_AUTH_PORT wants another port than MANA_AI_PORT');
   await endLeftoverWorkerd(options.dataDir);
   for (const { variable, port } of served) await assertPortFree(variable, port, options.host);
   ensureBuilt();

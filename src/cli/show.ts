@@ -35,6 +35,7 @@ export function missionTable(terminal: Terminal, missions: readonly OwnerMission
 /** One mission with its newest iterations. */
 export function missionText(terminal: Terminal, mission: OwnerMission): string {
   const facts = [
+    ['id', mission.id],
     ['state', mission.state],
     ['status', mission.reason === undefined ? mission.status : `${mission.status} (${mission.reason})`],
     ['cadence', cadenceText(mission.cadence)],

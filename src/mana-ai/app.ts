@@ -2,6 +2,7 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { drainedBodies } from '../http/body.ts';
 import { describeRoutes } from '../http/describe.ts';
+import { requestIdOf, requestIds } from '../http/request-id.ts';
 import type { AppDeps } from './deps.ts';
 import { refuse } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -27,6 +28,7 @@ const MISSION_PATH = /^\/api\/v1\/me\/missions(?:\/[^/]+)?$/;
 /** The runner's HTTP API. With a malformed configuration every route answers 503 and names the variable. */
 export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   const app = new Hono();
+  app.use(requestIds);
   app.use(httpMetrics(deps));
   app.use(drainedBodies);
   app.use(async (c, next) => {
@@ -36,7 +38,7 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   app.notFound((c) => refuse(c, 'NOT_FOUND', 'There is no such route.'));
   app.onError((_thrown, c) => {
     // What was thrown may hold anything; its sentence stays out of the answer and of the log.
-    deps.logger.error('a request failed', { code: 'INTERNAL', method: c.req.method });
+    deps.logger.error('a request failed', { code: 'INTERNAL', method: c.req.method, requestId: requestIdOf(c) });
     return refuse(c, 'INTERNAL', 'Something went wrong on the server.');
   });
   if (!parsed.ok) {

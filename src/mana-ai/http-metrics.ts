@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
+import { requestIdOf } from '../http/request-id.ts';
 import type { AppDeps } from './deps.ts';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -15,7 +16,9 @@ export function httpMetrics({ metrics, logger }: Pick<AppDeps, 'metrics' | 'logg
     const { status } = c.res;
     metrics.httpRequests.inc({ method, path, status: String(status) });
     metrics.httpRequestDurationSeconds.observe(durationMs / 1_000);
-    if (status >= 500) logger.warn('a request was answered with an error', { method, path, status, durationMs });
+    if (status < 500) return;
+    const requestId = requestIdOf(c);
+    logger.warn('a request was answered with an error', { requestId, method, path, status, durationMs });
   };
 }
 

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { drainedBodies } from '../http/body.ts';
 import { describeRoutes } from '../http/describe.ts';
+import { requestIdOf, requestIds } from '../http/request-id.ts';
 import { createUserTokenVerifier, type UserTokenVerifier } from '../http/user-token.ts';
 import { PostgresError } from '../postgres/errors.ts';
 import type { ManaAuthConfig } from './config.ts';
@@ -23,6 +24,7 @@ const ABOUT = {
 /** The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and names the variable. */
 export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   const app = new Hono();
+  app.use(requestIds);
   app.use(async (c, next) => {
     await next();
     if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
@@ -32,7 +34,7 @@ export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   app.onError((thrown, c) => {
     // What was thrown may hold anything; its sentence stays out of the answer and of the log.
     const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
-    deps.logger.error('a request failed', { code, method: c.req.method });
+    deps.logger.error('a request failed', { code, method: c.req.method, requestId: requestIdOf(c) });
     if (thrown instanceof PostgresError && thrown.code !== 'POSTGRES_REFUSED') {
       return refuse(c, 'POSTGRES_UNAVAILABLE', 'PostgreSQL does not answer; nothing was done.');
     }

@@ -65,6 +65,7 @@ describe('npm run serve ends with one line that names the variable', () => {
     ['for a key that is no PEM', { MANA_AI_PRIVATE_KEY_PEM: PASSWORD }, 'MANA_AI_PRIVATE_KEY_PEM'],
     ['for a KEK that is too short', { MANA_AUTH_KEK: 'c2hvcnQ=' }, 'MANA_AUTH_KEK'],
     ['for a data folder that cannot be made', { MANA_DATA_DIR: '/dev/null/data' }, 'MANA_DATA_DIR'],
+    ['for a data folder that cannot be written', { MANA_DATA_DIR: '/proc' }, 'MANA_DATA_DIR'],
   ];
   it.concurrent.each(cases)('%s', async (_name, changes, variable) => {
     expectOneLine(await refusal(changes), variable);
@@ -85,6 +86,11 @@ describe('npm run serve ends with one line that says what to do', () => {
     const url = new URL(postgres.databaseUrl);
     url.password = PASSWORD;
     expectOneLine(await refusal({ DATABASE_URL: url.href }), 'authentication failed');
+  });
+
+  it('for one port that is given to both Workers', async () => {
+    const port = String(await freePort());
+    expectOneLine(await refusal({ MANA_AI_PORT: port, MANA_AUTH_PORT: port }), 'MANA_AUTH_PORT');
   });
 
   it.each(['MANA_AI_PORT', 'MANA_AUTH_PORT'])('for a taken port in %s', async (variable) => {

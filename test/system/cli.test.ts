@@ -81,7 +81,7 @@ describe('a person at the command line', () => {
       'Europe/Berlin',
     );
     const run = await person.cli(['missions', 'run', id.slice(0, 8), '--wait']);
-    expect(run).toMatchObject({ code: 0 });
+    expect(run).toMatchObject({ code: 0, out: expect.stringMatching(new RegExp(`id +${id}`)) });
     expect(run.out).toContain('awaiting-review');
     const listed = await person.cli(['missions', 'list']);
     expect(listed.out).toMatch(/daily 09:00 Europe\/Berlin +1 to review +Groceries/);

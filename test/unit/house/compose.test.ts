@@ -23,6 +23,9 @@ function variablesOf(constant: 'manaAi' | 'manaAuth'): string[] {
   return Array.from(body.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
 }
 
+/** What compose fills in from the environment and `.env`. */
+const SUBSTITUTED = [...new Set(Array.from(COMPOSE.matchAll(/\$\{(\w+)/g), ([, name = '']) => name))];
+
 /** Read before workerd starts, so no Worker is given it. */
 const OF_THE_COMMAND = ['MANA_DATA_DIR'];
 /** Made by the command at each start, never given. */
@@ -85,14 +88,18 @@ test('neither container is given a private key of the other', () => {
 
 test('every variable of .env.example is used by compose or by the commands', () => {
   const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
-  const used = [
-    ...variablesOf('manaAi'),
-    ...variablesOf('manaAuth'),
-    ...OF_THE_COMMAND,
-    'POSTGRES_PASSWORD',
-    'GRAFANA_PASSWORD',
-  ];
+  const used = [...variablesOf('manaAi'), ...variablesOf('manaAuth'), ...OF_THE_COMMAND, ...SUBSTITUTED];
   expect(named.filter((name) => !used.includes(name))).toEqual([]);
+});
+
+test('every variable that compose substitutes stands in .env.example, but for keys, which `npm run keys` adds', () => {
+  const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
+  const keys = readProjectFile('scripts/keys.ts');
+  expect(SUBSTITUTED.filter((name) => !named.includes(name) && !keys.includes(`'${name}'`))).toEqual([]);
+});
+
+test('no substitution stands within another one: docker-compose 1.29 leaves the inner one as text', () => {
+  expect(COMPOSE.match(/\$\{[^}]*\$\{/g)).toBeNull();
 });
 
 describe.each([...SERVICES])('service %s', (name, body) => {
@@ -189,6 +196,11 @@ describe('what watches', () => {
       expect(asked.filter((name) => !known.has(name))).toEqual([]);
     },
   );
+
+  test('an alert at any violation sees the first one too, with which a series begins', () => {
+    const name = 'mana_ai_grant_scope_violations_total';
+    expect(readProjectFile('ops/prometheus/alerts.yml')).toContain(`(${name} unless ${name} offset 5m) > 0`);
+  });
 
   test('the runner is scraped where compose has it', () => {
     expect(readProjectFile('ops/prometheus/prometheus.yml')).toContain('targets: [mana-ai:3066]');

@@ -257,7 +257,12 @@ describe('every route', () => {
     const answer = await app.request('/internal/tick', { method: 'POST', headers: KEY });
     expect(await expectError(answer, 500, 'INTERNAL')).not.toContain('secret');
     expect(JSON.stringify(lines)).not.toContain('secret');
-    expect(lines).not.toEqual([]);
+    const requestId = answer.headers.get('x-request-id');
+    expect(requestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(lines).toMatchObject([
+      ['a request failed', { requestId }],
+      ['a request was answered with an error', { requestId }],
+    ]);
     expect(await metrics.registry.metrics()).toContain('path="/internal/tick",status="500"} 1');
   });
 

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeKeys } from '../../../scripts/keys.ts';
+import { userToken } from '../../../scripts/token.ts';
 import { readPemKeys } from '../../../src/grants/pem.ts';
 import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import { createUserTokenVerifier } from '../../../src/http/user-token.ts';
 import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { issuerKeySet } from '../../../src/mana-auth/key-set.ts';
 
 const NAMES = [
   'MANA_AI_PRIVATE_KEY_PEM',
@@ -52,6 +55,22 @@ describe('without a file', () => {
     await writeKeys(path, { replace: false });
     expect((await readFile(path, 'utf8')).trimEnd().split('\n')).toHaveLength(NAMES.length);
   });
+});
+
+test('the key that signs user tokens is made by itself, beside the others, and signs tokens that its key set verifies', async () => {
+  await writeKeys(path, { replace: false });
+  const before = await values();
+  await expect(userToken(before, 'me')).rejects.toThrow('npm run keys -- --issuer');
+  const report = await writeKeys(path, { replace: false, issuer: true });
+  expect(report.written).toEqual(['MANA_AUTH_ISSUER_KEY_PEM']);
+  const after = await values();
+  expect(after).toMatchObject(before);
+  const parsed = parseManaAuthConfig(after);
+  const keySet = await issuerKeySet(parsed.ok ? parsed.config.issuerKeys : []);
+  const verify = createUserTokenVerifier({ keySet, issuer: 'mana-auth', audience: 'mana' });
+  expect(await verify(await userToken(after, 'me'))).toEqual({ ok: true, userId: 'me' });
+  const elsewhere = { MANA_JWKS_URL: 'https://auth.example/jwks.json' };
+  await expect(userToken(elsewhere, 'me')).rejects.toThrow('take one from there');
 });
 
 describe('with a file', () => {
