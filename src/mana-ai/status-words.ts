@@ -4,8 +4,12 @@ import type { HealthAnswer } from './routes/health.ts';
 /** The state of the runner in sentences, the most pressing first; `nowMs` since the epoch. */
 export function statusWords({ postgres, llm, tick }: HealthAnswer, nowMs: number): string[] {
   const wrong = [...trouble('PostgreSQL', postgres, nowMs), ...trouble('The language model', llm, nowMs)];
-  const idle = wrong.length === 0 ? ['PostgreSQL and the language model answer.'] : wrong;
-  return [...idle, ...toolWords(llm.tools), queueWords(tick), tickWords(tick, nowMs)];
+  return [
+    ...(wrong.length === 0 ? [answerWords(llm.tools)] : wrong),
+    ...toolWords(llm.tools),
+    queueWords(tick),
+    tickWords(tick, nowMs),
+  ];
 }
 
 function trouble(name: string, { ok, since, error }: ComponentHealth, nowMs: number): string[] {
@@ -14,6 +18,12 @@ function trouble(name: string, { ok, since, error }: ComponentHealth, nowMs: num
   return [
     `${name} does not work${forHowLong}: ${error?.message ?? 'the reason is not known'} [${error?.code ?? 'UNKNOWN'}].`,
   ];
+}
+
+/** Without a word of the model its health is only that nobody has failed at it so far. */
+function answerWords(tools: HealthAnswer['llm']['tools']): string {
+  if (tools !== undefined) return 'PostgreSQL and the language model answer.';
+  return 'PostgreSQL answers; the language model has not answered yet, and if that stays, the log says why (it is asked at the start and by each mission).';
 }
 
 function toolWords(tools: HealthAnswer['llm']['tools']): string[] {

@@ -111,6 +111,11 @@ describe('a small model', () => {
     expect(iteration).toMatchObject({ overallStatus: 'awaiting-review' });
     expect(iteration?.summary).toMatch(/LLM_EMPTY_ANSWER.*MANA_LLM_MAX_TOKENS/);
     expect(iteration?.plan.map(({ intent }) => intent.toolName)).toEqual(['create_task']);
+    const logged = runner
+      .output()
+      .split('\n')
+      .find((line) => line.includes('"LLM_EMPTY_ANSWER"'));
+    expect(JSON.parse(logged ?? '{}')).toMatchObject({ runId: expect.stringMatching(/^[0-9a-f-]{36}$/) });
     expect(requests.filter((body) => !isSecondRound(body))).toHaveLength(1);
     expect(requests.length).toBeLessThanOrEqual(4);
   });

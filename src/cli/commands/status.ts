@@ -3,7 +3,7 @@ import { type Command, type Context, storedMissions } from '../context.ts';
 import { printable } from '../terminal.ts';
 
 type Component = { ok: boolean; since?: string; error?: { code: string; message: string } };
-type Health = { status: string; postgres: Component; llm?: Component & { locality: string } };
+type Health = { status: string; postgres: Component; llm?: Component & { locality: string; tools?: string } };
 
 export const STATUS: Command = {
   name: 'status',
@@ -17,8 +17,10 @@ export const STATUS: Command = {
     if (json) terminal.print(JSON.stringify({ runner, auth, words: operator?.words, missions }, null, 2));
     else {
       line(context, 'runner', runner.postgres.ok, 'PostgreSQL', runner.postgres);
-      if (runner.llm !== undefined)
-        line(context, 'runner', runner.llm.ok, `the language model (${runner.llm.locality})`, runner.llm);
+      if (runner.llm !== undefined) {
+        const silent = runner.llm.ok && runner.llm.tools === undefined ? ', which has not answered yet' : '';
+        line(context, 'runner', runner.llm.ok, `the language model (${runner.llm.locality})${silent}`, runner.llm);
+      }
       line(context, 'grants', auth.postgres.ok, 'PostgreSQL', auth.postgres);
       for (const word of operator?.words ?? []) terminal.print(`- ${printable(word)}`);
       terminal.print(missions);

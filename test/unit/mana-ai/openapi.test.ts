@@ -69,6 +69,8 @@ test('the status says in words what is wrong since when, and how long the queue 
     '1 person with a due mission waits, 2 people are being served.',
     'Missions run by themselves; the last run began 3 min ago.',
   ]);
+  const silent = { ...fine, locality: 'local' } as const;
+  expect(statusWords({ postgres: fine, llm: silent, tick }, now)[0]).toContain('has not answered yet');
   const down = { ok: false, since: at(150), error: { code: 'LLM_UNREACHABLE', message: 'nothing listens there' } };
   const words = statusWords(
     {
