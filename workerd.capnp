@@ -25,7 +25,7 @@ const config :Workerd.Config = (
 
 # One Worker to a process, as compose runs them: neither is given a key of the other (`serve mana-ai`, `serve mana-auth`).
 const configManaAi :Workerd.Config = (
-  v8Flags = ["--expose-gc"],
+  v8Flags = ["--expose-gc", "--max-semi-space-size=2", "--semi-space-growth-factor=1"],
   services = [
     (name = "mana-ai", worker = .manaAi),
     (name = "mana-ai-egress", worker = .manaAiEgress),

@@ -103,8 +103,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.ctx.storage.deleteAlarm();
-    this.#listener?.end().catch(() => undefined);
-    this.#listener = undefined;
+    this.#hangUp();
   }
 
   override async alarm(): Promise<void> {
@@ -156,6 +155,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   async #listen(): Promise<void> {
     if (isNeonUrl(this.env.DATABASE_URL)) return;
     if (this.#listener !== undefined && (await answers(this.#listener))) return;
+    this.#hangUp();
     const client = createClient(this.env.DATABASE_URL, `${this.env.POSTGRES_APPLICATION}-listen`);
     const lost = (): void => this.#lose(client);
     client.on('error', lost);
@@ -170,6 +170,13 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#lose(client);
       this.#log.warn('LISTEN could not be set up; the poll goes on alone', { code: 'POSTGRES_UNAVAILABLE' });
     }
+  }
+
+  /** One that only answers slowly would live on and take one of the server's connections for each that follows. */
+  #hangUp(): void {
+    const client = this.#listener;
+    this.#listener = undefined;
+    client?.end().catch(() => undefined);
   }
 
   /** Notifications of a lost connection are gone: the alarm comes soon, listens again and polls for what was missed. */

@@ -122,6 +122,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** Called at process start: what was admitted before a crash is admitted again at once. Nobody waits for the probe. */
   async wake(): Promise<void> {
     this.#agenda.forgetServed(Date.now());
+    // Set anew: where workerd's own list of alarms was lost, one stands stored here that nothing would fire.
+    if (this.#settings.tickEnabled && !this.#draining) await this.ctx.storage.setAlarm(Date.now());
     await this.#admit();
     if (!this.#draining) this.ctx.waitUntil(this.#model.ask(Date.now()));
   }
@@ -162,6 +164,9 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const askedMs = Date.now();
     const refusal = this.#permitRefusal();
     if (refusal !== null) return refusal;
+    // Who asks holds none: one that is still noted is of a turn that was cut off without a word (its object was reset).
+    this.#leases.returnPermit(userId);
+    this.#passPermitsOn();
     const asked = this.#leases.askPermit(userId, this.#permitLimit(), askedMs, this.#leaseEndMs());
     const answer = asked === 'granted' ? asked : await this.#permitAnswer(userId);
     if (answer === 'granted') metrics.slotWaitSeconds.observe((Date.now() - askedMs) / 1_000);
@@ -275,6 +280,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   async #admit(): Promise<void> {
     const nowMs = Date.now();
     this.#leases.dropExpired(nowMs);
+    // A lease that ran out may have held the permit that others wait for.
+    this.#passPermitsOn();
     const admitted = this.#mayAdmit(nowMs) ? this.#admitReady(nowMs) : [];
     this.#countQueue(nowMs);
     await this.#armAlarm(nowMs);

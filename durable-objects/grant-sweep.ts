@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
+import { guarded } from './guarded.ts';
 import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
 
 export type GrantSweepEnv = PostgresPoolEnv & { POSTGRES_POOL: DurableObjectNamespace<PostgresPool> };
@@ -26,7 +27,7 @@ export class GrantSweep extends DurableObject<GrantSweepEnv> {
   override async alarm(): Promise<void> {
     this.#awake = true;
     const swept = await this.#sweep();
-    await this.ctx.storage.setAlarm(Date.now() + (swept ? EVERY_MS : AGAIN_MS));
+    await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + (swept ? EVERY_MS : AGAIN_MS)));
   }
 
   async #sweep(): Promise<boolean> {

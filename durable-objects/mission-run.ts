@@ -24,7 +24,7 @@ import { GrantKeySetError } from './grant-key-set.ts';
 import type { Hold, MissionStore } from './mission-store.ts';
 import type { FinishedRun } from './occurrence-log.ts';
 import type { MissionEntry, Projection } from './projection.ts';
-import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
+import { type Checkpoint, isFinishedPlan, openStoredCheckpoint, saveCheckpoint } from './run-checkpoint.ts';
 import type { ResearchJobs } from './research-jobs.ts';
 import { RunBudget } from './run-budget.ts';
 import { agentToOpen, agentWith } from './run-agent.ts';
@@ -97,7 +97,7 @@ export class MissionRun {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
     if (await this.#isWritten(entry)) return this.#moveOn();
-    if (this.#isExhausted(mostFailures)) return this.#fail(entry, this.#lastCode());
+    if (this.#isExhausted(mostFailures) && !this.#waitsForPostgres(entry)) return this.#fail(entry, this.#lastCode());
     const obstacle = this.#agentObstacle(entry);
     if (obstacle !== null) return this.#hold(obstacle);
     const opened = await this.#openScope(entry);
@@ -267,6 +267,13 @@ export class MissionRun {
 
   #isExhausted(mostFailures: number): boolean {
     return (this.#options.store.attempt(this.#options.missionId)?.failures ?? 0) >= mostFailures;
+  }
+
+  /** A plan that is paid for is not given up because PostgreSQL takes no row now (a lock, a right that is missing), however often it was tried. */
+  #waitsForPostgres({ mission, state }: MissionEntry): boolean {
+    const stored = this.#options.store.runOf(mission.id);
+    if (stored === null || stored.runId !== this.#identity(state).runId) return false;
+    return this.#lastCode().startsWith('POSTGRES_') && isFinishedPlan(stored);
   }
 
   #lastCode(): string {

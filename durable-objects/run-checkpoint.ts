@@ -48,6 +48,12 @@ export async function saveCheckpoint(
   store.saveRun({ runId, missionId, body: JSON.stringify(body) });
 }
 
+/** Whether a plan is stored that only has to be written. */
+export function isFinishedPlan({ body }: StoredRun): boolean {
+  const { finishedMs, failure } = JSON.parse(body) as StoredCheckpoint;
+  return finishedMs !== null && failure === null;
+}
+
 /** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
 export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant | null): Promise<Checkpoint | null> {
   const { content, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;

@@ -112,7 +112,7 @@ export class RunPlanning {
     const asked = await this.#ask(plan, { ...offer, size, reminders });
     if (!asked.ok) return asked.stop;
     // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
-    const late = await this.#lapse();
+    const late = await this.#keeping(asked.answer, () => this.#lapse());
     if (late !== null) return late;
     await this.#apply(plan, asked.answer, offer);
     const word = await dispatcher.reportCall(userId, { missionId: this.#missionId, kind: 'ok', tools: asked.calls });
@@ -176,7 +176,7 @@ export class RunPlanning {
     if (adaptation !== (plan.adaptation ?? UNADAPTED)) await this.#save();
   }
 
-  /** The answer's place in the plan. It is paid for: where what it wants to read cannot be read now, it is kept for the next try. */
+  /** The answer's place in the plan. */
   async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
     const { checkpoint, scope } = this.#options;
     await this.#prepareReads(answer, callable);
@@ -192,8 +192,15 @@ export class RunPlanning {
   /** For the calls that will be answered alone: what is refused opens nothing. */
   async #prepareReads(answer: LlmAnswer, callable: readonly Tool[]): Promise<void> {
     const called = answer.toolCalls.map(({ name }) => name);
+    await this.#keeping(answer, () =>
+      this.#reads.prepare(called.filter((name) => callable.some((tool) => tool.name === name))),
+    );
+  }
+
+  /** An answer is paid for: where what has to be known before it takes its place cannot be read now, it is kept for the next try. */
+  async #keeping<T>(answer: LlmAnswer, read: () => Promise<T>): Promise<T> {
     try {
-      await this.#reads.prepare(called.filter((name) => callable.some((tool) => tool.name === name)));
+      return await read();
     } catch (thrown) {
       this.#options.checkpoint.answer = answer;
       await this.#save();

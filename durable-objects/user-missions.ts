@@ -5,7 +5,7 @@ import { backOffMs } from '../src/missions/back-off.ts';
 import { withStepDigests } from '../src/missions/step-digest.ts';
 import { missionStatus } from '../src/missions/status.ts';
 import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
-import { isOutage, PostgresError } from '../src/postgres/errors.ts';
+import { isOfTheData, isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { DeviceRefusal } from '../src/sync/device-rows.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
@@ -273,7 +273,7 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   /** What goes wrong in a run while Postgres serves others is this mission's trouble: its user's other missions go on. */
   #ownFailure(missionId: string, thrown: unknown): RunOutcome {
     if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
-    const code = codeOf(thrown);
+    const code = thrown instanceof PostgresError && isOfTheData(thrown) ? 'DATA_REFUSED' : codeOf(thrown);
     const runId = this.#store.runOf(missionId)?.runId;
     this.#log.warn('a run broke off', { code, ...(runId === undefined ? {} : { runId }) });
     return { kind: 'failed', code, unreadable: false };

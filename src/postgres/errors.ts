@@ -57,6 +57,11 @@ export function isOutage({
   return code !== 'POSTGRES_REFUSED' && !(code === 'POSTGRES_TIMEOUT' && sqlState !== undefined);
 }
 
+/** True where it is what was sent that Postgres does not take (22 data, 23 constraints, 54 limits): the same again is refused again. */
+export function isOfTheData({ sqlState }: { sqlState?: string | undefined }): boolean {
+  return /^(22|23|54)/.test(sqlState ?? '');
+}
+
 function sqlStateOf(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
   return typeof thrown.code === 'string' && /^[0-9A-Z]{5}$/.test(thrown.code) ? thrown.code : undefined;

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Dispatcher, TurnReport } from '../../durable-objects/dispatcher.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 
@@ -73,6 +73,31 @@ describe('permits', () => {
       state.storage.sql.exec<{ failures: number }>('select failures from outages').one(),
     );
     expect(failures).toEqual({ failures: 1 });
+  });
+
+  it('of a turn that was cut off without a word are free once its user asks again, and go to those who asked before', async () => {
+    const dispatcher = freshDispatcher();
+    for (const userId of ['a', 'b']) await dispatcher.acquirePermit(userId);
+    const order: string[] = [];
+    const asked = ['c', 'a'].map(async (userId) => order.push(userId, await dispatcher.acquirePermit(userId)));
+    await asked[0];
+    await dispatcher.release(report('b', null));
+    await asked[1];
+    expect(order).toEqual(['c', 'granted', 'a', 'granted']);
+  });
+
+  it('of leases that ran out pass on to those who wait', async () => {
+    const dispatcher = freshDispatcher();
+    for (const userId of ['a', 'b']) await dispatcher.acquirePermit(userId);
+    const acquired = dispatcher.acquirePermit('c');
+    await dispatcher.queueState();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    try {
+      await dispatcher.register([]);
+      expect(await acquired).toBe('granted');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('are not given while the process drains', async () => {
