@@ -36,6 +36,7 @@ const configManaAi :Workerd.Config = (
 );
 
 const configManaAuth :Workerd.Config = (
+  v8Flags = ["--expose-gc", "--max-semi-space-size=2", "--semi-space-growth-factor=1"],
   services = [
     (name = "mana-auth", worker = .manaAuth),
     (name = "mana-auth-egress", worker = .manaAuthEgress),

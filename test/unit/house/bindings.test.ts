@@ -117,6 +117,15 @@ function codeOf(folder: string): string {
     .join('\n');
 }
 
+test('a Worker that runs alone, as in its container, has the memory settings of both together', () => {
+  const flags = Array.from(
+    CAPNP.matchAll(/const (config\w*) :Workerd\.Config = \(\s*(?:v8Flags = (\[[^\]]*\]))?/g),
+    ([, name, list]) => [name, list],
+  );
+  expect(flags.map(([name]) => name)).toEqual(['config', 'configManaAi', 'configManaAuth']);
+  expect(new Set(flags.map(([, list]) => list)).size).toBe(1);
+});
+
 describe('keys that one Worker has are never bound to the other', () => {
   const bound = { manaAi: fromCapnp('manaAi').variables, manaAuth: fromCapnp('manaAuth').variables };
 
