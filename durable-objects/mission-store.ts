@@ -99,20 +99,17 @@ export class MissionStore {
   }
 
   record(tableName: CachedTable, recordId: string): RecordState | null {
-    const parts = this.#sql
-      .exec<{ body: string }>(
-        `select body from records where table_name = ? and record_id = ? order by part`,
-        tableName,
-        recordId,
-      )
-      .toArray();
-    return parts.length === 0 ? null : (JSON.parse(parts.map((row) => row.body).join('')) as RecordState);
+    const body = this.#recordBody(tableName, recordId);
+    return body === null ? null : (JSON.parse(body) as RecordState);
   }
 
+  /** A row that is read again, as those are which the feed has not delivered yet, changes nothing and costs no commit. */
   saveRecord(tableName: CachedTable, recordId: string, state: RecordState): void {
+    const text = JSON.stringify(state);
+    if (this.#recordBody(tableName, recordId) === text) return;
     this.#revision += 1;
     this.#sql.exec(`delete from records where table_name = ? and record_id = ?`, tableName, recordId);
-    for (const [part, body] of partsOf(JSON.stringify(state)).entries()) {
+    for (const [part, body] of partsOf(text).entries()) {
       this.#sql.exec(
         `insert into records (table_name, record_id, part, body) values (?, ?, ?, ?)`,
         tableName,
@@ -148,7 +145,13 @@ export class MissionStore {
   /** When a mission is due by its records alone; null takes it off the list. */
   setDue(missionId: string, dueMs: number | null): void {
     if (dueMs === null) this.#sql.exec(`delete from due where mission_id = ?`, missionId);
-    else this.#sql.exec(`insert or replace into due (mission_id, due_ms) values (?, ?)`, missionId, dueMs);
+    else
+      this.#sql.exec(
+        `insert into due (mission_id, due_ms) values (?1, ?2)
+         on conflict (mission_id) do update set due_ms = ?2 where due_ms <> ?2`,
+        missionId,
+        dueMs,
+      );
   }
 
   /**
@@ -354,6 +357,17 @@ export class MissionStore {
   lastRevision(): number {
     const [row] = this.#sql.exec<{ last: number | null }>(`select max(revision) as last from changes`).toArray();
     return row?.last ?? 0;
+  }
+
+  #recordBody(tableName: CachedTable, recordId: string): string | null {
+    const parts = this.#sql
+      .exec<{ body: string }>(
+        `select body from records where table_name = ? and record_id = ? order by part`,
+        tableName,
+        recordId,
+      )
+      .toArray();
+    return parts.length === 0 ? null : parts.map((row) => row.body).join('');
   }
 
   #rebuildCacheTables(): void {
