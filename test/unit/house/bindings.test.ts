@@ -100,16 +100,6 @@ describe.each(WORKERS)('$wrangler and workerd.capnp describe one Worker', ({ con
   });
 });
 
-/** How V8 runs a process. */
-function flagsOf(config: string): string | undefined {
-  return new RegExp(`const ${config} :Workerd\\.Config = \\(\\s*v8Flags = \\[([^\\]]*)\\]`).exec(CAPNP)?.[1];
-}
-
-test('V8 runs the runner alone as it runs both Workers: its memory is bounded by these flags', () => {
-  expect(flagsOf('config')).toContain('--expose-gc');
-  expect(flagsOf('configManaAi')).toBe(flagsOf('config'));
-});
-
 /** The code of a room, in one text. */
 function codeOf(folder: string): string {
   return readSources([folder])
