@@ -69,11 +69,11 @@ const COUNT_QUEUE_EVERY_MS = 1_000;
  * By the id of the object. Leases outlive the object, which may leave memory while calls of the model last, and end with the
  * process, like everything that holds one.
  */
-type OfProcess = { leases: Leases; timeouts: OwnTimeouts };
+type OfProcess = { leases: Leases; timeouts: OwnTimeouts; isNew: boolean };
 const ofProcess = new Map<string, OfProcess>();
 
 function processStateOf(objectId: string): OfProcess {
-  const state = ofProcess.get(objectId) ?? { leases: new Leases(), timeouts: new OwnTimeouts() };
+  const state = ofProcess.get(objectId) ?? { leases: new Leases(), timeouts: new OwnTimeouts(), isNew: true };
   ofProcess.set(objectId, state);
   return state;
 }
@@ -122,10 +122,20 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** Called at process start: what was admitted before a crash is admitted again at once. Nobody waits for the probe. */
   async wake(): Promise<void> {
     this.#agenda.forgetServed(Date.now());
+    this.#testOutagesOnce();
     // Set anew: where workerd's own list of alarms was lost, one stands stored here that nothing would fire.
     if (this.#settings.tickEnabled && !this.#draining) await this.ctx.storage.setAlarm(Date.now());
     await this.#admit();
     if (!this.#draining) this.ctx.waitUntil(this.#model.ask(Date.now()));
+  }
+
+  /** Who restarts has often mended what was away, by another address in the configuration: it is tested at once, not after up to an hour. */
+  #testOutagesOnce(): void {
+    const state = processStateOf(this.ctx.id.toString());
+    if (!state.isNew) return;
+    state.isNew = false;
+    this.#llm.testNow(Date.now());
+    this.#postgres.testNow(Date.now());
   }
 
   /** Where the model runs: 'remote' too where a local server passes it on, which takes a moment to find out after a start. */

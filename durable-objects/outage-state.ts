@@ -58,6 +58,16 @@ export class OutageState {
     });
   }
 
+  /** Ends the wait for the next test; what is known of the outage stays. */
+  testNow(nowMs: number): void {
+    this.#sql.exec(
+      `update outages set retry_at_ms = ? where dependency = ? and retry_at_ms > ?`,
+      nowMs,
+      this.#dependency,
+      nowMs,
+    );
+  }
+
   clear(): void {
     if (this.current() === null) return;
     this.#sql.exec(`delete from outages where dependency = ?`, this.#dependency);

@@ -282,6 +282,20 @@ describe.concurrent('an LLM that fails', () => {
   });
 });
 
+describe('a restart', () => {
+  it('tests at once what was away, however long the wait was to be', async (test) => {
+    const on = await stage(test);
+    const userId = randomUUID();
+    on.llm.behave({ status: 429, retryAfterSeconds: 3_600 });
+    await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
+    await untilReason(on, userId, 'llm-down');
+    await on.runner.stop();
+    on.llm.behave('plan');
+    await on.runner.restart();
+    await firstRow(on, userId);
+  });
+});
+
 describe('a mission for which the LLM always hangs', () => {
   it('holds up neither the other missions of its person nor those of others', async (test) => {
     const on = await stage(test, { MANA_LLM_TIMEOUT_MS: '1000' });
