@@ -3,7 +3,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { importRunnerPrivateKeys } from '../src/grants/index.ts';
 import { backOffMs } from '../src/missions/back-off.ts';
 import { createClient } from '../src/postgres/driver.ts';
-import { isNeonUrl } from '../src/postgres/neon-url.ts';
+import { isNeonUrl } from '../src/config/neon-url.ts';
 import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { Database, Row, Statement } from '../src/postgres/port.ts';
@@ -17,11 +17,11 @@ import {
 } from '../src/sync/feed-queries.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
-import type { AgendaEntry } from './agenda-store.ts';
-import { callAgainOnReset } from './call-again.ts';
+import type { AgendaEntry } from './admission/agenda-store.ts';
+import { callAgainOnReset } from './life/call-again.ts';
 import type { Dispatcher, PostgresReport } from './dispatcher.ts';
-import { FeedStore } from './feed-store.ts';
-import { guarded } from './guarded.ts';
+import { FeedStore } from './feed/feed-store.ts';
+import { guarded } from './life/guarded.ts';
 import type { Refreshed } from './user-missions.ts';
 import { DISPATCHER_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
 

@@ -1,15 +1,15 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { ToolAbility } from '../src/planner/probe.ts';
+import type { ToolAbility } from '../src/model/probe.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
-import { admitReady } from './admission.ts';
-import { AgendaStore, type AgendaEntry } from './agenda-store.ts';
-import { callAgainOnReset } from './call-again.ts';
-import { guarded } from './guarded.ts';
-import { Leases } from './leases.ts';
-import { OwnTimeouts } from './own-timeouts.ts';
-import { ModelProbe } from './model-probe.ts';
-import { type DependencyState, type OutageReport, OutageState } from './outage-state.ts';
+import { admitReady } from './admission/admission.ts';
+import { AgendaStore, type AgendaEntry } from './admission/agenda-store.ts';
+import { callAgainOnReset } from './life/call-again.ts';
+import { guarded } from './life/guarded.ts';
+import { Leases } from './admission/leases.ts';
+import { OwnTimeouts } from './admission/own-timeouts.ts';
+import { ModelProbe } from './admission/model-probe.ts';
+import { type DependencyState, type OutageReport, OutageState } from './admission/outage-state.ts';
 import type { RunnerEnv, RunnerSettings } from './settings.ts';
 
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */

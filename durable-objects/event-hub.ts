@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
-import { callAgainOnReset } from './call-again.ts';
+import { callAgainOnReset } from './life/call-again.ts';
 import type { RunnerEnv } from './settings.ts';
-import type { MissionEvents } from './watched-changes.ts';
+import type { MissionEvents } from './projection/watched-changes.ts';
 
 export type OpenedStream =
   { ok: true; body: ReadableStream<Uint8Array> } | { ok: false; reason: 'user-limit' | 'limit' | 'draining' };

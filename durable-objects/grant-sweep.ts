@@ -2,7 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
-import { guarded } from './guarded.ts';
+import { guarded } from './life/guarded.ts';
 import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
 
 export type GrantSweepEnv = PostgresPoolEnv & { POSTGRES_POOL: DurableObjectNamespace<PostgresPool> };

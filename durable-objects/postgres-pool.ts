@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import { isNeonUrl } from '../src/postgres/neon-url.ts';
+import { isNeonUrl } from '../src/config/neon-url.ts';
 import { classifyDriverError, isOutage, postgresFailure } from '../src/postgres/errors.ts';
 import type { PostgresHealth, TransactionOutcome } from '../src/postgres/pooled-database.ts';
 import type { Database, DatabaseRole, TransactionRequest } from '../src/postgres/port.ts';

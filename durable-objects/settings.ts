@@ -4,7 +4,7 @@ import type { EventHub } from './event-hub.ts';
 import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
 import type { UserMissions } from './user-missions.ts';
 
-/** What the objects need to know of the configuration; src/mana-ai/config.ts makes it from the environment. */
+/** What the objects need to know of the configuration; src/config/mana-ai.ts makes it from the environment. */
 export type RunnerSettings = {
   tickEnabled: boolean;
   tickIntervalMs: number;

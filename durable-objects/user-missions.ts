@@ -10,19 +10,19 @@ import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { DeviceRefusal } from '../src/sync/device-rows.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
-import { AuditLog } from './audit-log.ts';
-import { type MissionCommand, writeForPerson } from './device-write.ts';
+import { AuditLog } from './opening/audit-log.ts';
+import { type MissionCommand, writeForPerson } from './projection/device-write.ts';
 import type { Dispatcher, TurnReport } from './dispatcher.ts';
-import { GrantAccess } from './grant-access.ts';
-import { guarded } from './guarded.ts';
-import { MissionRun, type RunOutcome } from './mission-run.ts';
-import { type Hold, MissionStore } from './mission-store.ts';
-import { type FinishedRun, OccurrenceLog } from './occurrence-log.ts';
-import { type MissionEntry, Projection } from './projection.ts';
-import { ResearchJobs } from './research-jobs.ts';
+import { GrantAccess } from './opening/grant-access.ts';
+import { guarded } from './life/guarded.ts';
+import { MissionRun, type RunOutcome } from './run/mission-run.ts';
+import { type Hold, MissionStore } from './projection/mission-store.ts';
+import { type FinishedRun, OccurrenceLog } from './projection/occurrence-log.ts';
+import { type MissionEntry, Projection } from './projection/projection.ts';
+import { ResearchJobs } from './run/research-jobs.ts';
 import { DISPATCHER_NAME, EVENT_HUB_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
-import { TokenBudget } from './token-budget.ts';
-import { eventsAfter, type MissionEvents } from './watched-changes.ts';
+import { TokenBudget } from './run/token-budget.ts';
+import { eventsAfter, type MissionEvents } from './projection/watched-changes.ts';
 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
 export type Refreshed =

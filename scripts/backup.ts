@@ -13,14 +13,14 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
-import { copyObjects } from './backup/objects.ts';
-import { FORMAT, type Manifest, manifestPath } from './backup/manifest.ts';
-import { dumpTables } from './backup/tables.ts';
-import { checkedConfig } from './checked-config.ts';
-import { runOnce } from './command.ts';
-import { readEnvironment, StartError } from './environment.ts';
-import { openOwnDatabase, withClient } from './own-database.ts';
-import { readVersion } from './project.ts';
+import { copyObjects } from './database/backup/objects.ts';
+import { FORMAT, type Manifest, manifestPath } from './database/backup/manifest.ts';
+import { dumpTables } from './database/backup/tables.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runOnce } from './process/command.ts';
+import { readEnvironment, StartError } from './process/environment.ts';
+import { openOwnDatabase, withClient } from './embedded/own-database.ts';
+import { readVersion } from './process/project.ts';
 
 const USAGE = `npm run backup -- DIR [--without-log]
 

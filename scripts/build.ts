@@ -1,13 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { projectPath } from './project.ts';
+import { projectPath } from './process/project.ts';
 
 /** Bundles both Workers exactly as a deployment to Cloudflare would (workerd.capnp embeds the result), and makes the egress Worker and the command line. */
 export function build(): void {
   bundle('wrangler.toml', 'dist/mana-ai');
   bundle('wrangler.mana-auth.toml', 'dist/mana-auth');
   // Node calls its stripping of types experimental, on the terminal of whoever builds.
-  execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', projectPath('scripts/strip-types.ts')]);
+  execFileSync(process.execPath, [
+    '--disable-warning=ExperimentalWarning',
+    projectPath('scripts/process/strip-types.ts'),
+  ]);
 }
 
 function bundle(config: string, outDir: string): void {

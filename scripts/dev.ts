@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { atStop, runCommand } from './command.ts';
-import { type Environment, StartError } from './environment.ts';
-import { LOCAL_HOST, startEmbedded } from './embedded.ts';
-import { projectPath } from './project.ts';
+import { atStop, runCommand } from './process/command.ts';
+import { type Environment, StartError } from './process/environment.ts';
+import { LOCAL_HOST, startEmbedded } from './embedded/embedded.ts';
+import { projectPath } from './process/project.ts';
 
 const WAKE_EVERY_MS = 2_000;
 

@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from 'pg';
 import { isUserId } from '../src/http/user-id.ts';
-import { LOG } from './backup/tables.ts';
-import { checkedConfig } from './checked-config.ts';
-import { runOnce } from './command.ts';
-import { type Environment, readEnvironment, StartError } from './environment.ts';
-import { openOwnDatabase, withClient, withKeysOfStart } from './own-database.ts';
-import { countRowsOf, deleteRowsOf, type RowCount } from './user-rows.ts';
+import { LOG } from './database/backup/tables.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runOnce } from './process/command.ts';
+import { type Environment, readEnvironment, StartError } from './process/environment.ts';
+import { openOwnDatabase, withClient, withKeysOfStart } from './embedded/own-database.ts';
+import { countRowsOf, deleteRowsOf, type RowCount } from './database/user-rows.ts';
 
 const USAGE = `npm run forget -- USER [--with-log]
 

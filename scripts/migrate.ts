@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import dotenv from 'dotenv';
 import { Client, DatabaseError } from 'pg';
-import { projectPath } from './project.ts';
+import { projectPath } from './process/project.ts';
 
 const MIGRATIONS = projectPath('migrations');
 

@@ -4,17 +4,17 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
 import type { Client } from 'pg';
-import { parseManaAuthConfig } from '../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../src/config/mana-auth.ts';
 import { importKekRing } from '../src/mana-auth/kek-ring.ts';
-import { type Manifest, readCheckedManifest } from './backup/manifest.ts';
-import { holdsObjects, OBJECT_FOLDERS, placeObjects } from './backup/objects.ts';
-import { loadTables, LOG, tablesWithRows } from './backup/tables.ts';
-import { checkedConfig } from './checked-config.ts';
-import { runOnce } from './command.ts';
-import { type Environment, makeDataDir, readEnvironment, StartError } from './environment.ts';
-import { isInUse } from './leftover-workerd.ts';
+import { type Manifest, readCheckedManifest } from './database/backup/manifest.ts';
+import { holdsObjects, OBJECT_FOLDERS, placeObjects } from './database/backup/objects.ts';
+import { loadTables, LOG, tablesWithRows } from './database/backup/tables.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runOnce } from './process/command.ts';
+import { type Environment, makeDataDir, readEnvironment, StartError } from './process/environment.ts';
+import { isInUse } from './process/leftover-workerd.ts';
 import { fillStatement, migrate, migrationNames } from './migrate.ts';
-import { openOrMakeDatabase, withClient, withKeysOfStart } from './own-database.ts';
+import { openOrMakeDatabase, withClient, withKeysOfStart } from './embedded/own-database.ts';
 
 const USAGE = `npm run restore -- DIR [--without-log] [--replace]
 

@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
 import type { Client } from 'pg';
-import { checkedConfig } from './checked-config.ts';
-import { runOnce } from './command.ts';
-import { readEnvironment, StartError } from './environment.ts';
-import { openOwnDatabase, withClient } from './own-database.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runOnce } from './process/command.ts';
+import { readEnvironment, StartError } from './process/environment.ts';
+import { openOwnDatabase, withClient } from './embedded/own-database.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 

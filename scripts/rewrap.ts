@@ -1,10 +1,10 @@
 /** `npm run rewrap`: wraps all master keys of the vault by the current (first) MANA_AUTH_KEK, so that the old ones can go. */
 import { Client } from 'pg';
-import { parseManaAuthConfig } from '../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../src/config/mana-auth.ts';
 import { importKekRing } from '../src/mana-auth/kek-ring.ts';
 import { rewrapAll } from '../src/mana-auth/rewrap.ts';
 import { type Database, scopeStatement } from '../src/postgres/port.ts';
-import { readEnvironment, StartError } from './environment.ts';
+import { readEnvironment, StartError } from './process/environment.ts';
 
 /** Transactions on one connection, one after the other. All columns that are asked for are texts. */
 function databaseOn(client: Client): Database {

@@ -1,9 +1,9 @@
-import { requireDatabase, requireForServe } from '../src/mana-ai/config.ts';
-import { checkedConfig } from './checked-config.ts';
-import { runCommand } from './command.ts';
-import { makeDataDir, readEnvironment, StartError } from './environment.ts';
+import { requireDatabase, requireForServe } from '../src/config/mana-ai.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runCommand } from './process/command.ts';
+import { makeDataDir, readEnvironment, StartError } from './process/environment.ts';
 import { checkDatabase } from './migrate.ts';
-import { startWorkerd } from './workerd-process.ts';
+import { startWorkerd } from './process/workerd-process.ts';
 
 /** Every interface: production runs in a container or behind a proxy, which decide what is reachable. */
 const HOST = '0.0.0.0';

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { Client } from 'pg';
-import { atStop, runCommand } from './command.ts';
-import { seedEncryptedDemo, workersAt } from './demo-device.ts';
-import { type Embedded, LOCAL_HOST, startEmbedded } from './embedded.ts';
-import { printIterations } from './iteration-printer.ts';
-import { startWorkerd } from './workerd-process.ts';
+import { atStop, runCommand } from './process/command.ts';
+import { seedEncryptedDemo, workersAt } from './embedded/demo-device.ts';
+import { type Embedded, LOCAL_HOST, startEmbedded } from './embedded/embedded.ts';
+import { printIterations } from './embedded/iteration-printer.ts';
+import { startWorkerd } from './process/workerd-process.ts';
 
 /** Everything on one machine with one command: embedded PostgreSQL, both Workers, a demo user, a demo planner. */
 async function start(): Promise<void> {

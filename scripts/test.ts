@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { build } from './build.ts';
-import { projectPath } from './project.ts';
+import { projectPath } from './process/project.ts';
 
 /** Pure rooms first, then inside workerd, then the real process: the cheapest failure shows first. */
 const SUITES = ['unit', 'worker', 'system'] as const;

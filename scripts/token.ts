@@ -2,12 +2,12 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isUserId } from '../src/http/user-id.ts';
-import { parseManaAuthConfig } from '../src/mana-auth/config.ts';
-import { checkedConfig } from './checked-config.ts';
-import { runOnce } from './command.ts';
-import { signUserToken } from './embedded-secrets.ts';
-import { type Environment, readEnvironment, StartError } from './environment.ts';
-import { withKeysOfStart } from './own-database.ts';
+import { parseManaAuthConfig } from '../src/config/mana-auth.ts';
+import { checkedConfig } from './process/checked-config.ts';
+import { runOnce } from './process/command.ts';
+import { signUserToken } from './embedded/embedded-secrets.ts';
+import { type Environment, readEnvironment, StartError } from './process/environment.ts';
+import { withKeysOfStart } from './embedded/own-database.ts';
 
 const USAGE = `npm run --silent token -- USER
 

@@ -4,7 +4,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { Pool } from 'pg';
 import workerd from 'workerd';
-import { projectPath } from '../project.ts';
+import { projectPath } from '../process/project.ts';
 import { freePort, untilTrue } from './measure.ts';
 import { type FsyncFigures, watchFsyncs } from './process-watch.ts';
 import type { BenchDatabase } from './database.ts';

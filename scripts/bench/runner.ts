@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { projectPath } from '../project.ts';
+import { projectPath } from '../process/project.ts';
 import { freePort } from './measure.ts';
 
 const SERVICE_KEY = 'bench';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isLocalHost } from '../mana-ai/locality.ts';
+import { isLocalHost } from '../config/locality.ts';
 import { CliError, EXIT } from './cli-error.ts';
 
 /** Where both Workers are and who asks. */

@@ -1,4 +1,4 @@
-import { isRecord } from '../missions/fields.ts';
+import { isRecord } from '../values/fields.ts';
 import { isEncrypted } from '../missions/mission.ts';
 import { readIterations, type PlanStepView } from '../missions/iteration.ts';
 import type { OwnerMission } from '../missions/views.ts';

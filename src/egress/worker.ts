@@ -10,7 +10,7 @@ type Variables = Readonly<Record<string, string | null | undefined>>;
 /** Variables that hold the URL of something that is called. */
 const URLS = ['MANA_LLM_URL', 'MANA_RESEARCH_URL', 'MANA_JWKS_URL', 'MANA_GRANT_JWKS_URL'];
 
-/** Key sets stand at mana-auth where nothing else is set (src/mana-ai/config.ts). */
+/** Key sets stand at mana-auth where nothing else is set (src/config/mana-ai.ts). */
 const DEFAULT_AUTH_PORT = '3001';
 
 function allowedOrigins(env: Variables): Set<string> {

@@ -1,4 +1,4 @@
-import { isRecord } from '../missions/fields.ts';
+import { isRecord } from '../values/fields.ts';
 import { isEncrypted } from '../missions/mission.ts';
 
 /** One line of an input's text: how it is called, and the first of these fields that can be read (`target.value` looks inside). */

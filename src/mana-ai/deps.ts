@@ -1,14 +1,14 @@
 import type { AuditQuery } from '../audit/queries.ts';
 import type { AuditPage } from '../audit/row.ts';
 import type { OpenedStream } from '../../durable-objects/event-hub.ts';
-import type { MissionCommand } from '../../durable-objects/device-write.ts';
+import type { MissionCommand } from '../../durable-objects/projection/device-write.ts';
 import type { CommandOutcome } from '../../durable-objects/user-missions.ts';
 import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { UserTokenVerifier } from '../http/user-token.ts';
-import type { ManaAiConfig, ParsedConfig } from './config.ts';
-import type { Locality } from './locality.ts';
+import type { ManaAiConfig, ParsedConfig } from '../config/mana-ai.ts';
+import type { Locality } from '../config/locality.ts';
 
 /** What the runner knows of itself and of what it depends on. */
 export type RunnerHealth = {

@@ -4,7 +4,7 @@ import { EventHub } from '../../durable-objects/event-hub.ts';
 import { PostgresPool } from '../../durable-objects/postgres-pool.ts';
 import type { RunnerEnv, RunnerSettings } from '../../durable-objects/settings.ts';
 import { UserMissions as UserMissionsObject } from '../../durable-objects/user-missions.ts';
-import { type ManaAiConfig, parseManaAiConfig, type ParsedConfig } from './config.ts';
+import { type ManaAiConfig, parseManaAiConfig, type ParsedConfig } from '../config/mana-ai.ts';
 import { createWorkerApp, wakeRunner } from './worker.ts';
 
 export { EventHub, PostgresPool };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isUserId } from '../http/user-id.ts';
 import { cadenceSchema } from '../missions/cadence.ts';
-import { parseInstantMs } from '../missions/instant.ts';
+import { parseInstantMs } from '../values/instant.ts';
 
 const LONGEST_TITLE = 2_000;
 const LONGEST_TEXT = 60_000;

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono';
-import { callAgainOnReset } from '../../durable-objects/call-again.ts';
+import { callAgainOnReset } from '../../durable-objects/life/call-again.ts';
 import {
   CHANGE_FEED_NAME,
   DISPATCHER_NAME,
@@ -12,7 +12,7 @@ import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
 import { createUserTokenVerifier } from '../http/user-token.ts';
-import type { ParsedConfig } from './config.ts';
+import type { ParsedConfig } from '../config/mana-ai.ts';
 import { forgetUser } from './forget.ts';
 import { tickOnce } from './tick.ts';
 

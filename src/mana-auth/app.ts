@@ -4,7 +4,7 @@ import { describeRoutes } from '../http/describe.ts';
 import { requestIdOf, requestIds } from '../http/request-id.ts';
 import { createUserTokenVerifier, type UserTokenVerifier } from '../http/user-token.ts';
 import { PostgresError } from '../postgres/errors.ts';
-import type { ManaAuthConfig } from './config.ts';
+import type { ManaAuthConfig } from '../config/mana-auth.ts';
 import type { Keys, ManaAuthDeps } from './deps.ts';
 import { refuse } from './http-errors.ts';
 import { issuerKeySet } from './key-set.ts';

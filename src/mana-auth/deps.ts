@@ -3,7 +3,7 @@ import type { UserTokenVerifier } from '../http/user-token.ts';
 import type { PostgresHealth } from '../postgres/pooled-database.ts';
 import type { Database } from '../postgres/port.ts';
 import type { Logger } from '../telemetry/logs.ts';
-import type { ManaAuthConfig, ParsedManaAuthConfig } from './config.ts';
+import type { ManaAuthConfig, ParsedManaAuthConfig } from '../config/mana-auth.ts';
 import type { Vault } from './vault.ts';
 
 export type ManaAuthDeps = {

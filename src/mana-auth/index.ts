@@ -4,7 +4,7 @@ import { PostgresPool, type PostgresPoolEnv } from '../../durable-objects/postgr
 import { type PostgresHealth, pooledDatabase } from '../postgres/pooled-database.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { createApp } from './app.ts';
-import { parseManaAuthConfig } from './config.ts';
+import { parseManaAuthConfig } from '../config/mana-auth.ts';
 
 export { GrantSweep, PostgresPool };
 

@@ -1,7 +1,7 @@
 import { encodeBase64url } from '../grants/bytes.ts';
 import { importRunnerPublicKey, importSigningKeys, type RecipientKey } from '../grants/index.ts';
 import type { Database } from '../postgres/port.ts';
-import type { ManaAuthConfig } from './config.ts';
+import type { ManaAuthConfig } from '../config/mana-auth.ts';
 import type { Keys } from './deps.ts';
 import { importKekRing } from './kek-ring.ts';
 import { Vault } from './vault.ts';

@@ -1,4 +1,4 @@
-import { FieldReader, isOneOf, isRecord } from './fields.ts';
+import { FieldReader, isOneOf, isRecord } from '../values/fields.ts';
 
 const policyDecisions = ['auto', 'propose', 'deny'] as const;
 const agentStates = ['active', 'paused', 'archived'] as const;

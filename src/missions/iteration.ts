@@ -1,5 +1,5 @@
-import { isOneOf, isRecord } from './fields.ts';
-import { parseInstantMs } from './instant.ts';
+import { isOneOf, isRecord } from '../values/fields.ts';
+import { parseInstantMs } from '../values/instant.ts';
 
 const sources = ['browser', 'server'] as const;
 const overallStatuses = ['running', 'awaiting-review', 'approved', 'rejected', 'failed'] as const;

@@ -1,6 +1,6 @@
 import { parseCadence, type CadenceParse } from './cadence.ts';
-import { FieldReader, isOneOf, isRecord } from './fields.ts';
-import { parseInstantMs } from './instant.ts';
+import { FieldReader, isOneOf, isRecord } from '../values/fields.ts';
+import { parseInstantMs } from '../values/instant.ts';
 
 const missionStates = ['active', 'paused', 'done', 'archived'] as const;
 

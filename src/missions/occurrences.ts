@@ -4,8 +4,8 @@
  */
 import type { Agent } from './agent.ts';
 import { type Cadence, nextDue } from './cadence.ts';
-import { isRecord } from './fields.ts';
-import { parseInstantMs } from './instant.ts';
+import { isRecord } from '../values/fields.ts';
+import { parseInstantMs } from '../values/instant.ts';
 import type { Mission } from './mission.ts';
 import { FOREGROUND_WINDOW_MS, missionStatus } from './status.ts';
 

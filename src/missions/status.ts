@@ -1,6 +1,6 @@
 import type { Agent } from './agent.ts';
-import { isRecord } from './fields.ts';
-import { parseInstantMs } from './instant.ts';
+import { isRecord } from '../values/fields.ts';
+import { parseInstantMs } from '../values/instant.ts';
 import { isEncrypted, type Mission } from './mission.ts';
 
 /** What stands in a mission's way, as far as the records alone tell. The runner adds reasons of its own (budget, back-off, …). */

@@ -1,6 +1,6 @@
 import { base64url } from 'jose';
-import { canonicalJson } from './canonical-json.ts';
-import { isRecord } from './fields.ts';
+import { canonicalJson } from '../values/canonical-json.ts';
+import { isRecord } from '../values/fields.ts';
 
 /** What changes in a step's life without changing what it proposes; `digest` is ours, shown beside the step. */
 const LIFE = new Set(['status', 'proposalId', 'digest']);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isRecord } from '../missions/fields.ts';
+import { isRecord } from '../values/fields.ts';
 import { withoutControls } from './text.ts';
 import type { Tool } from './tools/tool.ts';
 

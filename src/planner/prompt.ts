@@ -1,7 +1,7 @@
 import type { ResolvedInput } from '../inputs/index.ts';
 import type { IterationView, PlanStepView } from '../missions/iteration.ts';
 import { isEncrypted } from '../missions/mission.ts';
-import { MAX_ROUNDS } from './loop.ts';
+import { MAX_ROUNDS } from './plan.ts';
 import { describeFindings, type Findings } from './research.ts';
 import { cutText, oneLine, withoutControls, withoutTemplateTokens } from './text.ts';
 

@@ -1,5 +1,5 @@
 import type { ChatMessage } from './chat.ts';
-import { MAX_ROUNDS, type PlanState } from './loop.ts';
+import { MAX_ROUNDS, type PlanState } from './plan.ts';
 
 /** A word to the model before one round; `producer` and `severity` are labels of a metric. */
 export type Reminder = { producer: 'budget' | 'retry-loop' | 'last-turn'; severity: 'info' | 'warning'; text: string };

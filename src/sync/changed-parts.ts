@@ -1,4 +1,4 @@
-import { canonicalJson } from '../missions/canonical-json.ts';
+import { canonicalJson } from '../values/canonical-json.ts';
 import { iterationId } from './iterations.ts';
 import { readRecord, type RecordState, register } from './merge.ts';
 

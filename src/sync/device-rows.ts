@@ -1,6 +1,6 @@
 import { type Cadence, firstDue, nextDue, parseCadence } from '../missions/cadence.ts';
-import { canonicalJson } from '../missions/canonical-json.ts';
-import { parseInstantMs } from '../missions/instant.ts';
+import { canonicalJson } from '../values/canonical-json.ts';
+import { parseInstantMs } from '../values/instant.ts';
 import type { InputRef } from '../missions/mission.ts';
 import { DEVICE_API_CLIENT_ID, type DeviceChangeRow } from './change-row.ts';
 import { buildReview, type ReviewCommand, type ReviewRefusal } from './device-review.ts';

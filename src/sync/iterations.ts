@@ -1,5 +1,5 @@
 import { isObject } from './merge.ts';
-import { EARLIEST_US, parseStamp } from './stamps.ts';
+import { EARLIEST_US, parseStamp } from '../values/stamps.ts';
 
 /** How many of our own iterations stay in a mission's array, beside all that await review. */
 export const KEPT_ITERATIONS = 200;

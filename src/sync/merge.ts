@@ -1,5 +1,5 @@
 import { type ChangeRow, isDeviceRow } from './change-row.ts';
-import { EARLIEST_US, parseStamp } from './stamps.ts';
+import { EARLIEST_US, parseStamp } from '../values/stamps.ts';
 
 /** The newest schema of `data` that we understand; rows above it are skipped. */
 export const SCHEMA_VERSION = 1;

@@ -2,7 +2,7 @@ import { v5 } from 'uuid';
 import { type ChangeRow, type DeviceChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
 import { dropOldRunnerIterations, iterationId } from './iterations.ts';
 import { isAlive, isObject, type Order, type RecordState, type Register, register } from './merge.ts';
-import { LATEST_US } from './stamps.ts';
+import { LATEST_US } from '../values/stamps.ts';
 
 /** Every id that we derive hangs below this one. Never change it: runs in flight would be written twice. */
 const NAMESPACE = '6f1c2a52-7a0e-4c0b-9f43-2d8be5a1c7d4';

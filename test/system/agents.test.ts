@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PROMPT_VERSION } from '../../src/planner/prompt.ts';
-import { dueMission, type MissionFields, PAST, runnerRows, writeRecord } from './device.ts';
-import { answerOf, type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, toolCall } from './llm-stub.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { dueMission, type MissionFields, PAST, runnerRows, writeRecord } from './support/device.ts';
+import {
+  answerOf,
+  type ChatBody,
+  finalAnswer,
+  isSecondRound,
+  type LlmStub,
+  plan,
+  toolCall,
+} from './support/llm-stub.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 let stage: Stage;
 let llm: LlmStub;

@@ -7,12 +7,12 @@ import { compactAudits, dropEndedGrants, dropVaultUses } from '../../scripts/ret
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
-import { PAST, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub } from './llm-stub.ts';
-import { Person } from './person.ts';
-import { type TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openGrantStage } from './stage.ts';
+import { PAST, runnerRows, writeRecord } from './support/device.ts';
+import { type LlmStub } from './support/llm-stub.ts';
+import { Person } from './support/person.ts';
+import { type TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openGrantStage } from './support/stage.ts';
 
 const NOTES = ['notes:n1', 'notes:n2', 'notes:n3'];
 const folder = mkdtempSync(join(tmpdir(), 'mana-edge-audit-'));

@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
-import { dueMission, PAST, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, startLlmStub } from './llm-stub.ts';
-import { grantKeys, Person } from './person.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, runScript, startRunner, waitFor } from './runner.ts';
+import { dueMission, PAST, runnerRows, writeRecord } from './support/device.ts';
+import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
+import { grantKeys, Person } from './support/person.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type Runner, runScript, startRunner, waitFor } from './support/runner.ts';
 
 const PEOPLE = 60;
 const folder = mkdtempSync(join(tmpdir(), 'mana-edge-backup-'));

@@ -4,9 +4,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { freePort } from './free-port.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { SERVICE_KEY, spawnServe, startRunner } from './runner.ts';
+import { freePort } from './support/free-port.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { SERVICE_KEY, spawnServe, startRunner } from './support/runner.ts';
 
 const PASSWORD = 'hunter2-and-more';
 const LLM_URL = 'http://127.0.0.1:9/v1';

@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { InternalMission } from '../../src/missions/views.ts';
-import { Device, dueMission, mergedIterations, PAST, type RunnerRow, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, type LlmStub, plan } from './llm-stub.ts';
-import type { TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import {
+  Device,
+  dueMission,
+  mergedIterations,
+  PAST,
+  type RunnerRow,
+  runnerRows,
+  writeRecord,
+} from './support/device.ts';
+import { type ChatBody, type LlmStub, plan } from './support/llm-stub.ts';
+import type { TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 let stage: Stage;
 let postgres: TestPostgres;

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { OwnerMission } from '../../src/missions/views.ts';
-import { removeWithProcesses, runEmbedded, tokenOf, untilNoProcess, waitFor } from './runner.ts';
+import { removeWithProcesses, runEmbedded, tokenOf, untilNoProcess, waitFor } from './support/runner.ts';
 
 let dataDir: string;
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OwnerMission } from '../../src/missions/views.ts';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { readEvents } from './event-reader.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import { readEvents } from './support/event-reader.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 let stage: Stage;
 let runner: Runner;

@@ -6,9 +6,9 @@ import { type AddressInfo, createServer as createTcpServer, type Server as TcpSe
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../../scripts/build.ts';
-import { projectPath } from '../../scripts/project.ts';
-import { freePort } from './free-port.ts';
-import { waitFor } from './runner.ts';
+import { projectPath } from '../../scripts/process/project.ts';
+import { freePort } from './support/free-port.ts';
+import { waitFor } from './support/runner.ts';
 
 /** Vite reads its CommonJS otherwise than Node does. */
 const { default: workerd } = createRequire(import.meta.url)('workerd') as { default: string };

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, plan, startLlmStub } from './llm-stub.ts';
-import { grantKeys, Person } from './person.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, runScript, SERVICE_KEY, startRunner, waitFor } from './runner.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import { type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
+import { grantKeys, Person } from './support/person.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type Runner, runScript, SERVICE_KEY, startRunner, waitFor } from './support/runner.ts';
 
 let postgres: TestPostgres;
 let llm: LlmStub;

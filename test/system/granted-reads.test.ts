@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openIteration } from '../../src/grants/index.ts';
 import { readIteration } from '../../src/missions/iteration.ts';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, finalAnswer, type LlmStub, toolCalls } from './llm-stub.ts';
-import { Person } from './person.ts';
-import { type TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openGrantStage } from './stage.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import { type ChatBody, finalAnswer, type LlmStub, toolCalls } from './support/llm-stub.ts';
+import { Person } from './support/person.ts';
+import { type TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openGrantStage } from './support/stage.ts';
 
 let stage: Awaited<ReturnType<typeof openGrantStage>>;
 let postgres: TestPostgres;

@@ -2,12 +2,20 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importRunnerPublicKey, openIteration } from '../../src/grants/index.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
-import { PAST, runnerRows, writeRecord } from './device.ts';
-import { type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, toolCall, toolCalls } from './llm-stub.ts';
-import { type GrantChanges, Person } from './person.ts';
-import { type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
-import { openGrantStage } from './stage.ts';
+import { PAST, runnerRows, writeRecord } from './support/device.ts';
+import {
+  type ChatBody,
+  finalAnswer,
+  isSecondRound,
+  type LlmStub,
+  plan,
+  toolCall,
+  toolCalls,
+} from './support/llm-stub.ts';
+import { type GrantChanges, Person } from './support/person.ts';
+import { type TestPostgres } from './support/postgres.ts';
+import { type Runner, startRunner, waitFor } from './support/runner.ts';
+import { openGrantStage } from './support/stage.ts';
 
 const SECRET_NOTE = 'The blue heron nests behind the old mill';
 const SECRET_OBJECTIVE = 'Prepare the heron census';

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { measureHerd } from '../../scripts/bench/herd.ts';
 import { onStage } from '../../scripts/bench/stage.ts';
-import { dueMission, writeRecord } from './device.ts';
-import { isSecondRound, plan } from './llm-stub.ts';
-import { waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { dueMission, writeRecord } from './support/device.ts';
+import { isSecondRound, plan } from './support/llm-stub.ts';
+import { waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 it('a thousand users due at one second are each planned once, in bounded memory and files, never more at once than allowed', async () => {
   const options = { missions: 1_000, latencyMs: 0, concurrency: 16, countFsyncs: false };

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InternalMission, OwnerMission, TickResult } from '../../src/missions/views.ts';
-import { dueMission, PAST, runnerRows, writeRecord } from './device.ts';
-import { isSecondRound, type LlmStub, plan } from './llm-stub.ts';
-import { Person } from './person.ts';
-import type { TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openGrantStage } from './stage.ts';
+import { dueMission, PAST, runnerRows, writeRecord } from './support/device.ts';
+import { isSecondRound, type LlmStub, plan } from './support/llm-stub.ts';
+import { Person } from './support/person.ts';
+import type { TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openGrantStage } from './support/stage.ts';
 
 let stage: Awaited<ReturnType<typeof openGrantStage>>;
 let postgres: TestPostgres;

@@ -1,10 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type Behaviour, type ChatBody, finalAnswer, isSecondRound, type LlmStub, plan, toolCall } from './llm-stub.ts';
-import type { TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import {
+  type Behaviour,
+  type ChatBody,
+  finalAnswer,
+  isSecondRound,
+  type LlmStub,
+  plan,
+  toolCall,
+} from './support/llm-stub.ts';
+import type { TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 /** What the real process makes of servers and models that behave as small ones do; row by row in test/unit/planner. */
 

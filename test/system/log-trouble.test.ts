@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import type { LlmStub } from './llm-stub.ts';
-import type { TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import type { LlmStub } from './support/llm-stub.ts';
+import type { TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 let stage: Stage;
 let postgres: TestPostgres;

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { importPKCS8, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { projectPath } from '../../scripts/project.ts';
+import { projectPath } from '../../scripts/process/project.ts';
 import {
   deriveRecordKeyBytes,
   encryptField,
@@ -21,8 +21,8 @@ import {
   type Sealing,
   verifyGrant,
 } from '../../src/grants/index.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, SERVICE_KEY, startRunner, waitFor } from './runner.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type Runner, SERVICE_KEY, startRunner, waitFor } from './support/runner.ts';
 
 type Pem = { private: string; public: string };
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startEmbeddedPostgres } from '../../scripts/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../scripts/embedded/embedded-postgres.ts';
 import { checkDatabase, migrate, MigrateError } from '../../scripts/migrate.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
 
 const LOG = readFile(new URL('../../migrations/001_sync_changes.sql', import.meta.url).pathname, 'utf8');
 

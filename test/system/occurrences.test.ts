@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Occurrence, OwnerMission } from '../../src/missions/views.ts';
-import { Device, dueMission, runnerRows, writeRecord } from './device.ts';
-import type { LlmStub } from './llm-stub.ts';
-import type { TestPostgres } from './postgres.ts';
-import { type Runner, waitFor } from './runner.ts';
-import { openStage, type Stage } from './stage.ts';
+import { Device, dueMission, runnerRows, writeRecord } from './support/device.ts';
+import type { LlmStub } from './support/llm-stub.ts';
+import type { TestPostgres } from './support/postgres.ts';
+import { type Runner, waitFor } from './support/runner.ts';
+import { openStage, type Stage } from './support/stage.ts';
 
 const DAY_MS = 24 * 3_600_000;
 

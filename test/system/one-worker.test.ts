@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { projectPath } from '../../scripts/project.ts';
-import { freePort } from './free-port.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { waitFor } from './runner.ts';
+import { projectPath } from '../../scripts/process/project.ts';
+import { freePort } from './support/free-port.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { waitFor } from './support/runner.ts';
 
 let postgres: TestPostgres;
 

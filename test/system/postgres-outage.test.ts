@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../scripts/embedded-postgres.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../scripts/embedded/embedded-postgres.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import type { ComponentHealth, InternalMission } from '../../src/missions/views.ts';
-import { dueMission, type Log, runnerRows, writeRecord } from './device.ts';
-import { freePort } from './free-port.ts';
-import { isSecondRound, type LlmStub, plan, startLlmStub } from './llm-stub.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
-import { openTcpGate, type TcpGate } from './tcp-gate.ts';
+import { dueMission, type Log, runnerRows, writeRecord } from './support/device.ts';
+import { freePort } from './support/free-port.ts';
+import { isSecondRound, type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
+import { type Runner, startRunner, waitFor } from './support/runner.ts';
+import { openTcpGate, type TcpGate } from './support/tcp-gate.ts';
 
 /** A first back-off step, and what comes on top of it: a connection's time-out, the next poll, the run itself. */
 const RECOVERY_MS = 25_000;

@@ -6,10 +6,10 @@ import { migrate } from '../../scripts/migrate.ts';
 import type { Statement } from '../../src/postgres/port.ts';
 import { selectMissedChanges, selectOutboxPage } from '../../src/sync/feed-queries.ts';
 import { selectPending } from '../../src/sync/queries.ts';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, startLlmStub } from './llm-stub.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type Runner, startRunner, waitFor } from './support/runner.ts';
 
 let postgres: TestPostgres;
 let llm: LlmStub;

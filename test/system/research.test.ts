@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { dueMission, runnerRows, writeRecord } from './device.ts';
-import { type LlmStub, startLlmStub } from './llm-stub.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type ResearchStub, startResearchStub } from './research-stub.ts';
-import { type Runner, SERVICE_KEY, startRunner, waitFor } from './runner.ts';
+import { dueMission, runnerRows, writeRecord } from './support/device.ts';
+import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type ResearchStub, startResearchStub } from './support/research-stub.ts';
+import { type Runner, SERVICE_KEY, startRunner, waitFor } from './support/runner.ts';
 
 let postgres: TestPostgres;
 let llm: LlmStub;

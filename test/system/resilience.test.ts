@@ -4,10 +4,10 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
 import type { InternalMission, TickResult } from '../../src/missions/views.ts';
-import { dueMission, type Log, PAST, runnerRows, writeRecord } from './device.ts';
-import { type Behaviour, type ChatBody, isSecondRound, type LlmStub, plan, startLlmStub } from './llm-stub.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
-import { type Runner, startRunner, waitFor } from './runner.ts';
+import { dueMission, type Log, PAST, runnerRows, writeRecord } from './support/device.ts';
+import { type Behaviour, type ChatBody, isSecondRound, type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { type Runner, startRunner, waitFor } from './support/runner.ts';
 
 let postgres: TestPostgres;
 

@@ -12,7 +12,7 @@ import {
   tokenOf,
   untilNoProcess,
   waitFor,
-} from './runner.ts';
+} from './support/runner.ts';
 
 const PLANNED_WITHIN_MS = 30_000;
 

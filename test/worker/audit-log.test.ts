@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { AuditLog, type HeadStore } from '../../durable-objects/audit-log.ts';
-import { MissionStore } from '../../durable-objects/mission-store.ts';
+import { AuditLog, type HeadStore } from '../../durable-objects/opening/audit-log.ts';
+import { MissionStore } from '../../durable-objects/projection/mission-store.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 import { type AuditHead, type AuditPage, type AuditRow, EMPTY_CHAIN } from '../../src/audit/row.ts';
 import { verifyChain } from '../../src/audit/verify.ts';

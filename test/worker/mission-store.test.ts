@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MissionStore } from '../../durable-objects/mission-store.ts';
+import { MissionStore } from '../../durable-objects/projection/mission-store.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 import { emptyState, type RecordState } from '../../src/sync/merge.ts';
 

@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ModelProbe } from '../../durable-objects/model-probe.ts';
+import { ModelProbe } from '../../durable-objects/admission/model-probe.ts';
 import type { LlmSettings, RunnerEnv } from '../../durable-objects/settings.ts';
-import { llmError } from '../../src/planner/llm-error.ts';
-import type { ProbeResult } from '../../src/planner/probe.ts';
+import { llmError } from '../../src/model/llm-error.ts';
+import type { ProbeResult } from '../../src/model/probe.ts';
 
 const bindings = env as unknown as RunnerEnv;
 

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ResearchJobs } from '../../durable-objects/research-jobs.ts';
+import { ResearchJobs } from '../../durable-objects/run/research-jobs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
 

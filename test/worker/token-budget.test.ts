@@ -3,7 +3,7 @@ import { reset, runInDurableObject } from 'cloudflare:test';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RunnerEnv } from '../../durable-objects/settings.ts';
-import { type Reservation, TokenBudget } from '../../durable-objects/token-budget.ts';
+import { type Reservation, TokenBudget } from '../../durable-objects/run/token-budget.ts';
 import { BUDGET_WINDOW_MS } from '../../src/missions/budget.ts';
 
 const bindings = env as unknown as RunnerEnv;

@@ -1,4 +1,4 @@
-import { isRecord } from '../../missions/fields.ts';
+import { isRecord } from '../../values/fields.ts';
 import { type IterationView, type PlanStepView, readIteration } from '../../missions/iteration.ts';
 import { stepDigest } from '../../missions/step-digest.ts';
 import type { OwnerMission } from '../../missions/views.ts';

@@ -32,11 +32,11 @@ const OF_THE_COMMAND = ['MANA_DATA_DIR'];
 const OF_EACH_START = ['MANA_DRAIN_TOKEN'];
 
 const WORKERS = [
-  { service: 'mana-ai', constant: 'manaAi', config: 'src/mana-ai/config.ts', otherPort: 'MANA_AUTH_PORT', port: 3066 },
+  { service: 'mana-ai', constant: 'manaAi', config: 'src/config/mana-ai.ts', otherPort: 'MANA_AUTH_PORT', port: 3066 },
   {
     service: 'mana-auth',
     constant: 'manaAuth',
-    config: 'src/mana-auth/config.ts',
+    config: 'src/config/mana-auth.ts',
     otherPort: 'MANA_AI_PORT',
     port: 3001,
   },

@@ -3,10 +3,10 @@ import { importsOf, readProjectFile, readSources, type SourceFile, withoutCommen
 
 const FILES = readSources(['src', 'durable-objects']);
 
-/** Rooms without a clock, chance or input of their own; of the planner all but the files that call a server. */
-const PURE = /^src\/(?:missions|sync|inputs|grants|audit|planner)\//;
-const IMPURE_PLANNER = ['exchange', 'llm-client', 'probe', 'research-client'].map((name) => `src/planner/${name}.ts`);
-const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && !IMPURE_PLANNER.includes(path);
+/** Rooms without a clock, chance or input of their own; of the model room all but the files that call a server. */
+const PURE = /^src\/(?:values|missions|sync|inputs|grants|audit|planner|model)\//;
+const IMPURE_MODEL = ['exchange', 'llm-client', 'probe', 'research-client'].map((name) => `src/model/${name}.ts`);
+const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && !IMPURE_MODEL.includes(path);
 
 /** Statements for Postgres are plain data; these files name the type of it. */
 const MAY_NAME_POSTGRES = /^src\/(?:sync|audit)\/(?:[a-z-]+-)?queries\.ts$/;
@@ -35,7 +35,7 @@ describe('imports point inward', () => {
   });
 
   test('no pure file calls a server', () => {
-    expect(offences(isPure, (name) => IMPURE_PLANNER.includes(name))).toEqual([]);
+    expect(offences(isPure, (name) => IMPURE_MODEL.includes(name))).toEqual([]);
   });
 
   test.each(['src/postgres', 'src/telemetry'])('%s knows itself alone', (room) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { type AuditRow, EMPTY_CHAIN } from '../../../src/audit/row.ts';
 import { type AppDeps, createApp, type UserMissionsPort } from '../../../src/mana-ai/app.ts';
-import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import { parseManaAiConfig } from '../../../src/config/mana-ai.ts';
 import { AI_AUDIT } from '../../../src/mana-ai/routes/ai-audit.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EMPTY_CHAIN } from '../../../src/audit/row.ts';
 import { type AppDeps, createApp, type RunnerHealth, type UserMissionsPort } from '../../../src/mana-ai/app.ts';
-import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import { parseManaAiConfig } from '../../../src/config/mana-ai.ts';
 import type { InternalMission, OwnerMission, TickResult } from '../../../src/missions/views.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 

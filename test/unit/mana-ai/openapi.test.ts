@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createApp } from '../../../src/mana-ai/app.ts';
-import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import { parseManaAiConfig } from '../../../src/config/mana-ai.ts';
 import { statusWords } from '../../../src/mana-ai/status-words.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { danglingReferences, describedBy, servedBy, toldBy } from '../http/api-description.ts';

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { calculateJwkThumbprint, exportPKCS8, generateKeyPair } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../../src/mana-auth/app.ts';
-import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../../../src/config/mana-auth.ts';
 import { noDatabase } from './stubs.ts';
 import { createLogger } from '../../../src/telemetry/logs.ts';
 

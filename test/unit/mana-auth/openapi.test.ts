@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createApp } from '../../../src/mana-auth/app.ts';
-import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../../../src/config/mana-auth.ts';
 import { createLogger } from '../../../src/telemetry/logs.ts';
 import { danglingReferences, describedBy, servedBy, toldBy } from '../http/api-description.ts';
 import { noDatabase } from './stubs.ts';

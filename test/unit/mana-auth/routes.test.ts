@@ -1,9 +1,9 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
-import { signUserToken } from '../../../scripts/embedded-secrets.ts';
+import { signUserToken } from '../../../scripts/embedded/embedded-secrets.ts';
 import { createApp } from '../../../src/mana-auth/app.ts';
-import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../../../src/config/mana-auth.ts';
 import { issuerKeySet } from '../../../src/mana-auth/key-set.ts';
 import { PostgresError, postgresFailure } from '../../../src/postgres/errors.ts';
 import type { Database } from '../../../src/postgres/port.ts';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { parseInstantMs } from '../../../src/missions/instant.ts';
+import { parseInstantMs } from '../../../src/values/instant.ts';
 import { readIterations } from '../../../src/missions/iteration.ts';
 import { isEncrypted, parseMission } from '../../../src/missions/mission.ts';
 

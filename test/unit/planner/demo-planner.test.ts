@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDemoPlanner } from '../../../scripts/demo-planner.ts';
-import { complete } from '../../../src/planner/llm-client.ts';
-import { applyAnswer, planSteps, planSummary, type PlanState, startPlan } from '../../../src/planner/loop.ts';
+import { startDemoPlanner } from '../../../scripts/embedded/demo-planner.ts';
+import { complete } from '../../../src/model/llm-client.ts';
+import { applyAnswer, planSteps, planSummary, type PlanState, startPlan } from '../../../src/planner/plan.ts';
 import { buildPrompt } from '../../../src/planner/prompt.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readIterations } from '../../../src/missions/iteration.ts';
 import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../../../src/planner/find-tools.ts';
-import { applyAnswer, type PlanState, startPlan } from '../../../src/planner/loop.ts';
+import { applyAnswer, type PlanState, startPlan } from '../../../src/planner/plan.ts';
 import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { shrinkPrompt } from '../../../src/planner/shrink.ts';
+import { shrinkPrompt } from '../../../src/model/shrink.ts';
 import { countPrompt, estimateTokens } from '../../../src/planner/tokens.ts';
-import { isTruncated } from '../../../src/planner/truncation.ts';
+import { isTruncated } from '../../../src/model/truncation.ts';
 import { toLlmTools } from '../../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 

@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeKeys } from '../../../scripts/keys.ts';
 import { userToken } from '../../../scripts/token.ts';
 import { readPemKeys } from '../../../src/grants/pem.ts';
-import { parseManaAiConfig } from '../../../src/mana-ai/config.ts';
+import { parseManaAiConfig } from '../../../src/config/mana-ai.ts';
 import { createUserTokenVerifier } from '../../../src/http/user-token.ts';
-import { parseManaAuthConfig } from '../../../src/mana-auth/config.ts';
+import { parseManaAuthConfig } from '../../../src/config/mana-auth.ts';
 import { issuerKeySet } from '../../../src/mana-auth/key-set.ts';
 
 const NAMES = [

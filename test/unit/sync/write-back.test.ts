@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChangeRow } from '../../../src/sync/change-row.ts';
 import { mergeRows, readRecord, type RecordState, register } from '../../../src/sync/merge.ts';
-import { LATEST_US, parseStamp } from '../../../src/sync/stamps.ts';
+import { LATEST_US, parseStamp } from '../../../src/values/stamps.ts';
 import {
   buildIterationRow,
   buildRescheduleRow,

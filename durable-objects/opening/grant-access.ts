@@ -1,0 +1,164 @@
+import {
+  type GrantClaims,
+  type GrantKeys,
+  type GrantReason,
+  hashOfKeys,
+  importRunnerPrivateKeys,
+  openGrantKeys,
+  type Refused,
+  type RecordKeys,
+  verifyGrant,
+} from '../../src/grants/index.ts';
+import { isRecord } from '../../src/values/fields.ts';
+import type { GrantView } from '../../src/missions/views.ts';
+import type { Database, Row } from '../../src/postgres/port.ts';
+import { grantKey } from './grant-key-set.ts';
+import type { GrantSettings } from '../settings.ts';
+
+const EXPIRES_SOON_MS = 24 * 60 * 60_000;
+
+/** A grant whose keys are open; it stays in memory, for one run. */
+export type OpenGrant = { claims: GrantClaims; keys: GrantKeys; missionKeys: RecordKeys };
+
+export type GrantVerdict = { ok: true; grant: OpenGrant } | { ok: false; reason: GrantReason };
+
+type Verified = { ok: true; claims: GrantClaims; keysJwe: string } | Refused;
+
+/** A mission's field `grant`, as far as it can be shown. */
+type NamedGrant = Readonly<Record<string, unknown>> & { grantId: string };
+
+/** Judges and opens the grants of one user's missions. Every use asks the database: a revocation counts at once. */
+export class GrantAccess {
+  readonly #userId: string;
+  readonly #database: Database;
+  readonly #settings: GrantSettings;
+  readonly #modelLocality: () => Promise<'local' | 'remote'>;
+
+  constructor(options: {
+    userId: string;
+    database: Database;
+    settings: GrantSettings;
+    /** a local server may pass its model on, which the settings do not show */
+    modelLocality: () => Promise<'local' | 'remote'>;
+  }) {
+    this.#userId = options.userId;
+    this.#database = options.database;
+    this.#settings = options.settings;
+    this.#modelLocality = options.modelLocality;
+  }
+
+  /**
+   * Everything that design.md section 6 asks for before a key is used; then the keys.
+   * @throws PostgresError, GrantKeySetError: nothing is known about the grant then
+   */
+  async open(missionId: string, grant: unknown): Promise<GrantVerdict> {
+    if (this.#settings.privateKeysPem === null) return refused('not-configured');
+    const verified = await this.#verify(missionId, grant);
+    if (!verified.ok) return verified;
+    const { claims, keysJwe } = verified;
+    const privateKeys = await importRunnerPrivateKeys(this.#settings.privateKeysPem);
+    const opened = await openGrantKeys({ claims, keysJwe, privateKeys });
+    if (!opened.ok) return opened;
+    const missionKeys = opened.keys.get(`aiMissions:${missionId}`);
+    return missionKeys === undefined
+      ? refused('wrap-rejected')
+      : { ok: true, grant: { claims, keys: opened.keys, missionKeys } };
+  }
+
+  /**
+   * Why an open grant must not be used any more; null while it may.
+   * @throws PostgresError
+   */
+  async lapsed({ claims }: OpenGrant): Promise<GrantReason | null> {
+    if (claims.exp * 1_000 <= Date.now()) return 'expired';
+    const row = await this.#row(claims);
+    return row.ok ? null : row.reason;
+  }
+
+  /** How a mission's grant stands, as its owner sees it; undefined where the mission carries none. */
+  async view(missionId: string, grant: unknown): Promise<GrantView | undefined> {
+    return isNamed(grant) ? this.#shown(grant, await this.#verify(missionId, grant)) : undefined;
+  }
+
+  /**
+   * The same of a mission that waits for its grant: the keys are opened and let go again, since only that shows whether they are those that
+   * were signed for.
+   */
+  async viewOpened(missionId: string, grant: unknown): Promise<GrantView | undefined> {
+    if (!isNamed(grant)) return undefined;
+    const verdict = await this.open(missionId, grant);
+    return this.#shown(grant, verdict.ok ? { ok: true, claims: verdict.grant.claims } : verdict);
+  }
+
+  #shown(grant: NamedGrant, verdict: Pick<Verified & { ok: true }, 'ok' | 'claims'> | Refused): GrantView {
+    const { grantId } = grant;
+    if (!verdict.ok) return { grantId, expiresAt: textOf(grant['expiresAt']), state: verdict.reason };
+    const { claims } = verdict;
+    return { grantId, expiresAt: new Date(claims.exp * 1_000).toISOString(), state: this.#stateOf(claims) };
+  }
+
+  #stateOf({ exp }: GrantClaims): GrantView['state'] {
+    if (this.#settings.privateKeysPem === null) return 'not-configured';
+    return exp * 1_000 - Date.now() < EXPIRES_SOON_MS ? 'expires-soon' : 'ok';
+  }
+
+  async #verify(missionId: string, grant: unknown): Promise<Verified> {
+    if (!isRecord(grant) || typeof grant['token'] !== 'string') return refused('malformed');
+    const verified = await verifyGrant({
+      token: grant['token'],
+      keyOf: (kid) => grantKey(this.#settings.jwksUrl, kid),
+      userId: this.#userId,
+      missionId,
+      nowMs: Date.now(),
+    });
+    if (!verified.ok) return verified;
+    if (verified.claims.llm === 'local' && !(await this.#isModelLocal())) return refused('model-not-local');
+    const row = await this.#row(verified.claims);
+    return row.ok ? { ok: true, claims: verified.claims, keysJwe: row.keysJwe } : row;
+  }
+
+  async #isModelLocal(): Promise<boolean> {
+    return this.#settings.modelIsLocal && (await this.#modelLocality()) === 'local';
+  }
+
+  /** The row that says whether the keys still exist; a signature alone opens nothing. */
+  async #row(claims: GrantClaims): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
+    const [rows] = await this.#database.transaction({
+      role: 'mana_ai_runner',
+      userId: this.#userId,
+      statements: [
+        {
+          text: `select mission, keys_jwe, (revoked_at is not null)::text as revoked, (expires_at <= now())::text as expired
+            from mana_auth.grant_uses where jti = $1 and user_id = $2`,
+          values: [claims.jti, claims.sub],
+        },
+      ],
+    });
+    const row = judgeRow(rows?.[0], claims);
+    // Other keys than those that were signed for, at any use: somebody wrote to the table.
+    return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash ? refused('wrap-rejected') : row;
+  }
+}
+
+function judgeRow(
+  row: Row | undefined,
+  claims: GrantClaims,
+): { ok: true; keysJwe: string } | { ok: false; reason: GrantReason } {
+  if (row === undefined || row['revoked'] === 'true') return refused('revoked');
+  if (row['expired'] === 'true') return refused('expired');
+  if (row['mission'] !== claims.mission) return refused('wrong-mission');
+  const keysJwe = row['keys_jwe'] ?? null;
+  return keysJwe === null ? refused('revoked') : { ok: true, keysJwe };
+}
+
+function refused(reason: GrantReason): { ok: false; reason: GrantReason } {
+  return { ok: false, reason };
+}
+
+function isNamed(grant: unknown): grant is NamedGrant {
+  return isRecord(grant) && typeof grant['grantId'] === 'string';
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,406 @@
+import { KEPT_OCCURRENCES, type Occurrence, type SkipReason } from '../../src/missions/occurrences.ts';
+import type { RecordState } from '../../src/sync/merge.ts';
+
+/** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
+const CACHE_VERSION = '1';
+
+/** Makes the next refresh read the whole log, which clears the cache first. */
+export const CACHE_IS_STALE = `delete from meta where name in ('complete', 'epoch')`;
+
+/** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
+const PART_LENGTH = 500_000;
+
+type OccurrenceRow = {
+  due_ms: number;
+  fate: Occurrence['fate'];
+  at_ms: number;
+  reason: SkipReason | null;
+  run_id: string | null;
+};
+
+const KNOWN_CARRIERS = 500;
+
+export type CachedTable = 'aiMissions' | 'agents';
+
+/** A run from its first plan round to its write-back; `body` is the run's own JSON. */
+export type StoredRun = { runId: string; missionId: string; body: string };
+
+/** Failures in a row of one mission, kept until a run of it succeeds. */
+export type Attempt = { failures: number; retryAtMs: number; code: string };
+
+/** The newest change of a mission (`iterationId` is '') or of one of its iterations. */
+export type NotedChange = { missionId: string; iterationId: string; revision: number };
+
+/** What keeps a due mission waiting without being anybody's failure. */
+export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
+
+/** `untilMs` null: until a change of the mission or an agent. */
+export type Hold = { reason: HoldReason; untilMs: number | null };
+
+/** Later than any time: only a change ends such a hold. */
+const NEVER_MS = Number.MAX_SAFE_INTEGER;
+
+/** The tables of one user's object. Every method is one synchronous step. */
+export class MissionStore {
+  readonly #sql: SqlStorage;
+  #revision = 0;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`create table if not exists meta (name text primary key, value text not null)`);
+    if (this.meta('cache_version') !== CACHE_VERSION) this.#rebuildCacheTables();
+    sql.exec(`
+      create table if not exists runs (run_id text not null, mission_id text not null, part integer not null, body text not null,
+        primary key (run_id, part));
+      create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
+        code text not null);
+      create table if not exists turns (mission_id text primary key, ended_ms integer not null);
+      -- rows that wrote a mission's iterations and were looked at, newest last; and missions whose array may need a repair
+      create table if not exists carriers (position integer primary key autoincrement, row_id text not null unique);
+      create table if not exists occurrences (mission_id text not null, due_ms integer not null, fate text not null, at_ms integer not null,
+        reason text, run_id text, primary key (mission_id, due_ms));
+      create table if not exists doubts (mission_id text primary key);
+      create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
+      create table if not exists changes (mission_id text not null, iteration_id text not null, revision integer not null,
+        primary key (mission_id, iteration_id));
+      create index if not exists changes_by_revision on changes (revision);
+    `);
+  }
+
+  /** Rises with every record that is saved: who decided something by an older one has to look again. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  meta(name: string): string | null {
+    const [row] = this.#sql.exec<{ value: string }>(`select value from meta where name = ?`, name).toArray();
+    return row?.value ?? null;
+  }
+
+  setMeta(name: string, value: string): void {
+    this.#sql.exec(`insert or replace into meta (name, value) values (?, ?)`, name, value);
+  }
+
+  /** False until the whole log was merged once under this cache version. */
+  isComplete(): boolean {
+    return this.meta('complete') === 'true';
+  }
+
+  markComplete(): void {
+    this.setMeta('complete', 'true');
+  }
+
+  /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
+  clearCache(): void {
+    this.#sql.exec(
+      `delete from records; delete from due; delete from holds; delete from carriers; delete from changes;
+       ${CACHE_IS_STALE};`,
+    );
+  }
+
+  record(tableName: CachedTable, recordId: string): RecordState | null {
+    const body = this.#recordBody(tableName, recordId);
+    return body === null ? null : (JSON.parse(body) as RecordState);
+  }
+
+  /** A row that is read again, as those are which the feed has not delivered yet, changes nothing and costs no commit. */
+  saveRecord(tableName: CachedTable, recordId: string, state: RecordState): void {
+    const text = JSON.stringify(state);
+    if (this.#recordBody(tableName, recordId) === text) return;
+    this.#revision += 1;
+    this.#sql.exec(`delete from records where table_name = ? and record_id = ?`, tableName, recordId);
+    for (const [part, body] of partsOf(text).entries()) {
+      this.#sql.exec(
+        `insert into records (table_name, record_id, part, body) values (?, ?, ?, ?)`,
+        tableName,
+        recordId,
+        part,
+        body,
+      );
+    }
+  }
+
+  recordIds(tableName: CachedTable): string[] {
+    return this.#sql
+      .exec<{ record_id: string }>(
+        `select record_id from records where table_name = ? and part = 0 order by record_id`,
+        tableName,
+      )
+      .toArray()
+      .map((row) => row.record_id);
+  }
+
+  /** Records that hold a text somewhere; a cheap look before they are read. */
+  recordIdsWith(tableName: CachedTable, text: string): string[] {
+    return this.#sql
+      .exec<{ record_id: string }>(
+        `select distinct record_id from records where table_name = ? and instr(body, ?) > 0 order by record_id`,
+        tableName,
+        text,
+      )
+      .toArray()
+      .map((row) => row.record_id);
+  }
+
+  /** When a mission is due by its records alone; null takes it off the list. */
+  setDue(missionId: string, dueMs: number | null): void {
+    if (dueMs === null) this.#sql.exec(`delete from due where mission_id = ?`, missionId);
+    else
+      this.#sql.exec(
+        `insert into due (mission_id, due_ms) values (?1, ?2)
+         on conflict (mission_id) do update set due_ms = ?2 where due_ms <> ?2`,
+        missionId,
+        dueMs,
+      );
+  }
+
+  /**
+   * The mission that is ready first: due, and held back neither by its failures nor by a hold. One that had a turn and has to come
+   * again stands behind those that were ready when its turn ended.
+   */
+  nextDue(): { missionId: string; readyMs: number } | null {
+    const [row] = this.#sql
+      .exec<{ mission_id: string; ready_ms: number }>(
+        `select mission_id, ready_ms from (
+           select due.mission_id, turns.ended_ms, max(due.due_ms, coalesce(attempts.retry_at_ms, 0), coalesce(holds.until_ms, 0)) as ready_ms
+           from due left join attempts on attempts.mission_id = due.mission_id
+             left join holds on holds.mission_id = due.mission_id left join turns on turns.mission_id = due.mission_id)
+         order by max(ready_ms, coalesce(ended_ms, 0)), mission_id limit 1`,
+      )
+      .toArray();
+    return row === undefined || row.ready_ms === NEVER_MS ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
+  }
+
+  /** A turn ended without the mission being done with: others of the user go first now. */
+  noteTurn(missionId: string, endedMs: number): void {
+    this.#sql.exec(`insert or replace into turns (mission_id, ended_ms) values (?, ?)`, missionId, endedMs);
+  }
+
+  runOf(missionId: string): StoredRun | null {
+    const parts = this.#sql
+      .exec<{ run_id: string; body: string }>(
+        `select run_id, body from runs where mission_id = ? order by run_id, part`,
+        missionId,
+      )
+      .toArray();
+    const [first] = parts;
+    if (first === undefined) return null;
+    return { runId: first.run_id, missionId, body: parts.map((row) => row.body).join('') };
+  }
+
+  /** A mission has one run at a time: an older one is replaced. */
+  saveRun({ runId, missionId, body }: StoredRun): void {
+    this.deleteRunOf(missionId);
+    for (const [part, text] of partsOf(body).entries()) {
+      this.#sql.exec(
+        `insert into runs (run_id, mission_id, part, body) values (?, ?, ?, ?)`,
+        runId,
+        missionId,
+        part,
+        text,
+      );
+    }
+  }
+
+  deleteRunOf(missionId: string): void {
+    this.#sql.exec(`delete from runs where mission_id = ?`, missionId);
+  }
+
+  attempt(missionId: string): Attempt | null {
+    const [row] = this.#sql
+      .exec<{ failures: number; retry_at_ms: number; code: string }>(
+        `select * from attempts where mission_id = ?`,
+        missionId,
+      )
+      .toArray();
+    return row === undefined ? null : { failures: row.failures, retryAtMs: row.retry_at_ms, code: row.code };
+  }
+
+  saveAttempt(missionId: string, { failures, retryAtMs, code }: Attempt): void {
+    this.#sql.exec(
+      `insert or replace into attempts (mission_id, failures, retry_at_ms, code) values (?, ?, ?, ?)`,
+      missionId,
+      failures,
+      retryAtMs,
+      code,
+    );
+  }
+
+  clearAttempt(missionId: string): void {
+    this.#sql.exec(`delete from attempts where mission_id = ?`, missionId);
+    this.#sql.exec(`delete from turns where mission_id = ?`, missionId);
+  }
+
+  /** Remembers that a row was looked at; false where it had been. Of very many the oldest are forgotten, and looked at once more. */
+  noteCarrier(rowId: string): boolean {
+    const isNew = this.#sql.exec(`select 1 from carriers where row_id = ?`, rowId).toArray().length === 0;
+    if (!isNew) return false;
+    this.#sql.exec(`insert into carriers (row_id) values (?)`, rowId);
+    this.#sql.exec(`delete from carriers where position <= (select max(position) from carriers) - ?`, KNOWN_CARRIERS);
+    return true;
+  }
+
+  /** A mission's due moments with their fates, oldest first. */
+  occurrences(missionId: string): Occurrence[] {
+    return this.#sql
+      .exec<OccurrenceRow>(`select * from occurrences where mission_id = ? order by due_ms`, missionId)
+      .toArray()
+      .map(occurrenceOf);
+  }
+
+  newestOccurrenceMs(missionId: string): number | null {
+    const [row] = this.#sql
+      .exec<{ due_ms: number | null }>(`select max(due_ms) as due_ms from occurrences where mission_id = ?`, missionId)
+      .toArray();
+    return row?.due_ms ?? null;
+  }
+
+  /** A moment has one fate: one that it has already gives way to a run for that very moment alone. True where it had none. */
+  saveOccurrence(missionId: string, occurrence: Occurrence): boolean {
+    const { dueMs, fate, atMs } = occurrence;
+    const known = this.#sql
+      .exec(`select 1 from occurrences where mission_id = ? and due_ms = ?`, missionId, dueMs)
+      .toArray();
+    if (known.length > 0 && (fate === 'merged' || fate === 'skipped')) return false;
+    this.#sql.exec(
+      `insert or replace into occurrences (mission_id, due_ms, fate, at_ms, reason, run_id) values (?, ?, ?, ?, ?, ?)`,
+      missionId,
+      dueMs,
+      fate,
+      atMs,
+      occurrence.fate === 'skipped' ? occurrence.reason : null,
+      occurrence.fate === 'skipped' ? null : occurrence.runId,
+    );
+    return known.length === 0;
+  }
+
+  dropOldOccurrences(missionId: string): void {
+    this.#sql.exec(
+      `delete from occurrences where mission_id = ?1 and due_ms not in
+         (select due_ms from occurrences where mission_id = ?1 order by due_ms desc limit ?2)`,
+      missionId,
+      KEPT_OCCURRENCES,
+    );
+  }
+
+  /** Whether a run of the mission led to this iteration, as far as its moments are kept. */
+  hasRun(missionId: string, iterationId: string): boolean {
+    const query = `select 1 from occurrences where mission_id = ? and run_id = ?`;
+    return this.#sql.exec(query, missionId, iterationId).toArray().length > 0;
+  }
+
+  addDoubt(missionId: string): void {
+    this.#sql.exec(`insert or ignore into doubts (mission_id) values (?)`, missionId);
+  }
+
+  clearDoubt(missionId: string): void {
+    this.#sql.exec(`delete from doubts where mission_id = ?`, missionId);
+  }
+
+  /** Missions whose iterations have to be compared with the log. */
+  doubts(): string[] {
+    return this.#sql
+      .exec<{ mission_id: string }>(`select mission_id from doubts order by mission_id`)
+      .toArray()
+      .map((row) => row.mission_id);
+  }
+
+  hold(missionId: string): Hold | null {
+    const [row] = this.#sql
+      .exec<{ reason: HoldReason; until_ms: number }>(`select * from holds where mission_id = ?`, missionId)
+      .toArray();
+    return row === undefined ? null : { reason: row.reason, untilMs: row.until_ms === NEVER_MS ? null : row.until_ms };
+  }
+
+  saveHold(missionId: string, { reason, untilMs }: Hold): void {
+    this.#sql.exec(
+      `insert or replace into holds (mission_id, reason, until_ms) values (?, ?, ?)`,
+      missionId,
+      reason,
+      untilMs ?? NEVER_MS,
+    );
+  }
+
+  /** Ends all holds of a reason. */
+  clearHolds(reason: HoldReason): void {
+    this.#sql.exec(`delete from holds where reason = ?`, reason);
+  }
+
+  clearHold(missionId: string): void {
+    this.#sql.exec(`delete from holds where mission_id = ?`, missionId);
+  }
+
+  /** Notes what of a mission has just changed, so that event streams can tell; an iteration '' is the mission itself. */
+  noteChanges(missionId: string, iterationIds: readonly string[]): void {
+    for (const iterationId of iterationIds) {
+      this.#sql.exec(
+        `insert or replace into changes (mission_id, iteration_id, revision)
+         values (?, ?, (select coalesce(max(revision), 0) + 1 from changes))`,
+        missionId,
+        iterationId,
+      );
+    }
+  }
+
+  /** Oldest first. Only the last change of each part is kept: events tell the present state. */
+  changesAfter(revision: number, limit: number): NotedChange[] {
+    return this.#sql
+      .exec<{ mission_id: string; iteration_id: string; revision: number }>(
+        `select * from changes where revision > ? order by revision limit ?`,
+        revision,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ missionId: row.mission_id, iterationId: row.iteration_id, revision: row.revision }));
+  }
+
+  lastRevision(): number {
+    const [row] = this.#sql.exec<{ last: number | null }>(`select max(revision) as last from changes`).toArray();
+    return row?.last ?? 0;
+  }
+
+  #recordBody(tableName: CachedTable, recordId: string): string | null {
+    const parts = this.#sql
+      .exec<{ body: string }>(
+        `select body from records where table_name = ? and record_id = ? order by part`,
+        tableName,
+        recordId,
+      )
+      .toArray();
+    return parts.length === 0 ? null : parts.map((row) => row.body).join('');
+  }
+
+  #rebuildCacheTables(): void {
+    this.#sql.exec(`
+      drop table if exists records;
+      drop table if exists due;
+      drop table if exists changes;
+      create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
+        primary key (table_name, record_id, part));
+      create table due (mission_id text primary key, due_ms integer not null);
+      ${CACHE_IS_STALE};
+    `);
+    this.setMeta('cache_version', CACHE_VERSION);
+  }
+}
+
+function occurrenceOf({ due_ms: dueMs, fate, at_ms: atMs, reason, run_id: runId }: OccurrenceRow): Occurrence {
+  if (fate === 'skipped') return { dueMs, fate, atMs, reason: reason ?? 'rescheduled' };
+  return { dueMs, fate, atMs, runId: runId ?? '' };
+}
+
+function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length;) {
+    const end = start + PART_LENGTH;
+    // A cut inside a surrogate pair would not survive SQLite's UTF-8.
+    const cut = isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
+    parts.push(text.slice(start, cut));
+    start = cut;
+  }
+  return parts;
+}
+
+function isHighSurrogate(codeUnit: number): boolean {
+  return codeUnit >= 0xd800 && codeUnit <= 0xdbff;
+}

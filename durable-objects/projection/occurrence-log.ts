@@ -1,0 +1,101 @@
+import type { Mission } from '../../src/missions/mission.ts';
+import {
+  dueMoments,
+  fatesOfRun,
+  fatesOfSkip,
+  obstacleOf,
+  type Occurrence,
+  ranInForeground,
+  type SkipReason,
+} from '../../src/missions/occurrences.ts';
+import type { Occurrence as OccurrenceView } from '../../src/missions/views.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
+import type { HoldReason, MissionStore } from './mission-store.ts';
+import type { MissionEntry } from './projection.ts';
+
+/** A run whose iteration stands in the log; times in ms. `runId` is the iteration's id. */
+export type FinishedRun = { dueMs: number; runId: string; startedMs: number; finishedMs: number; failed: boolean };
+
+/** What became of each due moment of a user's missions (facts: cadence): noted once, the newest of each mission kept. */
+export class OccurrenceLog {
+  readonly #store: MissionStore;
+  readonly #timeZone: string;
+
+  constructor(options: { store: MissionStore; timeZone: string }) {
+    this.#store = options.store;
+    this.#timeZone = options.timeZone;
+  }
+
+  /** A run was written. An interval counts on from its start, everything else from its end. */
+  ran(mission: Mission, run: FinishedRun, nowMs: number): void {
+    const isInterval = mission.cadence.ok && mission.cadence.cadence.kind === 'interval';
+    const moments = this.#moments(mission, run.dueMs, isInterval ? run.startedMs : nowMs);
+    this.#save(mission.id, fatesOfRun({ ...run, moments }));
+  }
+
+  /** Somebody moved the time of a mission that had been due: `before` is how it stood until then, `iterations` what it has now. */
+  moved(before: MissionEntry, iterations: readonly unknown[], movedMs: number): void {
+    const { mission } = before;
+    if (!hasDueMoments(mission) || mission.nextRunAt.kind !== 'at' || mission.nextRunAt.ms > movedMs) return;
+    const { ms: dueMs } = mission.nextRunAt;
+    const tab = ranInForeground(iterations, dueMs) ? 'foreground' : null;
+    const reason = this.#obstacle(before, movedMs) ?? tab ?? 'rescheduled';
+    this.#save(mission.id, fatesOfSkip(this.#moments(mission, dueMs, movedMs), reason, movedMs));
+  }
+
+  /** All that is known of a mission's moments, newest last; those that pass just now while something stands in the way are shown as skipped. */
+  view(entry: MissionEntry, nowMs: number): OccurrenceView[] {
+    const known = this.#store.occurrences(entry.mission.id);
+    const settled = new Set(known.map(({ dueMs }) => dueMs));
+    const open = this.#passing(entry, nowMs).filter(({ dueMs }) => !settled.has(dueMs));
+    return [...known, ...open].toSorted((a, b) => a.dueMs - b.dueMs).map(viewOf);
+  }
+
+  #passing(entry: MissionEntry, nowMs: number): Occurrence[] {
+    const { mission } = entry;
+    if (!hasDueMoments(mission) || mission.nextRunAt.kind !== 'at' || mission.nextRunAt.ms > nowMs) return [];
+    const reason = this.#obstacle(entry, nowMs);
+    return reason === null ? [] : fatesOfSkip(this.#moments(mission, mission.nextRunAt.ms, nowMs), reason, nowMs);
+  }
+
+  #obstacle(entry: MissionEntry, nowMs: number): SkipReason | null {
+    const byRecords = obstacleOf({ ...entry, nowMs });
+    const hold = byRecords === null ? this.#store.hold(entry.mission.id) : null;
+    return hold === null ? byRecords : skipReasonOf(hold.reason);
+  }
+
+  #moments({ id, cadence }: Mission, dueMs: number, untilMs: number): number[] {
+    return dueMoments({
+      cadence: cadence.ok ? cadence.cadence : null,
+      missionId: id,
+      defaultZone: this.#timeZone,
+      dueMs,
+      settledMs: this.#store.newestOccurrenceMs(id),
+      untilMs,
+    });
+  }
+
+  #save(missionId: string, occurrences: readonly Occurrence[]): void {
+    for (const occurrence of occurrences) {
+      if (this.#store.saveOccurrence(missionId, occurrence)) metrics.occurrences.inc({ fate: occurrence.fate });
+    }
+    this.#store.dropOldOccurrences(missionId);
+  }
+}
+
+/** A mission that is done or archived is never due. */
+function hasDueMoments({ state }: Mission): boolean {
+  return state === 'active' || state === 'paused';
+}
+
+function skipReasonOf(reason: HoldReason): SkipReason | null {
+  if (reason === 'budget') return 'budget';
+  if (reason === 'grant-missing') return 'grant';
+  return reason === 'agent-busy' ? 'agent' : null;
+}
+
+function viewOf(occurrence: Occurrence): OccurrenceView {
+  const { dueMs, fate, atMs } = occurrence;
+  const view = { dueAt: new Date(dueMs).toISOString(), fate, at: new Date(atMs).toISOString() };
+  return occurrence.fate === 'skipped' ? { ...view, reason: occurrence.reason } : { ...view, runId: occurrence.runId };
+}

@@ -1,0 +1,26 @@
+import { isCiphertext } from '../../src/grants/index.ts';
+import type { OpenedInput } from '../../src/inputs/index.ts';
+import type { Agent } from '../../src/missions/agent.ts';
+import type { FoundRecord } from './records.ts';
+import type { RunScope } from './scope.ts';
+
+/**
+ * What of the run's agent is to be opened. Persona and memory are the person's own words: opened and audited where the grant names the
+ * agent's record, left as ciphertext elsewhere, which no prompt shows.
+ */
+export function agentToOpen({ agent, grant }: RunScope): FoundRecord[] {
+  if (agent === null || grant?.keys.has(`agents:${agent.id}`) !== true) return [];
+  const { role, systemPrompt, memory } = agent;
+  if (![role, systemPrompt, memory].some(isCiphertext)) return [];
+  const source = { appId: 'ai', tableName: 'agents', recordId: agent.id, needsGrant: true };
+  return [{ source, record: { role, systemPrompt, memory } }];
+}
+
+/** The agent with its words as they were opened; undefined: there was nothing to open. */
+export function agentWith(agent: Agent | null, opening: OpenedInput | undefined): Agent | null {
+  if (agent === null || opening?.ok !== true) return agent;
+  const { record } = opening;
+  const text = (field: 'role' | 'systemPrompt' | 'memory'): string =>
+    typeof record[field] === 'string' ? record[field] : agent[field];
+  return { ...agent, role: text('role'), systemPrompt: text('systemPrompt'), memory: text('memory') };
+}

@@ -1,0 +1,78 @@
+import { checkpointPath, decryptField, encryptField, missionRef } from '../../src/grants/index.ts';
+import { isRecord } from '../../src/values/fields.ts';
+import type { LlmAnswer } from '../../src/planner/chat.ts';
+import type { PlanState } from '../../src/planner/plan.ts';
+import type { Register } from '../../src/sync/merge.ts';
+import type { RunIdentity } from '../../src/sync/write-back.ts';
+import type { OpenGrant } from '../opening/grant-access.ts';
+import type { MissionStore, StoredRun } from '../projection/mission-store.ts';
+import { writingVersion } from './scope.ts';
+
+/** What a run needs to go on after a crash, stored before each next step. `plan` is null for a run that ends as failed. */
+export type Checkpoint = {
+  identity: RunIdentity;
+  due: Register;
+  startedMs: number;
+  finishedMs: number | null;
+  plan: PlanState | null;
+  /** the model's last answer, where it could not be put into the plan yet */
+  answer: LlmAnswer | null;
+  failure: { name: string; message: string } | null;
+};
+
+/** What may hold the person's words. */
+type Content = Pick<Checkpoint, 'plan' | 'answer'>;
+
+/** The same as it is stored: in the clear, or as ciphertext under the mission's record key. */
+type StoredContent = { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
+type StoredCheckpoint = Omit<Checkpoint, 'plan' | 'answer'> & { content: StoredContent };
+
+/** Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted is stored in the clear. */
+export async function saveCheckpoint(
+  store: MissionStore,
+  missionId: string,
+  checkpoint: Checkpoint,
+  grant: OpenGrant | null,
+): Promise<void> {
+  const { plan, answer, ...rest } = checkpoint;
+  const { runId } = rest.identity;
+  const content: StoredContent =
+    grant === null || plan === null
+      ? { kind: 'clear', content: { plan, answer } }
+      : {
+          kind: 'sealed',
+          round: plan.round,
+          text: await seal({ plan, answer }, checkpointPath(runId, plan.round), grant),
+        };
+  const body: StoredCheckpoint = { ...rest, content };
+  store.saveRun({ runId, missionId, body: JSON.stringify(body) });
+}
+
+/** Whether a plan is stored that only has to be written. */
+export function isFinishedPlan({ body }: StoredRun): boolean {
+  const { finishedMs, failure } = JSON.parse(body) as StoredCheckpoint;
+  return finishedMs !== null && failure === null;
+}
+
+/** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
+export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant | null): Promise<Checkpoint | null> {
+  const { content, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
+  // Of an older build: its plan begins anew.
+  if (!isRecord(content)) return null;
+  // A plan that began without a grant has none of its rules: which links may leave, for one.
+  if (content.kind === 'clear')
+    return content.content.plan !== null && grant !== null ? null : { ...rest, ...content.content };
+  if (grant === null) return null;
+  const opened = await decryptField({
+    keys: grant.missionKeys,
+    ref: missionRef(stored.missionId),
+    path: checkpointPath(rest.identity.runId, content.round),
+    text: content.text,
+  });
+  return opened.ok ? { ...rest, ...(opened.value as Content) } : null;
+}
+
+async function seal(content: Content, path: string, grant: OpenGrant): Promise<string> {
+  const { missionKeys: keys, claims } = grant;
+  return encryptField({ keys, version: writingVersion(grant), ref: missionRef(claims.mission), path, value: content });
+}

@@ -1,0 +1,430 @@
+import type { GrantReason } from '../../src/grants/index.ts';
+import { backOffMs } from '../../src/missions/back-off.ts';
+import { type CadenceParse, nextDue } from '../../src/missions/cadence.ts';
+import { parseInstantMs } from '../../src/values/instant.ts';
+import { readIterations } from '../../src/missions/iteration.ts';
+import type { Mission } from '../../src/missions/mission.ts';
+import { agentBusyUntilMs } from '../../src/missions/agent-gate.ts';
+import { foregroundEndMs, missionStatus } from '../../src/missions/status.ts';
+import { linksGiven } from '../../src/planner/links.ts';
+import { adviceOf } from '../../src/model/llm-error.ts';
+import { startPlan, type PlanState } from '../../src/planner/plan.ts';
+import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
+import type { Findings } from '../../src/planner/research.ts';
+import type { Database } from '../../src/postgres/port.ts';
+import { type RecordState, type Register, register } from '../../src/sync/merge.ts';
+import { holdsFinished } from '../../src/sync/iterations.ts';
+import { buildIterationRow, buildMoveOnRow, type RunIdentity, runIdentity } from '../../src/sync/write-back.ts';
+import { createLogger } from '../../src/telemetry/logs.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
+import { AuditError, type AuditLog } from '../opening/audit-log.ts';
+import type { Dispatcher } from '../dispatcher.ts';
+import type { GrantAccess, OpenGrant } from '../opening/grant-access.ts';
+import { GrantKeySetError } from '../opening/grant-key-set.ts';
+import type { Hold, MissionStore } from '../projection/mission-store.ts';
+import type { FinishedRun } from '../projection/occurrence-log.ts';
+import type { MissionEntry, Projection } from '../projection/projection.ts';
+import { type Checkpoint, isFinishedPlan, openStoredCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import type { ResearchJobs } from './research-jobs.ts';
+import { RunBudget } from './budget.ts';
+import { agentToOpen, agentWith } from './agent.ts';
+import { resolveInputs } from './inputs.ts';
+import { actorOf, iterationOf, sealedIterationOf } from './iteration.ts';
+import { type PlanStop, RunPlanning } from './planning.ts';
+import { RunRecords } from './records.ts';
+import { researchFor, type RunFindings } from './research.ts';
+import { openScope, type RunScope, type ScopeVerdict } from './scope.ts';
+import type { RunnerSettings } from '../settings.ts';
+import type { TokenBudget } from './token-budget.ts';
+
+/** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
+export type RunOutcome =
+  | { kind: 'written'; plans: number; run: FinishedRun }
+  | { kind: 'dropped' }
+  | { kind: 'waits'; code: string }
+  /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
+  | { kind: 'held'; hold: Hold; revision: number }
+  | { kind: 'failed'; code: string; unreadable: boolean };
+
+type Opened = { ok: true; checkpoint: Checkpoint } | { ok: false; outcome: RunOutcome };
+
+export type MissionRunOptions = {
+  userId: string;
+  missionId: string;
+  projection: Projection;
+  store: MissionStore;
+  database: Database;
+  dispatcher: DurableObjectStub<Dispatcher>;
+  settings: RunnerSettings;
+  grants: GrantAccess;
+  audit: AuditLog;
+  budget: TokenBudget;
+  /** null: no research endpoint is configured */
+  research: ResearchJobs | null;
+  /** serialises work on the log within the object */
+  exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+};
+
+/** A grant whose time has not come is looked at again after this long. */
+const NOT_YET_VALID_WAIT_MS = 5 * 60_000;
+
+/**
+ * One run of one due mission: prepared -> planning, a checkpoint after each LLM round -> planned -> written.
+ * Every state is in the object's storage before the next step begins, so that a crash repeats at most the call in flight.
+ */
+export class MissionRun {
+  readonly #options: MissionRunOptions;
+  readonly #log = createLogger({ component: 'mission-run' });
+  /** of the records by which this run decides */
+  #revision = 0;
+
+  constructor(options: MissionRunOptions) {
+    this.#options = options;
+  }
+
+  /** Starts or resumes the run. Throws PostgresError where the log cannot be reached. */
+  async continue(mostFailures: number): Promise<RunOutcome> {
+    this.#revision = this.#options.store.revision;
+    try {
+      return await this.#continue(mostFailures);
+    } catch (thrown) {
+      if (thrown instanceof GrantKeySetError || thrown instanceof AuditError) return this.#postpone(thrown.code);
+      throw thrown;
+    }
+  }
+
+  async #continue(mostFailures: number): Promise<RunOutcome> {
+    const entry = this.#dueEntry();
+    if (entry === null) return this.#drop();
+    if (await this.#isWritten(entry)) return this.#moveOn();
+    if (this.#isExhausted(mostFailures) && !this.#waitsForPostgres(entry)) return this.#fail(entry, this.#lastCode());
+    const obstacle = this.#agentObstacle(entry);
+    if (obstacle !== null) return this.#hold(obstacle);
+    const opened = await this.#openScope(entry);
+    if (!opened.ok) return this.#refuse(entry, opened);
+    const { scope } = opened;
+    const run = await this.#openCheckpoint(entry, scope);
+    if (!run.ok) return run.outcome;
+    const { checkpoint } = run;
+    if (checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, scope.grant);
+    const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
+    if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
+    if (!(await this.#isStillDue())) return this.#drop();
+    const stop = await this.#planning(checkpoint, scope).plan();
+    return stop === null ? this.#writeBack(checkpoint, scope.grant) : this.#stopped(stop);
+  }
+
+  /** The mission as it stands, if it is still due and nothing stands in its way. */
+  #dueEntry(): MissionEntry | null {
+    const entry = this.#options.projection.mission(this.#options.missionId);
+    if (entry === null) return null;
+    const nowMs = Date.now();
+    const { status, dueAtMs } = missionStatus({ ...entry, nowMs });
+    return status === 'scheduled' && dueAtMs !== null && dueAtMs <= nowMs ? entry : null;
+  }
+
+  /** A mission that was paused during its run got the iteration and kept its time; resumed, it is due by the same time again. */
+  async #isWritten({ mission, state }: MissionEntry): Promise<boolean> {
+    const { iterationId, rowId } = this.#identity(state);
+    if (holdsFinished(mission.iterations, iterationId)) return true;
+    // The person may have deleted the iteration since; and a database that was restored may have lost it.
+    return this.#options.store.hasRun(mission.id, iterationId) && this.#options.projection.holds(rowId);
+  }
+
+  /** What is planned and paid for is not planned again: the mission goes to its next time. */
+  async #moveOn(): Promise<RunOutcome> {
+    const { projection, exclusively, store, missionId, userId } = this.#options;
+    await exclusively(async () => {
+      const present = await projection.refreshPending();
+      const entry = present ? projection.mission(missionId) : null;
+      if (entry === null || this.#dueEntry() === null || !(await this.#isWritten(entry))) return;
+      const { mission, state } = entry;
+      const nowMs = Date.now();
+      const nextRunAt = this.#nextRunAt(mission, nowMs, nowMs);
+      const due = dueRegister(state);
+      const identity = this.#identity(state);
+      const row = buildMoveOnRow({ userId, missionId, state, nowMs, identity, dueRegister: due, nextRunAt });
+      if (row !== null) await projection.append(row);
+    });
+    store.deleteRunOf(missionId);
+    return { kind: 'dropped' };
+  }
+
+  /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
+  async #isStillDue(): Promise<boolean> {
+    await this.#options.exclusively(() => this.#options.projection.refreshPending());
+    const entry = this.#dueEntry();
+    return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null;
+  }
+
+  /** What keeps the mission's agent from planning now. What is planned already is written all the same. */
+  #agentObstacle({ mission, agent }: MissionEntry): Hold | null {
+    const { store, projection, budget } = this.#options;
+    if (agent === null || store.runOf(mission.id) !== null) return null;
+    const nowMs = Date.now();
+    const others = projection.missionsUnderWay().map((entry) => entry.mission);
+    const busyUntilMs = agentBusyUntilMs(
+      agent,
+      others.filter(({ id }) => id !== mission.id),
+      nowMs,
+    );
+    const busy: Hold | null = busyUntilMs === null ? null : { reason: 'agent-busy', untilMs: busyUntilMs };
+    const obstacle = busy ?? new RunBudget(budget, agent).obstacle(nowMs);
+    metrics.agentDecisions.inc({ decision: obstacle?.reason ?? 'run' });
+    return obstacle;
+  }
+
+  #hold(hold: Hold): RunOutcome {
+    return { kind: 'held', hold, revision: this.#revision };
+  }
+
+  async #openScope(entry: MissionEntry): Promise<ScopeVerdict> {
+    const { grants } = this.#options;
+    const { mission } = entry;
+    return openScope(entry, mission.grant === null ? null : await grants.open(mission.id, mission.grant));
+  }
+
+  /** The run as far as it got, or a new one; an outcome where it cannot begin. */
+  async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Opened> {
+    const identity = this.#identity(state);
+    const stored = this.#options.store.runOf(mission.id);
+    const kept = stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
+    if (kept !== null) {
+      metrics.checkpointResumes.inc();
+      return { ok: true, checkpoint: kept };
+    }
+    const { runId, iterationId } = identity;
+    const found = await researchFor(this.#options.research, { scope, state, runId, nowMs: Date.now() });
+    if (found.kind === 'pending')
+      return { ok: false, outcome: this.#hold({ reason: 'research-pending', untilMs: found.untilMs }) };
+    const plan = await this.#startPlan(scope, iterationId, found);
+    return plan === null
+      ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
+      : { ok: true, checkpoint: { ...newCheckpoint(identity, state), plan } };
+  }
+
+  #identity(state: RecordState): RunIdentity {
+    const { userId, missionId } = this.#options;
+    return runIdentity({ userId, missionId, nextRunAt: dueRegister(state) });
+  }
+
+  #records(scope: RunScope, iterationId: string): RunRecords {
+    const { userId, database, audit, missionId } = this.#options;
+    return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
+  }
+
+  async #startPlan(scope: RunScope, iterationId: string, found: RunFindings): Promise<PlanState | null> {
+    const { mission } = scope;
+    const records = this.#records(scope, iterationId);
+    const { inputs, refusals, also } = await resolveInputs(mission.inputs, records, agentToOpen(scope));
+    if (inputs.length === 0 && refusals.length > 0) return null;
+    const agent = agentWith(scope.agent, also[0]);
+    const parts = { mission, inputs, research: researchOf(found) };
+    const delimiter = crypto.randomUUID();
+    const prompt = buildPrompt({
+      ...parts,
+      lastIterations: readIterations(mission.iterations),
+      persona: agent?.systemPrompt ?? null,
+      memory: agent?.memory ?? null,
+      locale: this.#options.settings.locale,
+      nowIso: new Date().toISOString(),
+      timeZone: zoneOf(mission.cadence) ?? this.#options.settings.timeZone,
+      delimiter,
+    });
+    metrics.prompts.inc({ version: String(PROMPT_VERSION) });
+    return startPlan({
+      ...prompt,
+      delimiter,
+      titles: Object.fromEntries(inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]]))),
+      notes: found.kind === 'failed' ? [found.note] : [],
+      // A link is a way out for what was read: under a grant none leaves that did not come in.
+      ...(scope.grant === null ? {} : { links: linksGiven(parts) }),
+    });
+  }
+
+  #planning(checkpoint: Checkpoint, scope: RunScope): RunPlanning {
+    const { userId, store, dispatcher, settings, grants, budget } = this.#options;
+    const records = this.#records(scope, checkpoint.identity.iterationId);
+    return new RunPlanning({ userId, store, dispatcher, settings, grants, budget, records, checkpoint, scope });
+  }
+
+  async #stopped(stop: PlanStop): Promise<RunOutcome> {
+    switch (stop.kind) {
+      case 'lapsed':
+        return this.#withhold(stop.reason);
+      case 'out-of-tokens':
+        this.#options.store.deleteRunOf(this.#options.missionId);
+        return this.#hold(stop.hold);
+      case 'hopeless': {
+        // No chance of the moment: the next attempt would be paid for and end the same way.
+        const entry = this.#dueEntry();
+        return entry === null ? this.#drop() : this.#fail(entry, stop.code);
+      }
+      default:
+        return stop;
+    }
+  }
+
+  #isExhausted(mostFailures: number): boolean {
+    return (this.#options.store.attempt(this.#options.missionId)?.failures ?? 0) >= mostFailures;
+  }
+
+  /** A plan that is paid for is not given up because PostgreSQL takes no row now (a lock, a right that is missing), however often it was tried. */
+  #waitsForPostgres({ mission, state }: MissionEntry): boolean {
+    const stored = this.#options.store.runOf(mission.id);
+    if (stored === null || stored.runId !== this.#identity(state).runId) return false;
+    return this.#lastCode().startsWith('POSTGRES_') && isFinishedPlan(stored);
+  }
+
+  #lastCode(): string {
+    return this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
+  }
+
+  /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
+  async #fail({ state }: MissionEntry, code: string): Promise<RunOutcome> {
+    const failure = { name: 'PlannerError', message: failureSentence(code) };
+    const checkpoint = { ...newCheckpoint(this.#identity(state), state), finishedMs: Date.now(), failure };
+    await this.#save(checkpoint, null);
+    return this.#writeBack(checkpoint, null);
+  }
+
+  /** Why the grant must not be used any more: asked before each use, because a revocation counts at once. */
+  async #lapsed(grant: OpenGrant | null): Promise<GrantReason | null> {
+    return grant === null ? null : this.#options.grants.lapsed(grant);
+  }
+
+  /** Where the grant itself was refused, each input that stays closed stands in the audit with the reason, as under a mission in plain text. */
+  async #refuse(
+    { mission, state }: MissionEntry,
+    { reason, refusal }: ScopeVerdict & { ok: false },
+  ): Promise<RunOutcome> {
+    const scope = { mission, agent: null, grant: null, refusal };
+    if (refusal !== null)
+      await resolveInputs(mission.inputs, this.#records(scope, this.#identity(state).iterationId), []);
+    return this.#withhold(reason);
+  }
+
+  /** Nothing is planned at the person's expense: the mission waits for a grant that opens what it needs, and what was read is gone. */
+  #withhold(reason: GrantReason): RunOutcome {
+    metrics.grantSkips.inc({ reason });
+    this.#options.store.deleteRunOf(this.#options.missionId);
+    const untilMs = reason === 'not-yet-valid' ? Date.now() + NOT_YET_VALID_WAIT_MS : null;
+    return this.#hold({ reason: 'grant-missing', untilMs });
+  }
+
+  /** Something that the run needs is away; it counts against nobody. */
+  #postpone(code: string): RunOutcome {
+    const entry = this.#options.projection.mission(this.#options.missionId);
+    const runId = entry === null ? {} : { runId: this.#identity(entry.state).runId };
+    this.#log.warn('a run was postponed', { ...runId, code });
+    const untilMs = Date.now() + backOffMs(3, Math.random());
+    return this.#hold({ reason: 'back-off', untilMs });
+  }
+
+  async #writeBack(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<RunOutcome> {
+    const { projection, exclusively, store, research, missionId } = this.#options;
+    const lapse = await this.#lapsed(grant);
+    if (lapse !== null) return this.#withhold(lapse);
+    const iteration = grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
+    const outcome = await exclusively(async (): Promise<RunOutcome> => {
+      const present = await projection.refreshPending();
+      const entry = present ? projection.mission(missionId) : null;
+      const row = entry === null ? null : this.#iterationRow(checkpoint, iteration, entry);
+      if (row === null) return { kind: 'dropped' };
+      if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
+      metrics.plansWrittenBack.inc();
+      return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run: finishedRun(checkpoint) };
+    });
+    store.deleteRunOf(missionId);
+    research?.finish(missionId, checkpoint.identity.runId);
+    return outcome;
+  }
+
+  #iterationRow(
+    checkpoint: Checkpoint,
+    iteration: { id: string },
+    { mission, state, agent }: MissionEntry,
+  ): ReturnType<typeof buildIterationRow> {
+    const { userId, missionId } = this.#options;
+    const { identity, due } = checkpoint;
+    const nowMs = Date.now();
+    return buildIterationRow({
+      userId,
+      missionId,
+      state,
+      identity,
+      dueRegister: due,
+      iteration,
+      nextRunAt: this.#nextRunAt(mission, checkpoint.startedMs, nowMs),
+      nowMs,
+      actor: actorOf(missionId, identity.iterationId, agent),
+    });
+  }
+
+  /** Computed from now, so that days of absence are one run; an interval counts from the start of this one. */
+  #nextRunAt(mission: Mission, startedMs: number, nowMs: number): string | null {
+    if (!mission.cadence.ok) return null;
+    const { cadence } = mission.cadence;
+    const afterMs = cadence.kind === 'interval' ? startedMs : nowMs;
+    const next = nextDue(cadence, { afterMs, missionId: mission.id, defaultZone: this.#options.settings.timeZone });
+    return next.ok && next.nextMs !== null ? new Date(next.nextMs).toISOString() : null;
+  }
+
+  /** What is no longer due is not run; a finished plan is not here, it is written back whatever became of the due time. */
+  async #drop(): Promise<RunOutcome> {
+    const { store, projection, missionId } = this.#options;
+    const stored = store.runOf(missionId);
+    const entry = projection.mission(missionId);
+    const opened = stored === null || entry === null ? null : await this.#openScope(entry);
+    if (stored !== null && opened?.ok === true) {
+      const checkpoint = await openStoredCheckpoint(stored, opened.scope.grant);
+      if (checkpoint !== null && checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, opened.scope.grant);
+    }
+    store.deleteRunOf(missionId);
+    return { kind: 'dropped' };
+  }
+
+  async #save(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<void> {
+    await saveCheckpoint(this.#options.store, this.#options.missionId, checkpoint, grant);
+  }
+}
+
+function researchOf(found: RunFindings): Findings | 'failed' | undefined {
+  if (found.kind === 'none') return undefined;
+  return found.kind === 'ready' ? found.findings : 'failed';
+}
+
+/** The zone that the mission's own days are in. */
+function zoneOf(cadence: CadenceParse): string | null {
+  return cadence.ok && 'timeZone' in cadence.cadence ? (cadence.cadence.timeZone ?? null) : null;
+}
+
+/** Says what to change where the model is the cause. */
+function failureSentence(code: string): string {
+  const advice = adviceOf(code) ?? 'It failed several times in a row.';
+  return `The mission could not be planned (${code}). ${advice}`;
+}
+
+function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
+  return {
+    identity,
+    due: dueRegister(state),
+    startedMs: Date.now(),
+    finishedMs: null,
+    plan: null,
+    answer: null,
+    failure: null,
+  };
+}
+
+function dueRegister(state: RecordState): Register {
+  const due = register(state, 'nextRunAt');
+  if (due === null) throw new Error('a mission without nextRunAt cannot be due');
+  return due;
+}
+
+function finishedRun({ due, identity, startedMs, finishedMs, failure }: Checkpoint): FinishedRun {
+  const dueMs = parseInstantMs(due.value) ?? startedMs;
+  const { iterationId: runId } = identity;
+  return { dueMs, runId, startedMs, finishedMs: finishedMs ?? startedMs, failed: failure !== null };
+}

@@ -1,0 +1,312 @@
+import type { GrantReason } from '../../src/grants/index.ts';
+import { type Agent, type PolicyDecision, resolvePolicy } from '../../src/missions/agent.ts';
+import { readIterations } from '../../src/missions/iteration.ts';
+import { UNADAPTED } from '../../src/model/adaptation.ts';
+import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../../src/planner/find-tools.ts';
+import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../../src/model/llm-client.ts';
+import { adviceOf, isUnreadable, llmError } from '../../src/model/llm-error.ts';
+import { applyAnswer, endPlan, type PlanState, refusedNames, usageOfRound } from '../../src/planner/plan.ts';
+import { ALL_READS } from '../../src/planner/reads/index.ts';
+import { type Reminder, remindersFor, withReminders } from '../../src/planner/reminders.ts';
+import { rejectedSteps } from '../../src/planner/step-key.ts';
+import { estimatePromptTokens } from '../../src/planner/tokens.ts';
+import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../../src/planner/tool-choice.ts';
+import { CATALOG } from '../../src/planner/tools/index.ts';
+import type { Tool } from '../../src/planner/tools/tool.ts';
+import { createLogger } from '../../src/telemetry/logs.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
+import type { Dispatcher } from '../dispatcher.ts';
+import type { GrantAccess } from '../opening/grant-access.ts';
+import type { Hold, MissionStore } from '../projection/mission-store.ts';
+import { type CallSize, RunBudget } from './budget.ts';
+import { type Checkpoint, saveCheckpoint } from './checkpoint.ts';
+import { DEFAULT_AGENT_ID } from './iteration.ts';
+import { RunReads } from './reads.ts';
+import type { RunRecords } from './records.ts';
+import type { RunScope } from './scope.ts';
+import type { RunnerSettings } from '../settings.ts';
+import type { TokenBudget } from './token-budget.ts';
+
+/** Why planning ended before the plan was done. The checkpoint stands where it was after the last answer. */
+export type PlanStop =
+  | { kind: 'lapsed'; reason: GrantReason }
+  /** and nothing is planned yet that would be worth showing */
+  | { kind: 'out-of-tokens'; hold: Hold }
+  /** an outage, or the process is about to end: nobody's failure */
+  | { kind: 'waits'; code: string }
+  | { kind: 'failed'; code: string; unreadable: boolean }
+  /** the model can not plan, whatever is tried again */
+  | { kind: 'hopeless'; code: string };
+
+export type RunPlanningOptions = {
+  userId: string;
+  store: MissionStore;
+  dispatcher: DurableObjectStub<Dispatcher>;
+  settings: RunnerSettings;
+  grants: GrantAccess;
+  budget: TokenBudget;
+  records: RunRecords;
+  /** advanced in place, and stored after each answer */
+  checkpoint: Checkpoint;
+  scope: RunScope;
+};
+
+/** `stop` null: the plan ended with what it has. */
+type Asked = { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null } | { ok: false; stop: PlanStop | null };
+
+/** `callable`: what was found took the place of others, which the model has seen and may still call. */
+type Offer = { tools: readonly Tool[]; callable: readonly Tool[] };
+
+type Call = Offer & { size: CallSize; reminders: readonly Reminder[] };
+
+/** The rounds of one run with the model, under a permit. Each answer is stored before anything else happens to it. */
+export class RunPlanning {
+  readonly #options: RunPlanningOptions;
+  readonly #reads: RunReads;
+  readonly #choice: ToolChoice;
+  readonly #rejected: ReadonlySet<string>;
+  readonly #budget: RunBudget;
+  readonly #log = createLogger({ component: 'run-planning' });
+
+  constructor(options: RunPlanningOptions) {
+    const { scope, records, settings, budget } = options;
+    this.#options = options;
+    this.#reads = new RunReads({ scope, records, timeZone: settings.timeZone });
+    this.#choice = toolChoice(scope, { maxTools: settings.llm.maxTools, reads: this.#reads });
+    this.#rejected = rejectedSteps(readIterations(scope.mission.iterations));
+    this.#budget = new RunBudget(budget, scope.agent);
+  }
+
+  /**
+   * Rounds until the plan is done; null then.
+   * @throws PostgresError, AuditError: what was asked and paid for by then is stored
+   */
+  async plan(): Promise<PlanStop | null> {
+    const { checkpoint, dispatcher, userId } = this.#options;
+    while (checkpoint.plan !== null && !checkpoint.plan.done) {
+      const stop = await this.#round(checkpoint.plan);
+      if (stop !== null) return stop;
+    }
+    // Stored with the last answer, in one commit.
+    checkpoint.finishedMs ??= Date.now();
+    await dispatcher.releasePermit(userId);
+    metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
+    metrics.plansProduced.inc();
+    return null;
+  }
+
+  async #round(plan: PlanState): Promise<PlanStop | null> {
+    const { checkpoint, dispatcher, userId } = this.#options;
+    const lapse = await this.#lapse();
+    if (lapse !== null) return lapse;
+    const offer = this.#offer(plan);
+    if (checkpoint.answer !== null) {
+      await this.#apply(plan, checkpoint.answer, offer);
+      return null;
+    }
+    // By what is used before this call is reserved.
+    const reminders = remindersFor(plan, this.#budget.use(Date.now()));
+    const size = this.#callSize(plan, offer);
+    const hold = this.#budget.begin(size, Date.now());
+    if (hold !== null) return this.#outOfTokens(plan, hold);
+    const asked = await this.#ask(plan, { ...offer, size, reminders });
+    if (!asked.ok) return asked.stop;
+    // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
+    const late = await this.#keeping(asked.answer, () => this.#lapse());
+    if (late !== null) return late;
+    await this.#apply(plan, asked.answer, offer);
+    const word = await dispatcher.reportCall(userId, { missionId: this.#missionId, kind: 'ok', tools: asked.calls });
+    return word === 'draining' && checkpoint.plan?.done !== true ? { kind: 'waits', code: 'DRAINING' } : null;
+  }
+
+  async #lapse(): Promise<PlanStop | null> {
+    const { grants, scope } = this.#options;
+    const reason = scope.grant === null ? null : await grants.lapsed(scope.grant);
+    return reason === null ? null : { kind: 'lapsed', reason };
+  }
+
+  #offer({ readings }: PlanState): Offer {
+    const tools = toolsOfRound(this.#choice, foundTools(readings, this.#choice), findToolsTool);
+    return { tools, callable: [...new Set([...tools, ...this.#choice.chosen])] };
+  }
+
+  #callSize({ messages }: PlanState, { tools }: Offer): CallSize {
+    return {
+      promptTokens: estimatePromptTokens(messages, tools),
+      answerTokens: this.#options.settings.llm.maxTokens,
+    };
+  }
+
+  /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
+  #outOfTokens(plan: PlanState, hold: Hold): PlanStop | null {
+    metrics.agentDecisions.inc({ decision: hold.reason });
+    if (plan.steps.length === 0) return { kind: 'out-of-tokens', hold };
+    const note = "The plan ends here because the agent's tokens of these 24 hours are used.";
+    this.#options.checkpoint.plan = endPlan(plan, note);
+    return null;
+  }
+
+  async #ask(plan: PlanState, { size, reminders, ...offer }: Call): Promise<Asked> {
+    const startedMs = Date.now();
+    for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
+    const { baseUrl, apiKey, model, timeoutMs, maxTokens } = this.#options.settings.llm;
+    const server = { baseUrl, apiKey, model, timeoutMs, maxTokens };
+    const adapted = plan.adaptation === undefined ? {} : { adaptation: plan.adaptation };
+    const messages = withReminders(plan.messages, reminders);
+    const result = await complete({ ...server, messages, tools: offer.tools, ...adapted });
+    metrics.plannerRequestDurationSeconds.observe((Date.now() - startedMs) / 1_000);
+    countCall(result);
+    await this.#keepAdaptation(plan, result);
+    if (!result.ok) return this.#failed(result.error, result, size);
+    if (await this.#isToolLess(plan, result.answer)) return this.#failed(llmError('tool-less'), result, size);
+    const tokens = total(usageOfRound(plan, result.answer, offer.callable));
+    this.#budget.answered(tokens, Date.now());
+    this.#countTokens(tokens);
+    return { ok: true, answer: result.answer, calls: callsSeen(result) };
+  }
+
+  /** Of failed calls too: they are paid for. */
+  #countTokens(tokens: number): void {
+    metrics.tokensUsed.inc({ agent_id: this.#options.scope.agent?.id ?? DEFAULT_AGENT_ID }, tokens);
+  }
+
+  /** What was learnt about the model is kept: the next attempt does not pay for it again. */
+  async #keepAdaptation(plan: PlanState, { adaptation }: CompletionResult): Promise<void> {
+    this.#options.checkpoint.plan = { ...plan, adaptation };
+    if (adaptation !== (plan.adaptation ?? UNADAPTED)) await this.#save();
+  }
+
+  /** The answer's place in the plan. */
+  async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
+    const { checkpoint, scope } = this.#options;
+    await this.#prepareReads(answer, callable);
+    const before = checkpoint.plan ?? plan;
+    const help = { rejected: this.#rejected, read: this.#read };
+    checkpoint.plan = applyAnswer(before, answer, callable, help);
+    checkpoint.answer = null;
+    if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
+    await this.#save();
+    countRound(before, checkpoint.plan, scope.agent);
+  }
+
+  /** For the calls that will be answered alone: what is refused opens nothing. */
+  async #prepareReads(answer: LlmAnswer, callable: readonly Tool[]): Promise<void> {
+    const called = answer.toolCalls.map(({ name }) => name);
+    await this.#keeping(answer, () =>
+      this.#reads.prepare(called.filter((name) => callable.some((tool) => tool.name === name))),
+    );
+  }
+
+  /** An answer is paid for: where what has to be known before it takes its place cannot be read now, it is kept for the next try. */
+  async #keeping<T>(answer: LlmAnswer, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (thrown) {
+      this.#options.checkpoint.answer = answer;
+      await this.#save();
+      throw thrown;
+    }
+  }
+
+  readonly #read = (tool: Tool, params: Record<string, unknown>): unknown =>
+    tool.name === FIND_TOOLS ? findTools(queryOf(params), this.#choice).reply : this.#reads.answer(tool, params);
+
+  async #failed(error: LlmError, { usage }: CompletionResult, size: CallSize): Promise<Asked> {
+    const { dispatcher, userId } = this.#options;
+    this.#countTokens(this.#budget.failed(error.kind, usage, size));
+    metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
+    const { runId } = this.#options.checkpoint.identity;
+    this.#log.warn('an LLM call failed', { runId, code: error.code, kind: error.kind });
+    const { code, message, retryAfterMs } = error;
+    if (error.outage) {
+      const report = { missionId: this.#missionId, kind: 'outage', code, message, retryAfterMs } as const;
+      const word = await dispatcher.reportCall(userId, report);
+      if (word !== 'own-failure') return { ok: false, stop: { kind: 'waits', code } };
+    }
+    const unreadable = isUnreadable(error);
+    if (unreadable) metrics.parseFailures.inc();
+    if (this.#endsWithWhatItHas(error)) return { ok: false, stop: null };
+    return {
+      ok: false,
+      stop: error.kind === 'tool-less' ? { kind: 'hopeless', code } : { kind: 'failed', code, unreadable },
+    };
+  }
+
+  /** Steps in hand are paid for: the model's second fault ends the plan with them, instead of being asked until all is given up. */
+  #endsWithWhatItHas({ kind, code }: LlmError): boolean {
+    const { store, checkpoint, scope } = this.#options;
+    const { plan } = checkpoint;
+    const isFirst = (store.attempt(scope.mission.id)?.failures ?? 0) === 0;
+    if (plan === null || plan.steps.length === 0 || (isFirst && kind !== 'tool-less')) return false;
+    const note = `The plan ends here because the language model failed (${code}). ${adviceOf(code) ?? ''}`;
+    checkpoint.plan = endPlan(plan, note.trim());
+    return true;
+  }
+
+  /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
+  async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
+    if (plan.round > 0 || answer.toolCalls.length > 0) return false;
+    return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
+  }
+
+  get #missionId(): string {
+    return this.#options.scope.mission.id;
+  }
+
+  async #save(): Promise<void> {
+    const { store, scope, checkpoint } = this.#options;
+    await saveCheckpoint(store, scope.mission.id, checkpoint, scope.grant);
+  }
+}
+
+/** What the agent's policy says about a tool; without an agent it is the app's own default. */
+function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
+  if (agent !== null) return resolvePolicy(agent.policy, tool);
+  return tool.kind === 'read' ? 'auto' : 'propose';
+}
+
+function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
+  const count = (name: string, outcome: 'recorded' | 'answered' | 'refused'): void =>
+    metrics.toolCalls.inc({ ...toolLabels(name, agent), outcome });
+  for (const { toolName } of after.steps.slice(before.steps.length)) count(toolName, 'recorded');
+  for (const key of after.readings.slice(before.readings.length)) count(key.split(' ', 1)[0] ?? '', 'answered');
+  for (const name of refusedNames(before, after)) count(name, 'refused');
+}
+
+/** A model makes names up as well; those are counted without one. */
+function toolLabels(name: string, agent: Agent | null): { tool: string; policy: PolicyDecision } {
+  const tool = [...CATALOG, ...ALL_READS].find((known) => known.name === name);
+  if (tool !== undefined) return { tool: name, policy: decisionOf(agent, tool) };
+  return name === FIND_TOOLS ? { tool: name, policy: 'auto' } : { tool: 'other', policy: 'propose' };
+}
+
+function total({ promptTokens, completionTokens }: PlanState['usage']): number {
+  return promptTokens + completionTokens;
+}
+
+/** What reads the mission's own records comes first: those tools are few, and what the model proposes is better for having read. */
+function toolChoice(
+  { mission, agent }: RunScope,
+  { maxTools, reads }: { maxTools: number; reads: RunReads },
+): ToolChoice {
+  return chooseTools({
+    tools: [...reads.tools, ...CATALOG, ...reads.furtherTools],
+    decide: (tool) => decisionOf(agent, tool),
+    inputModules: mission.inputs.map((ref) => ref.module),
+    missionText: `${mission.title}\n${mission.objective}\n${mission.conceptMarkdown}`,
+    approvals: countApprovals(readIterations(mission.iterations)),
+    maxTools,
+  });
+}
+
+function countCall({ retried, textCalls, promptTokens }: CompletionResult): void {
+  metrics.promptTokens.observe(promptTokens);
+  if (retried !== null) metrics.llmRetries.inc({ reason: retried });
+  if (textCalls > 0) metrics.textToolCalls.inc(textCalls);
+}
+
+/** What an answer shows of the model's way to call tools. */
+function callsSeen(result: CompletionResult & { ok: true }): 'native' | 'text' | null {
+  if (result.answer.toolCalls.length === 0) return null;
+  return result.textCalls > 0 ? 'text' : 'native';
+}

@@ -1,0 +1,105 @@
+import { outcomeStatus } from '../../src/audit/outcome.ts';
+import { type InputSource, type OpenedInput, openInput } from '../../src/inputs/index.ts';
+import type { Database } from '../../src/postgres/port.ts';
+import { applyRow, isAlive, readRecord, type RecordState } from '../../src/sync/merge.ts';
+import { selectRecordChanges, selectRecordIds } from '../../src/sync/queries.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
+import type { Attempt, AuditContext, AuditLog, Outcome } from '../opening/audit-log.ts';
+import { LogReader } from '../projection/log-reader.ts';
+import type { RunScope } from './scope.ts';
+
+/** A living record as the log has it: encrypted fields are still ciphertext. */
+export type FoundRecord = { source: InputSource; record: Record<string, unknown> };
+
+/** As many as a list shows. */
+const MOST_OF_A_TABLE = 50;
+
+/** The person's records that a run reads: found in the log, and opened under its grant, each opening audited. */
+export class RunRecords {
+  readonly #userId: string;
+  readonly #log: LogReader;
+  readonly #audit: AuditLog;
+  readonly #scope: RunScope;
+  readonly #context: AuditContext;
+
+  constructor(options: {
+    userId: string;
+    database: Database;
+    audit: AuditLog;
+    scope: RunScope;
+    context: AuditContext;
+  }) {
+    this.#userId = options.userId;
+    this.#log = new LogReader(options);
+    this.#audit = options.audit;
+    this.#scope = options.scope;
+    this.#context = options.context;
+  }
+
+  /** Those of the sources that exist. @throws PostgresError */
+  async find(sources: readonly InputSource[]): Promise<FoundRecord[]> {
+    const found: FoundRecord[] = [];
+    for (const source of sources) {
+      const record = await this.#read(source);
+      if (record !== null) found.push({ source, record });
+    }
+    return found;
+  }
+
+  /** The records of a whole table that is plaintext by design: those that changed last. @throws PostgresError */
+  async findAll(table: { appId: string; tableName: string }): Promise<FoundRecord[]> {
+    const rows = await this.#log.query(selectRecordIds({ ...table, userId: this.#userId }, MOST_OF_A_TABLE));
+    return this.find(rows.map((row) => ({ ...table, recordId: row['record_id'] ?? '', needsGrant: false })));
+  }
+
+  /**
+   * Opens records, in their order; those that need no grant are passed through. The attempts stand in the audit before the first key is
+   * used, the outcomes after the last.
+   * @throws PostgresError, AuditError: then nothing that was opened may be used
+   */
+  async open(found: readonly FoundRecord[]): Promise<OpenedInput[]> {
+    const guarded = found.filter(({ source }) => source.needsGrant);
+    const openings = new Map<FoundRecord, OpenedInput>();
+    const attempts = await this.#attempt(guarded);
+    for (const entry of guarded) openings.set(entry, await this.#openOne(entry));
+    await this.#audit.outcomes(outcomesOf(attempts, [...openings.values()]));
+    for (const [{ source }, opening] of openings) count(source.tableName, opening);
+    return found.map((entry) => openings.get(entry) ?? { ok: true, record: entry.record });
+  }
+
+  /** Without a grant nothing is attempted, so there is nothing to audit either. */
+  async #attempt(guarded: readonly FoundRecord[]): Promise<Attempt[]> {
+    if (this.#scope.grant === null && this.#scope.refusal === null) return [];
+    const records = guarded.map(({ source: { tableName, recordId } }) => ({ tableName, recordId }));
+    return this.#audit.attempts(records, this.#context);
+  }
+
+  async #openOne({ source, record }: FoundRecord): Promise<OpenedInput> {
+    const { grant, refusal } = this.#scope;
+    if (grant === null) return { ok: false, reason: refusal ?? 'not-configured' };
+    return openInput({ source, record, keys: grant.keys });
+  }
+
+  async #read({ appId, tableName, recordId }: InputSource): Promise<Record<string, unknown> | null> {
+    const record = { userId: this.#userId, appId, tableName, recordId };
+    let state: RecordState | null = null;
+    for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor)))
+      state = applyRow(state, row).state;
+    return state !== null && isAlive(state) ? readRecord(state, recordId) : null;
+  }
+}
+
+function outcomesOf(attempts: readonly Attempt[], openings: readonly OpenedInput[]): Outcome[] {
+  return attempts.flatMap((attempt, index): Outcome[] => {
+    const opening = openings[index];
+    if (opening === undefined) return [];
+    const reason = opening.ok ? null : opening.reason;
+    return [{ attempt, status: outcomeStatus(reason), reason }];
+  });
+}
+
+function count(table: string, opening: OpenedInput): void {
+  if (opening.ok) return metrics.decrypts.inc({ table });
+  metrics.grantSkips.inc({ reason: opening.reason });
+  if (opening.reason === 'not-covered') metrics.grantScopeViolations.inc({ table });
+}
