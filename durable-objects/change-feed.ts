@@ -44,7 +44,9 @@ const LISTENER_ANSWER_MS = 5_000;
 
 type UserSince = { userId: string; since: string | null };
 type RefreshOutcome =
-  { kind: 'refreshed'; entry: AgendaEntry } | { kind: 'away'; code: string; message: string } | { kind: 'unreadable' };
+  | { kind: 'refreshed'; entry: AgendaEntry }
+  | { kind: 'away'; code: string; message: string }
+  | { kind: 'unreadable' };
 type OutboxEntry = { id: string; userId: string; xid: string; since: string };
 type OutboxPage = { horizon: string; newest: string; entries: OutboxEntry[] };
 type FirstPage = OutboxPage & { missed: string };
@@ -114,7 +116,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       if (report !== null) await this.#dispatcher().reportPostgres(report);
     });
     if (!this.#stopped)
-      await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs(startedMs)));
+      await guarded(this.#log, () =>
+        this.ctx.storage.setAlarm(Date.now() + this.#nextWaitMs(startedMs)),
+      );
   }
 
   /** One round of the alarm; what stopped it, or null. */
@@ -127,7 +131,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       await this.#sweepSlice();
       return null;
     } catch (thrown) {
-      this.#log.warn('the change feed could not read Postgres; it tries again', { code: codeOf(thrown) });
+      this.#log.warn('the change feed could not read Postgres; it tries again', {
+        code: codeOf(thrown),
+      });
       return thrown;
     }
   }
@@ -168,7 +174,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#listenFailures = 0;
     } catch {
       this.#lose(client);
-      this.#log.warn('LISTEN could not be set up; the poll goes on alone', { code: 'POSTGRES_UNAVAILABLE' });
+      this.#log.warn('LISTEN could not be set up; the poll goes on alone', {
+        code: 'POSTGRES_UNAVAILABLE',
+      });
     }
   }
 
@@ -219,7 +227,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     this.#noticeMissedChanges(first);
     const wentBack = startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest);
     const grantsChanged = await this.#grantsChanged();
-    if (startHorizon === null || wentBack || grantsChanged || this.#sweepIsDue()) this.#store.startSweep(Date.now());
+    if (startHorizon === null || wentBack || grantsChanged || this.#sweepIsDue())
+      this.#store.startSweep(Date.now());
     if (wentBack) {
       // The server is another one or was restored: its transaction numbers start lower, so nothing stored holds any more.
       this.#store.reset(first.horizon);
@@ -241,7 +250,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
     const { privateKeysPem, jwksUrl, modelIsLocal } = this.#settings.grants;
     const keys = privateKeysPem === null ? [] : await importRunnerPrivateKeys(privateKeysPem);
     this.#grantsLooked = true;
-    return this.#store.noteGrantSettings(JSON.stringify([keys.map(({ kid }) => kid), jwksUrl, modelIsLocal]));
+    return this.#store.noteGrantSettings(
+      JSON.stringify([keys.map(({ kid }) => kid), jwksUrl, modelIsLocal]),
+    );
   }
 
   /**
@@ -291,7 +302,9 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       const some = users.slice(start, start + USERS_AT_ONCE);
       outcomes.push(...(await Promise.all(some.map((user) => this.#refreshUser(user)))));
     }
-    const agenda = outcomes.flatMap((outcome) => (outcome.kind === 'refreshed' ? [outcome.entry] : []));
+    const agenda = outcomes.flatMap((outcome) =>
+      outcome.kind === 'refreshed' ? [outcome.entry] : [],
+    );
     await this.#dispatcher().register(agenda);
     // The database is away: these entries must not count as delivered, so the poll ends here and is repeated.
     const away = outcomes.find((outcome) => outcome.kind === 'away');
@@ -305,10 +318,17 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
       this.#store.clearFailure(userId);
       return { kind: 'refreshed', entry: { userId, dueMs: refreshed.nextDueMs } };
     }
-    if (refreshed.passing) return { kind: 'away', code: refreshed.code, message: refreshed.message };
+    if (refreshed.passing)
+      return { kind: 'away', code: refreshed.code, message: refreshed.message };
     metrics.skippedRows.inc({ reason: 'user-log-unreadable' });
-    this.#log.warn('the log of a user could not be read; it is tried again', { code: refreshed.code });
-    this.#store.noteFailure(userId, since, (failures) => Date.now() + backOffMs(failures, Math.random()));
+    this.#log.warn('the log of a user could not be read; it is tried again', {
+      code: refreshed.code,
+    });
+    this.#store.noteFailure(
+      userId,
+      since,
+      (failures) => Date.now() + backOffMs(failures, Math.random()),
+    );
     return { kind: 'unreadable' };
   }
 
@@ -318,7 +338,12 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
         this.env.USER_MISSIONS.getByName(userId).refresh(userId, since),
       );
     } catch {
-      return { ok: false, code: 'USER_LOG_UNREADABLE', message: 'the log of a user could not be read', passing: false };
+      return {
+        ok: false,
+        code: 'USER_LOG_UNREADABLE',
+        message: 'the log of a user could not be read',
+        passing: false,
+      };
     }
   }
 
@@ -329,7 +354,11 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   /** The count is read before the snapshot of the page: it holds no transaction that began after that. */
   async #readFirstPage(position: OutboxPosition): Promise<FirstPage> {
     const statements = [selectMissedChanges(), selectOutboxPage(position)];
-    const [missed, page] = await this.#database.transaction({ role: 'mana_ai_runner', userId: null, statements });
+    const [missed, page] = await this.#database.transaction({
+      role: 'mana_ai_runner',
+      userId: null,
+      statements,
+    });
     return { ...pageOf(page?.[0]), missed: String(missed?.[0]?.['missed']) };
   }
 
@@ -339,7 +368,11 @@ export class ChangeFeed extends DurableObject<RunnerEnv> {
   }
 
   async #query(statement: Statement): Promise<readonly Row[]> {
-    const [rows] = await this.#database.transaction({ role: 'mana_ai_runner', userId: null, statements: [statement] });
+    const [rows] = await this.#database.transaction({
+      role: 'mana_ai_runner',
+      userId: null,
+      statements: [statement],
+    });
     return rows ?? [];
   }
 }

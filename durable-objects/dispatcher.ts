@@ -30,7 +30,8 @@ export type LlmReport = { missionId: string } & (
 );
 
 /** What somebody learned of Postgres: it can be read, or it cannot serve anybody. */
-export type PostgresReport = { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
+export type PostgresReport =
+  { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
 
 /** How a user's turn ended. */
 export type TurnReport = {
@@ -48,14 +49,31 @@ export type TurnReport = {
 
 export type PassState =
   | { state: 'overlap' }
-  | { state: 'running' | 'done'; passId: string; turns: TurnCounts; open: number; errors: string[] };
+  | {
+      state: 'running' | 'done';
+      passId: string;
+      turns: TurnCounts;
+      open: number;
+      errors: string[];
+    };
 
-export type TurnCounts = { due: number; plansProduced: number; plansWrittenBack: number; parseFailures: number };
+export type TurnCounts = {
+  due: number;
+  plansProduced: number;
+  plansWrittenBack: number;
+  parseFailures: number;
+};
 
 /** `tools` is absent as long as nothing is known of the model. */
 export type LlmState = DependencyState & { locality: 'local' | 'remote'; tools?: ToolAbility };
 
-type Pass = { id: string; startedMs: number; waiting: Set<string>; turns: TurnCounts; errors: string[] };
+type Pass = {
+  id: string;
+  startedMs: number;
+  waiting: Set<string>;
+  turns: TurnCounts;
+  errors: string[];
+};
 
 /** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
 const COLLECT_EVERY_EVENTS = 50;
@@ -73,7 +91,11 @@ type OfProcess = { leases: Leases; timeouts: OwnTimeouts; isNew: boolean };
 const ofProcess = new Map<string, OfProcess>();
 
 function processStateOf(objectId: string): OfProcess {
-  const state = ofProcess.get(objectId) ?? { leases: new Leases(), timeouts: new OwnTimeouts(), isNew: true };
+  const state = ofProcess.get(objectId) ?? {
+    leases: new Leases(),
+    timeouts: new OwnTimeouts(),
+    isNew: true,
+  };
   ofProcess.set(objectId, state);
   return state;
 }
@@ -190,7 +212,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
-  async reportCall(userId: string, report: LlmReport): Promise<'go-on' | 'draining' | 'own-failure'> {
+  async reportCall(
+    userId: string,
+    report: LlmReport,
+  ): Promise<'go-on' | 'draining' | 'own-failure'> {
     this.#leases.renew(userId, this.#leaseEndMs());
     const nowMs = Date.now();
     const callSinceMs = this.#leases.endCall(userId, nowMs);
@@ -244,7 +269,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** The change feed reads Postgres by itself, whether anything is due or not. */
   async reportPostgres(report: PostgresReport): Promise<void> {
     const before = this.#postgres.current();
-    if (report.kind === 'outage') this.#postgres.record({ ...report, retryAfterMs: null }, Date.now(), Math.random());
+    if (report.kind === 'outage')
+      this.#postgres.record({ ...report, retryAfterMs: null }, Date.now(), Math.random());
     // Only a write shows that writing is possible again.
     else if (before?.code !== 'POSTGRES_READ_ONLY') this.#postgres.clear();
     if (before !== null || report.kind === 'outage') await this.#admit();
@@ -272,7 +298,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   override async alarm(): Promise<void> {
     const wentWell = await guarded(this.#log, () => this.#admit());
-    if (!wentWell) await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + REPEAT_MS));
+    if (!wentWell)
+      await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + REPEAT_MS));
   }
 
   #locality(): 'local' | 'remote' {
@@ -306,7 +333,11 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   /** From when on somebody may be admitted again: one user, as a test, while anything is down. */
   #testableMs(): number {
-    return Math.max(0, this.#llm.current()?.retryAtMs ?? 0, this.#postgres.current()?.retryAtMs ?? 0);
+    return Math.max(
+      0,
+      this.#llm.current()?.retryAtMs ?? 0,
+      this.#postgres.current()?.retryAtMs ?? 0,
+    );
   }
 
   #isAnythingDown(): boolean {
@@ -317,7 +348,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const state = { agenda: this.#agenda, leases: this.#leases };
     const moment = { nowMs, expiresMs: nowMs + ADMISSION_LEASE_MS };
     const admitted = admitReady(state, this.#admissionLimit(), moment);
-    for (const { dueMs } of admitted) metrics.wakeDelaySeconds.observe(Math.max(0, nowMs - dueMs) / 1_000);
+    for (const { dueMs } of admitted)
+      metrics.wakeDelaySeconds.observe(Math.max(0, nowMs - dueMs) / 1_000);
     return admitted.map(({ userId }) => userId);
   }
 
@@ -379,7 +411,11 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   #recordLlmOutage({ code, message, retryAfterMs }: OutageReport, callSinceMs: number): void {
-    this.#llm.record({ code, message, retryAfterMs, sinceMs: callSinceMs }, Date.now(), Math.random());
+    this.#llm.record(
+      { code, message, retryAfterMs, sinceMs: callSinceMs },
+      Date.now(),
+      Math.random(),
+    );
     this.#dismissWaiting('llm-down');
   }
 
@@ -393,7 +429,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const known = this.#postgres.current();
     if (postgresOutage !== undefined)
       this.#postgres.record({ ...postgresOutage, retryAfterMs: null }, Date.now(), Math.random());
-    else if (known !== null && (turn === 'planned' || known.code !== 'POSTGRES_READ_ONLY')) this.#postgres.clear();
+    else if (known !== null && (turn === 'planned' || known.code !== 'POSTGRES_READ_ONLY'))
+      this.#postgres.clear();
   }
 
   async #permitAnswer(userId: string): Promise<PermitAnswer> {
@@ -432,6 +469,12 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const open = pass.waiting.size;
     const blocked = this.#isAnythingDown() && this.#leases.count() === 0;
     const state = open === 0 || blocked ? 'done' : 'running';
-    return { state, passId: pass.id, turns: pass.turns, open: blocked ? 0 : open, errors: pass.errors };
+    return {
+      state,
+      passId: pass.id,
+      turns: pass.turns,
+      open: blocked ? 0 : open,
+      errors: pass.errors,
+    };
   }
 }

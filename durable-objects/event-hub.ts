@@ -4,7 +4,8 @@ import type { RunnerEnv } from './settings.ts';
 import type { MissionEvents } from './projection/watched-changes.ts';
 
 export type OpenedStream =
-  { ok: true; body: ReadableStream<Uint8Array> } | { ok: false; reason: 'user-limit' | 'limit' | 'draining' };
+  | { ok: true; body: ReadableStream<Uint8Array> }
+  | { ok: false; reason: 'user-limit' | 'limit' | 'draining' };
 
 /**
  * A person has a few devices; a client that leaks streams must not take everybody's places. An idle stream costs about 155 KB, request and
@@ -65,7 +66,14 @@ export class EventHub extends DurableObject<RunnerEnv> {
         // What crosses from one object to another has to be bytes.
         type: 'bytes',
         start: (controller: ReadableByteStreamController) => {
-          stream = { userId, cursor: lastEventId ?? '', openedMs: Date.now(), controller, busy: false, again: false };
+          stream = {
+            userId,
+            cursor: lastEventId ?? '',
+            openedMs: Date.now(),
+            controller,
+            busy: false,
+            again: false,
+          };
           this.#add(stream);
         },
         pull: () => {

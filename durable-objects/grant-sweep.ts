@@ -5,7 +5,9 @@ import { createLogger } from '../src/telemetry/logs.ts';
 import { guarded } from './life/guarded.ts';
 import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
 
-export type GrantSweepEnv = PostgresPoolEnv & { POSTGRES_POOL: DurableObjectNamespace<PostgresPool> };
+export type GrantSweepEnv = PostgresPoolEnv & {
+  POSTGRES_POOL: DurableObjectNamespace<PostgresPool>;
+};
 
 const EVERY_MS = 60 * 60_000;
 /** After a failure: Postgres may be away for a moment. */
@@ -27,14 +29,20 @@ export class GrantSweep extends DurableObject<GrantSweepEnv> {
   override async alarm(): Promise<void> {
     this.#awake = true;
     const swept = await this.#sweep();
-    await guarded(this.#log, () => this.ctx.storage.setAlarm(Date.now() + (swept ? EVERY_MS : AGAIN_MS)));
+    await guarded(this.#log, () =>
+      this.ctx.storage.setAlarm(Date.now() + (swept ? EVERY_MS : AGAIN_MS)),
+    );
   }
 
   async #sweep(): Promise<boolean> {
     try {
       const statement = { text: 'select mana_auth.erase_expired_keys() as erased', values: [] };
       const database = pooledDatabase(this.env.POSTGRES_POOL.getByName('pool'));
-      const [rows] = await database.transaction({ role: 'mana_auth_service', userId: null, statements: [statement] });
+      const [rows] = await database.transaction({
+        role: 'mana_auth_service',
+        userId: null,
+        statements: [statement],
+      });
       const count = Number(rows?.[0]?.['erased'] ?? 0);
       if (count > 0) this.#log.info('keys of expired grants were erased', { count });
       return true;

@@ -37,11 +37,18 @@ export class PostgresPool extends DurableObject<PostgresPoolEnv> {
     const outcome = await Promise.race([this.#probe(role), timeout(PROBE_TIMEOUT_MS)]);
     if (outcome.ok) return { ok: true };
     const since = new Date((this.#failingSinceMs ??= Date.now())).toISOString();
-    return { ok: false, since, error: { code: outcome.failure.code, message: outcome.failure.message } };
+    return {
+      ok: false,
+      since,
+      error: { code: outcome.failure.code, message: outcome.failure.message },
+    };
   }
 
   async #probe(role: DatabaseRole): Promise<TransactionOutcome> {
-    const statement = { text: `select current_setting('transaction_read_only') as read_only`, values: [] };
+    const statement = {
+      text: `select current_setting('transaction_read_only') as read_only`,
+      values: [],
+    };
     const outcome = await this.run({ role, userId: null, statements: [statement] });
     const isReadOnly = outcome.ok && outcome.results[0]?.[0]?.['read_only'] === 'on';
     return isReadOnly ? { ok: false, failure: postgresFailure('POSTGRES_READ_ONLY') } : outcome;

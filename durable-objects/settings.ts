@@ -17,7 +17,11 @@ export type RunnerSettings = {
 };
 
 /** `privateKeysPem` null: no grant can be opened here. `modelIsLocal`: grants for local models alone may be used. */
-export type GrantSettings = { privateKeysPem: string | null; jwksUrl: string; modelIsLocal: boolean };
+export type GrantSettings = {
+  privateKeysPem: string | null;
+  jwksUrl: string;
+  modelIsLocal: boolean;
+};
 
 export type LlmSettings = {
   baseUrl: string;

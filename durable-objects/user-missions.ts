@@ -20,13 +20,20 @@ import { type Hold, MissionStore } from './projection/mission-store.ts';
 import { type FinishedRun, OccurrenceLog } from './projection/occurrence-log.ts';
 import { type MissionEntry, Projection } from './projection/projection.ts';
 import { ResearchJobs } from './run/research-jobs.ts';
-import { DISPATCHER_NAME, EVENT_HUB_NAME, POOL_NAME, type RunnerEnv, type RunnerSettings } from './settings.ts';
+import {
+  DISPATCHER_NAME,
+  EVENT_HUB_NAME,
+  POOL_NAME,
+  type RunnerEnv,
+  type RunnerSettings,
+} from './settings.ts';
 import { TokenBudget } from './run/token-budget.ts';
 import { eventsAfter, type MissionEvents } from './projection/watched-changes.ts';
 
 /** `passing`: nothing is wrong with this user's log, the database cannot be reached. */
 export type Refreshed =
-  { ok: true; nextDueMs: number | null } | { ok: false; code: string; message: string; passing: boolean };
+  | { ok: true; nextDueMs: number | null }
+  | { ok: false; code: string; message: string; passing: boolean };
 
 /** `code`: why Postgres could not be asked. */
 export type AuditAnswer = { ok: true; page: AuditPage } | { ok: false; code: string };
@@ -83,7 +90,12 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       if (thrown instanceof PostgresError)
         return { ok: false, code: thrown.code, message: thrown.message, passing: isOutage(thrown) };
       this.#log.error('the log of a user could not be read', { code: 'USER_LOG_UNREADABLE' });
-      return { ok: false, code: 'USER_LOG_UNREADABLE', message: 'the log of a user could not be read', passing: false };
+      return {
+        ok: false,
+        code: 'USER_LOG_UNREADABLE',
+        message: 'the log of a user could not be read',
+        passing: false,
+      };
     }
   }
 
@@ -120,7 +132,11 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   /** Where the grant cannot be judged now, the mission is shown without it. */
-  async #withGrant(userId: string, { mission }: MissionEntry, view: OwnerMission): Promise<OwnerMission> {
+  async #withGrant(
+    userId: string,
+    { mission }: MissionEntry,
+    view: OwnerMission,
+  ): Promise<OwnerMission> {
     try {
       const grants = this.#grants(userId);
       const grant = await (view.reason === 'grant-missing'
@@ -173,9 +189,15 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     }
   }
 
-  async #owned(userId: string, projection: Projection, missionId: string): Promise<OwnerMission | null> {
+  async #owned(
+    userId: string,
+    projection: Projection,
+    missionId: string,
+  ): Promise<OwnerMission | null> {
     const entry = projection.mission(missionId);
-    return entry === null ? null : this.#shown(userId, entry, await this.#dispatcher().dependencies());
+    return entry === null
+      ? null
+      : this.#shown(userId, entry, await this.#dispatcher().dependencies());
   }
 
   /** What changed for a stream of events, and that the hub wants to be told of changes until then. */
@@ -186,7 +208,10 @@ export class UserMissions extends DurableObject<RunnerEnv> {
       this.#store.setMeta('watched_until', String(watchUntilMs));
       const projection = this.#projection(userId);
       const mission = (missionId: string) => this.#owned(userId, projection, missionId);
-      return eventsAfter({ store: this.#store, mission, newEpoch: () => Date.now().toString(36) }, cursor);
+      return eventsAfter(
+        { store: this.#store, mission, newEpoch: () => Date.now().toString(36) },
+        cursor,
+      );
     });
   }
 
@@ -241,12 +266,17 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     const code = codeOf(thrown);
     this.#log.warn('a turn was postponed', { code });
     const report = { userId, ...NO_TURN, turn: 'postponed', error: code } as const;
-    if (!(thrown instanceof PostgresError) || !isOutage(thrown)) return { ...report, nextDueMs: this.#backOffUser() };
+    if (!(thrown instanceof PostgresError) || !isOutage(thrown))
+      return { ...report, nextDueMs: this.#backOffUser() };
     const postgresOutage = { code, message: thrown.message };
     return { ...report, nextDueMs: this.#nextDueMs() ?? Date.now(), postgresOutage };
   }
 
-  async #runMission(userId: string, projection: Projection, missionId: string): Promise<TurnReport> {
+  async #runMission(
+    userId: string,
+    projection: Projection,
+    missionId: string,
+  ): Promise<TurnReport> {
     this.#running = missionId;
     try {
       const run = new MissionRun({
@@ -263,7 +293,9 @@ export class UserMissions extends DurableObject<RunnerEnv> {
         research: this.#research(userId),
         exclusively: (work) => this.#inTurn(work),
       });
-      const outcome = await run.continue(MOST_FAILURES).catch((thrown: unknown) => this.#ownFailure(missionId, thrown));
+      const outcome = await run
+        .continue(MOST_FAILURES)
+        .catch((thrown: unknown) => this.#ownFailure(missionId, thrown));
       return this.#settle(userId, projection, missionId, outcome);
     } finally {
       this.#running = null;
@@ -273,13 +305,19 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   /** What goes wrong in a run while Postgres serves others is this mission's trouble: its user's other missions go on. */
   #ownFailure(missionId: string, thrown: unknown): RunOutcome {
     if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
-    const code = thrown instanceof PostgresError && isOfTheData(thrown) ? 'DATA_REFUSED' : codeOf(thrown);
+    const code =
+      thrown instanceof PostgresError && isOfTheData(thrown) ? 'DATA_REFUSED' : codeOf(thrown);
     const runId = this.#store.runOf(missionId)?.runId;
     this.#log.warn('a run broke off', { code, ...(runId === undefined ? {} : { runId }) });
     return { kind: 'failed', code, unreadable: false };
   }
 
-  #settle(userId: string, projection: Projection, missionId: string, outcome: RunOutcome): TurnReport {
+  #settle(
+    userId: string,
+    projection: Projection,
+    missionId: string,
+    outcome: RunOutcome,
+  ): TurnReport {
     projection.updateDue(missionId);
     if (outcome.kind === 'written') this.#noteRun(projection, missionId, outcome.run);
     if (outcome.kind === 'failed') this.#recordFailure(missionId, outcome.code);
@@ -302,7 +340,11 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   #recordFailure(missionId: string, code: string): void {
     metrics.missionErrors.inc();
     const failures = (this.#store.attempt(missionId)?.failures ?? 0) + 1;
-    this.#store.saveAttempt(missionId, { failures, code, retryAtMs: Date.now() + backOffMs(failures, Math.random()) });
+    this.#store.saveAttempt(missionId, {
+      failures,
+      code,
+      retryAtMs: Date.now() + backOffMs(failures, Math.random()),
+    });
   }
 
   /** What goes wrong before a mission is chosen holds the whole user back. */
@@ -313,7 +355,8 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   #clearUserBackOff(): void {
-    if ((this.#store.meta('turn_failures') ?? '0') !== '0') this.#store.setMeta('turn_failures', '0');
+    if ((this.#store.meta('turn_failures') ?? '0') !== '0')
+      this.#store.setMeta('turn_failures', '0');
   }
 
   #nextDueMs(): number | null {
@@ -378,20 +421,26 @@ export class UserMissions extends DurableObject<RunnerEnv> {
     const nowMs = Date.now();
     const { status, reason, dueAtMs } = missionStatus({ ...entry, nowMs });
     if (this.#running === entry.mission.id) return { status: 'running' };
-    if (dueAtMs === null || dueAtMs > nowMs) return reason === undefined ? { status } : { status, reason };
+    if (dueAtMs === null || dueAtMs > nowMs)
+      return reason === undefined ? { status } : { status, reason };
     const hold = this.#store.hold(entry.mission.id);
     if (hold !== null && (hold.untilMs === null || hold.untilMs > nowMs))
       return { status: 'waiting', reason: hold.reason };
     const attempt = this.#store.attempt(entry.mission.id);
-    if (attempt !== null && attempt.retryAtMs > nowMs) return { status: 'waiting', reason: 'back-off' };
+    if (attempt !== null && attempt.retryAtMs > nowMs)
+      return { status: 'waiting', reason: 'back-off' };
     if (!on.postgres.ok) return { status: 'waiting', reason: 'postgres-down' };
     if (!on.llm.ok) return { status: 'waiting', reason: 'llm-down' };
-    if (Number(this.#store.meta('turn_failures') ?? 0) > 0) return { status: 'waiting', reason: 'back-off' };
+    if (Number(this.#store.meta('turn_failures') ?? 0) > 0)
+      return { status: 'waiting', reason: 'back-off' };
     return { status: 'queued' };
   }
 
   /** A list asked for before the feed has come by reads the log first; where that fails, what is known is shown. */
-  async #list<View>(userId: string, view: (entry: MissionEntry, on: Dependencies) => View): Promise<View[]> {
+  async #list<View>(
+    userId: string,
+    view: (entry: MissionEntry, on: Dependencies) => View,
+  ): Promise<View[]> {
     if (!this.#store.isComplete()) await this.#refresh(userId, null);
     const dependencies = await this.#dispatcher().dependencies();
     return this.#projection(userId)
@@ -437,7 +486,9 @@ export class UserMissions extends DurableObject<RunnerEnv> {
 
   #research(userId: string): ResearchJobs | null {
     const { research } = this.#settings;
-    return research === null ? null : new ResearchJobs(this.ctx.storage.sql, { ...research, userId });
+    return research === null
+      ? null
+      : new ResearchJobs(this.ctx.storage.sql, { ...research, userId });
   }
 
   #projection(userId: string): Projection {
@@ -467,8 +518,14 @@ export class UserMissions extends DurableObject<RunnerEnv> {
   }
 
   #grants(userId: string): GrantAccess {
-    const modelLocality = async (): Promise<'local' | 'remote'> => this.#dispatcher().modelLocality();
-    return new GrantAccess({ userId, database: this.#database(), settings: this.#settings.grants, modelLocality });
+    const modelLocality = async (): Promise<'local' | 'remote'> =>
+      this.#dispatcher().modelLocality();
+    return new GrantAccess({
+      userId,
+      database: this.#database(),
+      settings: this.#settings.grants,
+      modelLocality,
+    });
   }
 
   #dispatcher(): DurableObjectStub<Dispatcher> {
@@ -497,7 +554,12 @@ function turnOf(outcome: RunOutcome): Omit<TurnReport, 'userId' | 'nextDueMs'> {
     case 'waits':
       return { ...NO_TURN, turn: 'postponed', error: outcome.code };
     case 'failed':
-      return { ...NO_TURN, turn: 'failed', parseFailures: outcome.unreadable ? 1 : 0, error: outcome.code };
+      return {
+        ...NO_TURN,
+        turn: 'failed',
+        parseFailures: outcome.unreadable ? 1 : 0,
+        error: outcome.code,
+      };
     default:
       return outcome satisfies never;
   }

@@ -27,21 +27,40 @@ const USAGE = `npm run backup -- DIR [--without-log]
   DIR            a folder that is made; nothing may be in it yet
   --without-log  leaves out sync_changes, where mana-sync's own backup has it`;
 
-export type BackupOptions = { databaseUrl: string; dataDir: string; folder: string; withLog: boolean };
+export type BackupOptions = {
+  databaseUrl: string;
+  dataDir: string;
+  folder: string;
+  withLog: boolean;
+};
 
 /**
  * Makes a backup. The objects come first: what the database holds beyond them they read again, and the audit goes on from rows that
  * continue what they wrote. The other way round a restored audit would end before the head that an object kept.
  */
-export async function backup({ databaseUrl, dataDir, folder, withLog }: BackupOptions): Promise<Manifest> {
+export async function backup({
+  databaseUrl,
+  dataDir,
+  folder,
+  withLog,
+}: BackupOptions): Promise<Manifest> {
   const target = resolve(folder);
-  if (existsSync(target) && readdirSync(target).length > 0) throw new StartError(`${folder} is not empty`);
+  if (existsSync(target) && readdirSync(target).length > 0)
+    throw new StartError(`${folder} is not empty`);
   const draft = `${target}.unfinished`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true, mode: 0o700 });
   const objects = await copyObjects(dataDir, draft);
-  const snapshot = await withClient(databaseUrl, 'backup', (client) => dumpTables(client, draft, { withLog }));
-  const manifest: Manifest = { format: FORMAT, build: readVersion(), withLog, objects, ...snapshot };
+  const snapshot = await withClient(databaseUrl, 'backup', (client) =>
+    dumpTables(client, draft, { withLog }),
+  );
+  const manifest: Manifest = {
+    format: FORMAT,
+    build: readVersion(),
+    withLog,
+    objects,
+    ...snapshot,
+  };
   writeFileSync(manifestPath(draft), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
   for (const { path } of [...objects, ...snapshot.tables]) flush(join(draft, path));
   flush(manifestPath(draft));
@@ -66,7 +85,8 @@ function readArguments(args: string[]): { folder: string; withLog: boolean } {
     const options = { 'without-log': { type: 'boolean', default: false } } as const;
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
     const [folder] = positionals;
-    if (folder !== undefined && positionals.length === 1) return { folder, withLog: !values['without-log'] };
+    if (folder !== undefined && positionals.length === 1)
+      return { folder, withLog: !values['without-log'] };
   } catch {
     // An argument that there is not: the usage says what there is.
   }
@@ -79,10 +99,18 @@ async function main(): Promise<void> {
   const dataDir = resolve(checkedConfig(environment).dataDir);
   const database = await openOwnDatabase(environment, dataDir);
   try {
-    const { objects, tables, takenAt } = await backup({ databaseUrl: database.databaseUrl, dataDir, folder, withLog });
+    const { objects, tables, takenAt } = await backup({
+      databaseUrl: database.databaseUrl,
+      dataDir,
+      folder,
+      withLog,
+    });
     const rows = tables.reduce((total, table) => total + table.rows, 0);
-    console.log(`${folder}: ${objects.length} objects, ${rows} rows of ${tables.length} tables, as of ${takenAt}`);
-    if (!withLog) console.log('without sync_changes: plans live there, so back it up with its database');
+    console.log(
+      `${folder}: ${objects.length} objects, ${rows} rows of ${tables.length} tables, as of ${takenAt}`,
+    );
+    if (!withLog)
+      console.log('without sync_changes: plans live there, so back it up with its database');
     console.log(
       'It holds ciphertext, sealed and wrapped keys, and missions that are not encrypted: keep it like the database.',
     );

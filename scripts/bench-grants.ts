@@ -40,7 +40,9 @@ async function medianMs(runs: number, work: () => Promise<unknown>): Promise<num
 
 function pem(type: 'x25519' | 'ed25519', half: 'privateKey' | 'publicKey'): string {
   const pair = type === 'x25519' ? RUNNER_PAIR : SIGNING_PAIR;
-  return String(pair[half].export({ format: 'pem', type: half === 'privateKey' ? 'pkcs8' : 'spki' }));
+  return String(
+    pair[half].export({ format: 'pem', type: half === 'privateKey' ? 'pkcs8' : 'spki' }),
+  );
 }
 
 const RUNNER_PAIR = generateKeyPairSync('x25519');
@@ -48,7 +50,9 @@ const SIGNING_PAIR = generateKeyPairSync('ed25519');
 const master = await importMasterKey(crypto.getRandomValues(new Uint8Array(32)));
 const recipient = await importRunnerPublicKey(pem('x25519', 'publicKey'));
 const privateKeys = await importRunnerPrivateKeys(pem('x25519', 'privateKey'));
-const [signingKey = raise('no signing key')] = await importSigningKeys(pem('ed25519', 'privateKey'));
+const [signingKey = raise('no signing key')] = await importSigningKeys(
+  pem('ed25519', 'privateKey'),
+);
 const keyOf = await grantKeyFinder({ keys: [signingKey.publicJwk] });
 
 /** As mana-auth does it for a person whose master key is in the vault: derive, seal, sign. */
@@ -67,20 +71,36 @@ async function mint(refs: readonly RecordRef[]): Promise<{ token: string; keysJw
   });
   const records = sortedScope(refs.map(({ tableName, recordId }) => `${tableName}:${recordId}`));
   const times = { iat: NOW_SEC, nbf: NOW_SEC, exp: EXPIRES_SEC };
-  const claims = { sub: USER_ID, jti: 'grant-1', ...times, mission: MISSION_ID, records, llm: 'any' as const };
+  const claims = {
+    sub: USER_ID,
+    jti: 'grant-1',
+    ...times,
+    mission: MISSION_ID,
+    records,
+    llm: 'any' as const,
+  };
   return { token: await mintGrant({ signingKey, claims, keysJwe }), keysJwe };
 }
 
 /** As the runner does it before a run: verify the token, open all keys. */
 async function open({ token, keysJwe }: { token: string; keysJwe: string }): Promise<void> {
-  const verified = await verifyGrant({ token, keyOf, userId: USER_ID, missionId: MISSION_ID, nowMs: NOW_SEC * 1000 });
+  const verified = await verifyGrant({
+    token,
+    keyOf,
+    userId: USER_ID,
+    missionId: MISSION_ID,
+    nowMs: NOW_SEC * 1000,
+  });
   if (!verified.ok) throw new Error(verified.reason);
   const opened = await openGrantKeys({ claims: verified.claims, keysJwe, privateKeys });
   if (!opened.ok) throw new Error(opened.reason);
 }
 
 async function scopeRow(records: number) {
-  const refs = Array.from({ length: records }, () => ({ tableName: 'notes', recordId: crypto.randomUUID() }));
+  const refs = Array.from({ length: records }, () => ({
+    tableName: 'notes',
+    recordId: crypto.randomUUID(),
+  }));
   const runs = records > 100 ? 50 : 200;
   const grant = await mint(refs);
   return {
@@ -101,7 +121,9 @@ async function fieldRow(characters: number) {
   return {
     characters,
     'encrypt µs': rounded((await medianMs(2_000, async () => encryptField(field))) * 1000),
-    'decrypt µs': rounded((await medianMs(2_000, async () => decryptField({ keys, ref, path: 'body', text }))) * 1000),
+    'decrypt µs': rounded(
+      (await medianMs(2_000, async () => decryptField({ keys, ref, path: 'body', text }))) * 1000,
+    ),
   };
 }
 

@@ -48,7 +48,9 @@ function readFlags() {
       help: { type: 'boolean', default: false },
     },
   });
-  const only = values.only.split(',').map((name) => SECTIONS.find((section) => section === name) ?? unknown(name));
+  const only = values.only
+    .split(',')
+    .map((name) => SECTIONS.find((section) => section === name) ?? unknown(name));
   return {
     help: values.help,
     missions: whole('missions', values.missions),
@@ -79,8 +81,15 @@ async function measure(flags: Flags): Promise<BenchFigures> {
   };
   if (sections.has('herd')) {
     figures.herd = await onStage(concurrency, async (stage) => {
-      const disk = await measureCommits(stage.database, { missions, concurrency, countFsyncs: false });
-      return { ...(await measureHerd(stage, { missions, latencyMs, concurrency, countFsyncs: false })), disk };
+      const disk = await measureCommits(stage.database, {
+        missions,
+        concurrency,
+        countFsyncs: false,
+      });
+      return {
+        ...(await measureHerd(stage, { missions, latencyMs, concurrency, countFsyncs: false })),
+        disk,
+      };
     });
   }
   if (sections.has('fsyncs')) {
@@ -91,8 +100,10 @@ async function measure(flags: Flags): Promise<BenchFigures> {
       fsyncs: (await measureHerd(stage, { ...counted, latencyMs: 0 })).fsyncs,
     }));
   }
-  if (sections.has('wake')) figures.wake = await onStage(concurrency, (stage) => measureWake(stage, flags.wakes));
-  if (sections.has('idle')) figures.idle = await onStage(concurrency, (stage) => measureIdle(stage, flags.idleRows));
+  if (sections.has('wake'))
+    figures.wake = await onStage(concurrency, (stage) => measureWake(stage, flags.wakes));
+  if (sections.has('idle'))
+    figures.idle = await onStage(concurrency, (stage) => measureIdle(stage, flags.idleRows));
   if (sections.has('kills')) {
     const kills = { runs: flags.killRuns, seed: flags.seed };
     figures.kills = await onStage(4, (stage) => measureKills(stage, kills));

@@ -15,7 +15,13 @@ async function dev(): Promise<void> {
   const grantsEnv = writeEnvFile(`${dataDir}/dev-mana-auth.env`, 'manaAuth', embedded.environment);
   const workers = [
     startWrangler('wrangler.toml', config.port, 9229, runnerEnv, `${dataDir}/dev-mana-ai`),
-    startWrangler('wrangler.mana-auth.toml', config.authPort, 9230, grantsEnv, `${dataDir}/dev-mana-auth`),
+    startWrangler(
+      'wrangler.mana-auth.toml',
+      config.authPort,
+      9230,
+      grantsEnv,
+      `${dataDir}/dev-mana-auth`,
+    ),
   ];
   process.stdout.write(
     `missions: http://${LOCAL_HOST}:${config.port}/api/v1/me/missions\ntoken:    ${embedded.token}\n`,
@@ -32,11 +38,22 @@ async function dev(): Promise<void> {
 }
 
 /** The variables that workerd.capnp binds to one Worker, and no other: neither sees a key of the other here either. */
-function writeEnvFile(path: string, constant: 'manaAi' | 'manaAuth', environment: Environment): string {
-  const [, worker = ''] = readFileSync(projectPath('workerd.capnp'), 'utf8').split(`const ${constant} :Workerd.Worker`);
+function writeEnvFile(
+  path: string,
+  constant: 'manaAi' | 'manaAuth',
+  environment: Environment,
+): string {
+  const [, worker = ''] = readFileSync(projectPath('workerd.capnp'), 'utf8').split(
+    `const ${constant} :Workerd.Worker`,
+  );
   const [bindings = ''] = worker.split('\n);');
-  const names = Array.from(bindings.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
-  const lines = names.filter((name) => environment[name]).map((name) => `${name}=${JSON.stringify(environment[name])}`);
+  const names = Array.from(
+    bindings.matchAll(/fromEnvironment = "(\w+)"/g),
+    ([, name = '']) => name,
+  );
+  const lines = names
+    .filter((name) => environment[name])
+    .map((name) => `${name}=${JSON.stringify(environment[name])}`);
   writeFileSync(path, lines.join('\n'), { mode: 0o600 });
   return path;
 }
@@ -67,7 +84,17 @@ function startWrangler(
   ];
   return spawn(
     process.execPath,
-    [wrangler, 'dev', '--config', config, '--env-file', envFile, '--persist-to', persistTo, ...flags],
+    [
+      wrangler,
+      'dev',
+      '--config',
+      config,
+      '--env-file',
+      envFile,
+      '--persist-to',
+      persistTo,
+      ...flags,
+    ],
     {
       cwd: projectPath('.'),
       stdio: ['ignore', 'inherit', 'inherit'],

@@ -32,7 +32,10 @@ async function forget(
   const removed = await deleteRowsOf(client, userId, besides);
   await emptyObjects(workers, userId);
   const again = await deleteRowsOf(client, userId, besides);
-  return removed.map(({ table, rows }, index) => ({ table, rows: rows + (again[index]?.rows ?? 0) }));
+  return removed.map(({ table, rows }, index) => ({
+    table,
+    rows: rows + (again[index]?.rows ?? 0),
+  }));
 }
 
 async function emptyObjects({ url, serviceKey }: Workers, userId: string): Promise<string[]> {
@@ -49,7 +52,8 @@ async function emptyObjects({ url, serviceKey }: Workers, userId: string): Promi
 async function workersOf(environment: Environment): Promise<Workers> {
   const { port, serviceKey } = checkedConfig(environment);
   const url = `http://127.0.0.1:${port}`;
-  if (serviceKey === null) throw new StartError('MANA_SERVICE_KEY is not set: set it, restart the Workers, and repeat');
+  if (serviceKey === null)
+    throw new StartError('MANA_SERVICE_KEY is not set: set it, restart the Workers, and repeat');
   const answers = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) }).then(
     (response) => response.ok,
     () => false,
@@ -82,9 +86,15 @@ async function prove(
   const rows = await countRowsOf(client, userId, besides);
   for (const { table, rows: remaining } of rows) {
     const gone = removed.find((one) => one.table === table)?.rows ?? 0;
-    tell(remaining === 0, `${table}: ${remaining === 0 ? `no row (${gone} removed)` : `${remaining} rows`}`);
+    tell(
+      remaining === 0,
+      `${table}: ${remaining === 0 ? `no row (${gone} removed)` : `${remaining} rows`}`,
+    );
   }
-  tell(!left.includes('object'), 'the object: records, runs, budgets, failures, research jobs, audit head, alarm');
+  tell(
+    !left.includes('object'),
+    'the object: records, runs, budgets, failures, research jobs, audit head, alarm',
+  );
   tell(!left.includes('agenda'), 'the agenda of the Dispatcher, lease and permit');
   tell(!left.includes('change-feed'), 'the change feed: logs that could not be read');
   return left.length === 0 && rows.every((one) => one.rows === 0);
@@ -104,11 +114,15 @@ async function tellOfLog(client: Client, userId: string): Promise<void> {
   );
   const { all = 0, ai = 0, ours = 0 } = rows[0] ?? {};
   if (all === 0) return console.log('gone  sync_changes: no row');
-  console.log(`stays sync_changes: ${all} rows, ${ai} of them of missions and agents, ${ours} written by the runner`);
+  console.log(
+    `stays sync_changes: ${all} rows, ${ai} of them of missions and agents, ${ours} written by the runner`,
+  );
   console.log(
     '      Delete the account in mana-sync, or repeat with --with-log where there is none. A device that writes',
   );
-  console.log('      another mission, and a request with this user’s token, make the person known here again.');
+  console.log(
+    '      another mission, and a request with this user’s token, make the person known here again.',
+  );
 }
 
 function readArguments(args: string[]): { userId: string; withLog: boolean } {
@@ -140,7 +154,8 @@ async function main(): Promise<void> {
       console.log(
         'Not reached from here: the bare id in free pages of files that all share, backups, PostgreSQL’s old pages until VACUUM, and what the model and the research endpoint were sent.',
       );
-      if (!isGone) throw new StartError('something is left; repeat it, and look at the log if it stays');
+      if (!isGone)
+        throw new StartError('something is left; repeat it, and look at the log if it stays');
     });
   } finally {
     await database.close();

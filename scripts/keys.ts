@@ -44,7 +44,9 @@ const PEM_KINDS: Readonly<Record<string, PemKind>> = {
 /** Only where no other service signs user tokens: with this key anybody can be any user. */
 function makeIssuerKey(): Map<string, string> {
   const { privateKey } = generateKeyPairSync('ed25519');
-  return new Map([['MANA_AUTH_ISSUER_KEY_PEM', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()]]);
+  return new Map([
+    ['MANA_AUTH_ISSUER_KEY_PEM', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
+  ]);
 }
 
 /** New values for all other names, by name. */
@@ -52,9 +54,18 @@ function makeKeys(): Map<string, string> {
   const sealing = generateKeyPairSync('x25519');
   const signing = generateKeyPairSync('ed25519');
   return new Map([
-    ['MANA_AI_PRIVATE_KEY_PEM', sealing.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
-    ['MANA_AI_PUBLIC_KEY_PEM', sealing.publicKey.export({ type: 'spki', format: 'pem' }).toString()],
-    ['MANA_GRANT_SIGNING_KEY_PEM', signing.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
+    [
+      'MANA_AI_PRIVATE_KEY_PEM',
+      sealing.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    ],
+    [
+      'MANA_AI_PUBLIC_KEY_PEM',
+      sealing.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    ],
+    [
+      'MANA_GRANT_SIGNING_KEY_PEM',
+      signing.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    ],
     ['MANA_AUTH_KEK', randomBytes(32).toString('base64')],
     ['MANA_SERVICE_KEY', randomBytes(32).toString('base64url')],
   ]);
@@ -127,7 +138,9 @@ function setAll(text: string, values: ReadonlyMap<string, string>): string {
     return left.delete(name) ? assignment(name, value) : '';
   });
   const separator = replaced === '' || replaced.endsWith('\n') ? '' : '\n';
-  return replaced + separator + Array.from(left, ([name, value]) => assignment(name, value)).join('');
+  return (
+    replaced + separator + Array.from(left, ([name, value]) => assignment(name, value)).join('')
+  );
 }
 
 /** The file's text, '' where there is none. */
@@ -175,7 +188,10 @@ export async function writeKeys(path: string, options: KeysOptions): Promise<Key
     const fresh = options.issuer === true ? makeIssuerKey() : makeKeys();
     const present = [...fresh.keys()].filter((name) => (old[name] ?? '').trim() !== '');
     if (present.length > 0 && !options.replace) throw alreadyThere(path, present);
-    const renewed = Array.from(fresh, ([name, value]) => ({ name, ...renew(name, value, old[name] ?? '') }));
+    const renewed = Array.from(fresh, ([name, value]) => ({
+      name,
+      ...renew(name, value, old[name] ?? ''),
+    }));
     await replaceFile(path, setAll(text, new Map(renewed.map(({ name, value }) => [name, value]))));
     const named = (holds: (one: Renewed) => boolean | undefined): string[] =>
       renewed.filter((one) => holds(one) === true).map(({ name }) => name);
@@ -188,7 +204,9 @@ export async function writeKeys(path: string, options: KeysOptions): Promise<Key
   } catch (error) {
     if (error instanceof KeysError) throw error;
     const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
-    throw new KeysError('FILE_FAILED', `${path} could not be read or written (${why})`, { cause: error });
+    throw new KeysError('FILE_FAILED', `${path} could not be read or written (${why})`, {
+      cause: error,
+    });
   }
 }
 
@@ -203,7 +221,10 @@ async function main(): Promise<void> {
   try {
     const unknown = args.find((argument) => !['--replace', '--issuer'].includes(argument));
     if (unknown !== undefined)
-      throw new KeysError('UNKNOWN_ARGUMENT', `unknown argument ${unknown}; there are --replace and --issuer`);
+      throw new KeysError(
+        'UNKNOWN_ARGUMENT',
+        `unknown argument ${unknown}; there are --replace and --issuer`,
+      );
     const options = { replace: args.includes('--replace'), issuer: args.includes('--issuer') };
     const report = await writeKeys(resolve('.env'), options);
     for (const name of report.written) {
@@ -216,7 +237,8 @@ async function main(): Promise<void> {
         'restart, then `npm run rewrap` wraps the master keys by the new MANA_AUTH_KEK; then the old one can go',
       );
     }
-    for (const name of report.unchanged) console.log(`.env: ${name} is unchanged, it has no second place`);
+    for (const name of report.unchanged)
+      console.log(`.env: ${name} is unchanged, it has no second place`);
   } catch (error) {
     if (!(error instanceof KeysError)) throw error;
     console.error(`keys: ${error.message}`);
@@ -224,4 +246,5 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  await main();

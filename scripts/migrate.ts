@@ -67,7 +67,8 @@ function describe(error: unknown, databaseUrl: string): string {
 
 /** A refused connection to a name with two addresses is an AggregateError without a message. */
 function rawMessage(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return rawMessage(error.errors[0]);
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return rawMessage(error.errors[0]);
   return error instanceof Error ? error.message || error.name : String(error);
 }
 
@@ -88,7 +89,10 @@ function secretsOf(databaseUrl: string): string[] {
 async function connect(databaseUrl: string): Promise<Client> {
   const url = URL.canParse(databaseUrl) ? new URL(databaseUrl) : null;
   if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
-    throw new MigrateError('DATABASE_URL_INVALID', 'DATABASE_URL wants postgres://user:password@host:port/database');
+    throw new MigrateError(
+      'DATABASE_URL_INVALID',
+      'DATABASE_URL wants postgres://user:password@host:port/database',
+    );
   }
   try {
     const client = new Client({
@@ -102,7 +106,10 @@ async function connect(databaseUrl: string): Promise<Client> {
     return client;
   } catch (error) {
     const where = `${url.host}${url.pathname}`;
-    throw new MigrateError('DATABASE_UNREACHABLE', `cannot connect to ${where}: ${describe(error, databaseUrl)}`);
+    throw new MigrateError(
+      'DATABASE_UNREACHABLE',
+      `cannot connect to ${where}: ${describe(error, databaseUrl)}`,
+    );
   }
 }
 
@@ -112,12 +119,17 @@ async function readLedger(client: Client): Promise<string[]> {
     `select to_regclass('mana_ai.migrations')::text as ledger`,
   );
   if ((found.rows[0]?.ledger ?? null) === null) return [];
-  const { rows } = await client.query<{ name: string }>('select name from mana_ai.migrations order by name');
+  const { rows } = await client.query<{ name: string }>(
+    'select name from mana_ai.migrations order by name',
+  );
   return rows.map((row) => row.name);
 }
 
 /** The line for a ledger that a newer build wrote, or null. */
-function newerThanBuild(ledger: readonly string[], migrations: readonly Migration[]): string | null {
+function newerThanBuild(
+  ledger: readonly string[],
+  migrations: readonly Migration[],
+): string | null {
   const known = new Set(migrations.map((migration) => migration.name));
   const unknown = ledger.filter((name) => !known.has(name));
   if (unknown.length === 0) return null;
@@ -159,7 +171,9 @@ function migrationError(error: unknown, name: string, databaseUrl: string): Migr
   const sqlState = error instanceof DatabaseError ? error.code : undefined;
   if (sqlState === 'MA001') return new MigrateError('LOG_HIDDEN', line, { cause: error });
   if (sqlState === 'MA002') return new MigrateError('ROLE_FORBIDDEN', line, { cause: error });
-  return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, { cause: error });
+  return new MigrateError('MIGRATION_FAILED', `migration ${name} failed: ${line}`, {
+    cause: error,
+  });
 }
 
 /** Names of the migrations of this build, in order. */
@@ -178,8 +192,13 @@ export async function fillStatement(): Promise<string> {
  * @returns names of the migrations that this call applied
  * @throws MigrateError
  */
-export async function migrate(databaseUrl: string, only?: readonly string[]): Promise<{ applied: string[] }> {
-  const migrations = (await readMigrations()).filter(({ name }) => only === undefined || only.includes(name));
+export async function migrate(
+  databaseUrl: string,
+  only?: readonly string[],
+): Promise<{ applied: string[] }> {
+  const migrations = (await readMigrations()).filter(
+    ({ name }) => only === undefined || only.includes(name),
+  );
   const client = await connect(databaseUrl);
   let current = 'ledger';
   try {
@@ -203,7 +222,11 @@ export async function migrate(databaseUrl: string, only?: readonly string[]): Pr
 }
 
 /** Whether one role can be taken on and row-level security holds for it. */
-async function checkRole(client: Client, role: (typeof ROLES)[number], databaseUrl: string): Promise<DatabaseCheck> {
+async function checkRole(
+  client: Client,
+  role: (typeof ROLES)[number],
+  databaseUrl: string,
+): Promise<DatabaseCheck> {
   await client.query('begin');
   try {
     await client.query(`set local role ${role}`);
@@ -223,7 +246,8 @@ async function checkRole(client: Client, role: (typeof ROLES)[number], databaseU
     }
     // Without a policy row-level security hides everything: the runner would idle without a word.
     if (!rows[0].policed) {
-      const message = 'sync_changes has no policy for reading or none for inserting: nothing would be seen or written';
+      const message =
+        'sync_changes has no policy for reading or none for inserting: nothing would be seen or written';
       return { ok: false, code: 'POLICIES_MISSING', message };
     }
     return { ok: true };
@@ -276,7 +300,8 @@ async function main(): Promise<void> {
   try {
     // Empty means unset: compose passes ${VAR:-}.
     const databaseUrl = process.env['DATABASE_URL'] ?? '';
-    if (databaseUrl === '') throw new MigrateError('DATABASE_URL_MISSING', 'DATABASE_URL is not set');
+    if (databaseUrl === '')
+      throw new MigrateError('DATABASE_URL_MISSING', 'DATABASE_URL is not set');
     const { applied } = await migrate(databaseUrl);
     for (const name of applied) console.log(`applied ${name}`);
     if (applied.length === 0) console.log('nothing to do: the database is up to date');
@@ -286,4 +311,5 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  await main();

@@ -12,7 +12,8 @@ const LOCAL_TOOLS = 16;
 
 const MISSION = {
   title: 'Learn enough Italian for June',
-  objective: 'Keep me on course: three short sessions a week, and one thing to prepare before each lesson.',
+  objective:
+    'Keep me on course: three short sessions a week, and one thing to prepare before each lesson.',
   conceptMarkdown: '',
 };
 
@@ -23,7 +24,12 @@ const INPUTS = [
     content:
       'Passato prossimo still shaky. Ask Giulia about pronouns. Vocabulary: the market, the station, at the doctor.',
   }),
-  formatInput('tasks', { id: 'task-1', title: 'Book the exam', dueDate: '2027-03-01', isCompleted: false }),
+  formatInput('tasks', {
+    id: 'task-1',
+    title: 'Book the exam',
+    dueDate: '2027-03-01',
+    isCompleted: false,
+  }),
 ].flatMap((reading) => (reading.ok ? [reading] : []));
 
 /** Prints how long the first request of a mission with two inputs is: with every tool, and with those chosen for a local model. */

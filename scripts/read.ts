@@ -15,11 +15,16 @@ async function read(): Promise<void> {
   process.stdout.write(`${JSON.stringify(await iterationsOf(access, missionId), null, 2)}\n`);
 }
 
-async function iterationsOf(access: Parameters<typeof DemoDevice.open>[0], missionId: string): Promise<unknown[]> {
+async function iterationsOf(
+  access: Parameters<typeof DemoDevice.open>[0],
+  missionId: string,
+): Promise<unknown[]> {
   try {
     return await (await DemoDevice.open(access)).iterations(missionId);
   } catch (thrown) {
-    throw new StartError(`${thrown instanceof Error ? thrown.message : 'failed'}; does \`npm start\` run?`);
+    throw new StartError(
+      `${thrown instanceof Error ? thrown.message : 'failed'}; does \`npm start\` run?`,
+    );
   }
 }
 

@@ -11,7 +11,12 @@ import { holdsObjects, OBJECT_FOLDERS, placeObjects } from './database/backup/ob
 import { loadTables, LOG, tablesWithRows } from './database/backup/tables.ts';
 import { checkedConfig } from './process/checked-config.ts';
 import { runOnce } from './process/command.ts';
-import { type Environment, makeDataDir, readEnvironment, StartError } from './process/environment.ts';
+import {
+  type Environment,
+  makeDataDir,
+  readEnvironment,
+  StartError,
+} from './process/environment.ts';
 import { isInUse } from './process/leftover-workerd.ts';
 import { fillStatement, migrate, migrationNames } from './migrate.ts';
 import { openOrMakeDatabase, withClient, withKeysOfStart } from './embedded/own-database.ts';
@@ -41,15 +46,19 @@ export async function restore(options: RestoreOptions): Promise<Manifest> {
   const { databaseUrl, folder, dataDir } = options;
   const manifest = await readCheckedManifest(resolve(folder));
   await assertKnown(manifest);
-  if (isInUse(dataDir)) throw new StartError(`MANA_DATA_DIR ${dataDir} is in use: stop the Workers first`);
+  if (isInUse(dataDir))
+    throw new StartError(`MANA_DATA_DIR ${dataDir} is in use: stop the Workers first`);
   await withClient(databaseUrl, 'restore', (client) => makeRoom(client, options, manifest));
   await migrate(databaseUrl, manifest.migrations);
   const tables = manifest.tables.filter(({ name }) => name !== LOG || !options.withoutLog);
   const fill = await fillStatement();
-  await withClient(databaseUrl, 'restore', (client) => loadTables(client, resolve(folder), tables, fill));
+  await withClient(databaseUrl, 'restore', (client) =>
+    loadTables(client, resolve(folder), tables, fill),
+  );
   await migrate(databaseUrl);
   for (const name of OBJECT_FOLDERS) rmSync(join(dataDir, name), { recursive: true, force: true });
-  for (const name of OBJECT_FOLDERS) mkdirSync(join(dataDir, name), { recursive: true, mode: 0o700 });
+  for (const name of OBJECT_FOLDERS)
+    mkdirSync(join(dataDir, name), { recursive: true, mode: 0o700 });
   placeObjects(resolve(folder), manifest.objects, dataDir);
   return manifest;
 }
@@ -64,14 +73,22 @@ async function assertKnown({ migrations, build }: Manifest): Promise<void> {
 }
 
 /** Leaves a database without our schemas, so that the migrations make them as the backup's build had them. */
-async function makeRoom(client: Client, options: RestoreOptions, { withLog }: Manifest): Promise<void> {
+async function makeRoom(
+  client: Client,
+  options: RestoreOptions,
+  { withLog }: Manifest,
+): Promise<void> {
   await assertNobodyRuns(client);
   const takesLog = withLog && !options.withoutLog;
-  const taken = (await tablesWithRows(client)).filter((name) => (takesLog || name !== LOG) && !isMadeByLog(name));
+  const taken = (await tablesWithRows(client)).filter(
+    (name) => (takesLog || name !== LOG) && !isMadeByLog(name),
+  );
   const objects = holdsObjects(options.dataDir) ? ['the objects in MANA_DATA_DIR'] : [];
   const present = [...taken, ...objects];
   if (present.length > 0 && !options.replace) {
-    throw new StartError(`something is here already (${present.join(', ')}); --replace removes it first`);
+    throw new StartError(
+      `something is here already (${present.join(', ')}); --replace removes it first`,
+    );
   }
   if (taken.includes(LOG)) await client.query(`truncate ${LOG}`);
   await client.query('drop schema if exists mana_ai, mana_auth cascade');
@@ -141,15 +158,25 @@ async function main(): Promise<void> {
   }
 }
 
-async function tellWhatToKnow(client: Client, environment: Environment, takenAt: string): Promise<void> {
+async function tellWhatToKnow(
+  client: Client,
+  environment: Environment,
+  takenAt: string,
+): Promise<void> {
   console.log(
     `What was written after ${takenAt} is not here. An audit head that a person noted later shows as cut off for that reason.`,
   );
   const live = await countLiveGrants(client);
-  if (live > 0) console.log(`${live} grants are open, those too that were revoked after ${takenAt}.`);
+  if (live > 0)
+    console.log(`${live} grants are open, those too that were revoked after ${takenAt}.`);
   const locked = await countLockedVaults(client, environment);
-  if (locked > 0) console.log(`${locked} master keys open under no key of MANA_AUTH_KEK: bring the keys of that time.`);
-  console.log('People who were forgotten after that are back: repeat npm run forget for them once the Workers run.');
+  if (locked > 0)
+    console.log(
+      `${locked} master keys open under no key of MANA_AUTH_KEK: bring the keys of that time.`,
+    );
+  console.log(
+    'People who were forgotten after that are back: repeat npm run forget for them once the Workers run.',
+  );
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)

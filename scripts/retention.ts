@@ -14,7 +14,10 @@ const DAY_MS = 24 * 60 * 60_000;
  * Shortens every user's audit; each user is a transaction of its own, so that a run that was cut off has only less to do the next time.
  * @returns how many rows went, of how many users
  */
-export async function compactAudits(client: Client, olderThan: Date): Promise<{ users: number; rows: number }> {
+export async function compactAudits(
+  client: Client,
+  olderThan: Date,
+): Promise<{ users: number; rows: number }> {
   const found = await client.query<{ user_id: string }>(
     'select user_id from mana_ai.decrypt_audit group by user_id having min(ts) < $1',
     [olderThan.toISOString()],
@@ -35,13 +38,17 @@ export async function compactAudits(client: Client, olderThan: Date): Promise<{ 
 
 /** Deletes what was noted of uses of the vault before `olderThan`; answers how many rows. */
 export async function dropVaultUses(client: Client, olderThan: Date): Promise<number> {
-  const { rowCount } = await client.query('delete from mana_auth.vault_audit where at < $1', [olderThan]);
+  const { rowCount } = await client.query('delete from mana_auth.vault_audit where at < $1', [
+    olderThan,
+  ]);
   return rowCount ?? 0;
 }
 
 /** Deletes grants whose time was over before `olderThan`, revoked ones as well; answers how many. */
 export async function dropEndedGrants(client: Client, olderThan: Date): Promise<number> {
-  const { rowCount } = await client.query('delete from mana_auth.grants where expires_at < $1', [olderThan]);
+  const { rowCount } = await client.query('delete from mana_auth.grants where expires_at < $1', [
+    olderThan,
+  ]);
   return rowCount ?? 0;
 }
 

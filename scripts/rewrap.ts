@@ -32,13 +32,20 @@ async function rewrap(): Promise<void> {
   const { databaseUrl, keks } = parsed.config;
   if (databaseUrl === null) throw new StartError('DATABASE_URL is not set');
   if (keks.length === 0) throw new StartError('MANA_AUTH_KEK is not set');
-  const client = new Client({ connectionString: databaseUrl, application_name: 'mana-edge rewrap' });
+  const client = new Client({
+    connectionString: databaseUrl,
+    application_name: 'mana-edge rewrap',
+  });
   await client.connect();
   try {
-    const { rewrapped, unreadable, missingKekIds } = await rewrapAll(databaseOn(client), await importKekRing(keks));
+    const { rewrapped, unreadable, missingKekIds } = await rewrapAll(
+      databaseOn(client),
+      await importKekRing(keks),
+    );
     console.log(`rewrap: ${rewrapped} master keys are wrapped by the current KEK now`);
     if (unreadable === 0) return;
-    const missing = missingKekIds.length === 0 ? '' : `; MANA_AUTH_KEK lacks ${missingKekIds.join(', ')}`;
+    const missing =
+      missingKekIds.length === 0 ? '' : `; MANA_AUTH_KEK lacks ${missingKekIds.join(', ')}`;
     throw new StartError(`${unreadable} do not open and stay as they are${missing}`);
   } finally {
     await client.end();
@@ -50,6 +57,8 @@ try {
 } catch (error) {
   // What the driver throws may name the connection with its password.
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-  console.error(`rewrap: ${error instanceof StartError ? error.message : `PostgreSQL could not be asked${code}`}`);
+  console.error(
+    `rewrap: ${error instanceof StartError ? error.message : `PostgreSQL could not be asked${code}`}`,
+  );
   process.exitCode = 1;
 }

@@ -30,7 +30,9 @@ async function serve(): Promise<void> {
 function namedWorker(argument: string | undefined): 'mana-ai' | 'mana-auth' | null {
   if (argument === undefined) return null;
   if (argument === 'mana-ai' || argument === 'mana-auth') return argument;
-  throw new StartError(`serve takes mana-ai, mana-auth or nothing, which is both; ${argument} is neither`);
+  throw new StartError(
+    `serve takes mana-ai, mana-auth or nothing, which is both; ${argument} is neither`,
+  );
 }
 
 await runCommand(serve);

@@ -21,8 +21,12 @@ async function start(): Promise<void> {
 
 /** The command line finds its way and the demo user's token here. */
 function noteSession({ config, dataDir, token }: Embedded): void {
-  const [url, authUrl] = [config.port, config.authPort].map((port) => `http://${LOCAL_HOST}:${port}`);
-  writeFileSync(`${dataDir}/session.json`, JSON.stringify({ url, authUrl, token }), { mode: 0o600 });
+  const [url, authUrl] = [config.port, config.authPort].map(
+    (port) => `http://${LOCAL_HOST}:${port}`,
+  );
+  writeFileSync(`${dataDir}/session.json`, JSON.stringify({ url, authUrl, token }), {
+    mode: 0o600,
+  });
 }
 
 /** Needs the Workers: the vault makes the master key, and mana-auth the grants. */
@@ -34,7 +38,9 @@ async function seedEncrypted({ config, databaseUrl, token }: Embedded): Promise<
     await seedEncryptedDemo(client, access, Date.now());
   } catch (thrown) {
     // With keys of somebody else's (MANA_JWKS_URL) the demo user is nobody there.
-    say(`the demo with encrypted notes is left out: ${thrown instanceof Error ? thrown.message : 'failed'}`);
+    say(
+      `the demo with encrypted notes is left out: ${thrown instanceof Error ? thrown.message : 'failed'}`,
+    );
   } finally {
     await client.end();
   }
@@ -43,7 +49,9 @@ async function seedEncrypted({ config, databaseUrl, token }: Embedded): Promise<
 function welcome(port: number, token: string, usesDemoPlanner: boolean): void {
   const url = `http://${LOCAL_HOST}:${port}`;
   if (usesDemoPlanner)
-    say('planning with the demo planner, which follows simple rules; set MANA_LLM_URL for a real model');
+    say(
+      'planning with the demo planner, which follows simple rules; set MANA_LLM_URL for a real model',
+    );
   say(`health:   ${url}/health`);
   say(`missions: ${url}/api/v1/me/missions`);
   say(`token:    ${token}`);

@@ -19,10 +19,14 @@ function runSuite(suite: string, reportDir: string): Counts {
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
-  const { status } = spawnSync(process.execPath, [projectPath('node_modules/vitest/vitest.mjs'), ...args], {
-    cwd: projectPath('.'),
-    stdio: 'inherit',
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    [projectPath('node_modules/vitest/vitest.mjs'), ...args],
+    {
+      cwd: projectPath('.'),
+      stdio: 'inherit',
+    },
+  );
   const counts = readCounts(report);
   // A suite that dies, or whose files cannot be loaded, has no failed test to show for it.
   return status === 0 ? counts : { ...counts, failed: Math.max(1, counts.failed) };
@@ -30,7 +34,10 @@ function runSuite(suite: string, reportDir: string): Counts {
 
 function readCounts(report: string): Counts {
   try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<
+      string,
+      number
+    >;
     return { passed: numPassedTests ?? 0, failed: numFailedTests ?? 0 };
   } catch {
     return { passed: 0, failed: 1 };

@@ -37,7 +37,9 @@ async function main(): Promise<void> {
   const [userId, ...more] = process.argv.slice(2);
   if (!isUserId(userId) || userId.startsWith('--') || more.length > 0) throw new StartError(USAGE);
   const given = readEnvironment();
-  console.log(await userToken(withKeysOfStart(given, resolve(checkedConfig(given).dataDir)), userId));
+  console.log(
+    await userToken(withKeysOfStart(given, resolve(checkedConfig(given).dataDir)), userId),
+  );
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)

@@ -30,7 +30,8 @@ export async function verifyAudit(args: readonly string[]): Promise<VerifyReport
     if (values.help) return { exitCode: 0, lines: [USAGE] };
     const exported = parseExport(await Promise.all(positionals.map(readText)));
     const userId = values.user ?? exported.userId;
-    if (userId === null) throw new UsageError('the export does not say whose audit it is: add --user ID');
+    if (userId === null)
+      throw new UsageError('the export does not say whose audit it is: add --user ID');
     const heads = [...exported.heads, ...values.head.map(parseHead)];
     const verification = await verifyChain({ userId, rows: exported.rows, heads });
     return report(verification, exported.missingAfter, heads.length > 0);
@@ -42,7 +43,10 @@ export async function verifyAudit(args: readonly string[]): Promise<VerifyReport
   }
 }
 
-type Arguments = { values: { head: string[]; user?: string | undefined; help: boolean }; positionals: string[] };
+type Arguments = {
+  values: { head: string[]; user?: string | undefined; help: boolean };
+  positionals: string[];
+};
 
 function readArguments(args: readonly string[]): Arguments {
   try {
@@ -59,7 +63,9 @@ function readArguments(args: readonly string[]): Arguments {
     return { values, positionals };
   } catch (thrown) {
     if (thrown instanceof UsageError) throw thrown;
-    throw new UsageError(`${thrown instanceof Error ? thrown.message : 'unreadable arguments'}\n\n${USAGE}`);
+    throw new UsageError(
+      `${thrown instanceof Error ? thrown.message : 'unreadable arguments'}\n\n${USAGE}`,
+    );
   }
 }
 
@@ -73,7 +79,8 @@ async function readText(path: string): Promise<string> {
 
 function parseHead(text: string): AuditHead {
   const match = /^(\d{1,15}):([A-Za-z0-9_-]{43})$/.exec(text);
-  if (match === null) throw new UsageError(`--head wants SEQ:HASH, as in the "head" of an answer; ${text} is none`);
+  if (match === null)
+    throw new UsageError(`--head wants SEQ:HASH, as in the "head" of an answer; ${text} is none`);
   return { seq: Number(match[1]), hash: match[2] ?? '' };
 }
 
@@ -84,15 +91,22 @@ function report(
 ): VerifyReport {
   const lines = problems.map(({ seq, code, message }) => `row ${seq}: ${code}: ${message}`);
   if (missingAfter !== null)
-    lines.push(`incomplete: the export ends in the middle; fetch the page with after=${missingAfter} too`);
+    lines.push(
+      `incomplete: the export ends in the middle; fetch the page with after=${missingAfter} too`,
+    );
   if (problems.some(({ code }) => code === 'gap')) {
     lines.push('An export that was filtered by missionId has gaps: export it without.');
   }
-  if (pending > 0) lines.push(`${pending} attempts have no outcome: their runs were cut off, or still go on.`);
+  if (pending > 0)
+    lines.push(`${pending} attempts have no outcome: their runs were cut off, or still go on.`);
   if (!hasHead) lines.push('No head is known: rows cut off the end would not show.');
   const broken = problems.length > 0 || missingAfter !== null;
-  const range = firstSeq === null || lastSeq === null ? 'no rows' : `${rows} rows, ${firstSeq} to ${lastSeq}`;
-  return { exitCode: broken ? 1 : 0, lines: [...lines, `${broken ? 'BROKEN' : 'whole'}: ${range}`] };
+  const range =
+    firstSeq === null || lastSeq === null ? 'no rows' : `${rows} rows, ${firstSeq} to ${lastSeq}`;
+  return {
+    exitCode: broken ? 1 : 0,
+    lines: [...lines, `${broken ? 'BROKEN' : 'whole'}: ${range}`],
+  };
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

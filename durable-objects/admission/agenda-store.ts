@@ -38,7 +38,8 @@ export class AgendaStore {
 
   /** A user without a due time stays on the agenda only if there was a turn to remember. */
   setDue({ userId, dueMs }: AgendaEntry): void {
-    if (dueMs === null) this.#sql.exec(`delete from agenda where user_id = ? and served_ms = 0`, userId);
+    if (dueMs === null)
+      this.#sql.exec(`delete from agenda where user_id = ? and served_ms = 0`, userId);
     this.#sql.exec(
       dueMs === null
         ? `update agenda set due_ms = ?2, ready_ms = ?2 where user_id = ?1 and due_ms <> ?2`
@@ -70,7 +71,11 @@ export class AgendaStore {
 
   /** Forgets turns that are long over of users who wait for nothing. */
   forgetServed(nowMs: number): void {
-    this.#sql.exec(`delete from agenda where ready_ms = ? and served_ms < ?`, NEVER_MS, nowMs - REMEMBER_SERVED_MS);
+    this.#sql.exec(
+      `delete from agenda where ready_ms = ? and served_ms < ?`,
+      NEVER_MS,
+      nowMs - REMEMBER_SERVED_MS,
+    );
   }
 
   /** The first users who are ready, those first who became ready first. */
@@ -91,8 +96,9 @@ export class AgendaStore {
   }
 
   readyCount(nowMs: number): number {
-    return this.#sql.exec<{ users: number }>(`select count(*) as users from agenda where ready_ms <= ?`, nowMs).one()
-      .users;
+    return this.#sql
+      .exec<{ users: number }>(`select count(*) as users from agenda where ready_ms <= ?`, nowMs)
+      .one().users;
   }
 
   /** When the next user becomes ready, those in `except` left out. */

@@ -50,7 +50,8 @@ export class Leases {
   /** Gives a permit if one of `limit` is free and nobody asked before; else the user waits for `passOn`. */
   askPermit(userId: string, limit: number, nowMs: number, expiresMs: number): 'granted' | 'waits' {
     // A lease that ran out before its user asked is restored.
-    if (!this.#byUser.has(userId)) this.#byUser.set(userId, { expiresMs, permit: false, callSinceMs: nowMs });
+    if (!this.#byUser.has(userId))
+      this.#byUser.set(userId, { expiresMs, permit: false, callSinceMs: nowMs });
     this.renew(userId, expiresMs);
     this.#waiting.add(userId);
     return this.passOn(limit, nowMs, expiresMs).includes(userId) ? 'granted' : 'waits';

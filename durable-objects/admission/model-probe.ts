@@ -30,7 +30,11 @@ export class ModelProbe {
   #known: Stored | undefined;
   #whoServes: Promise<void> | undefined;
 
-  constructor(sql: SqlStorage, settings: LlmSettings, server: Questions = { probeModel, isPassedOn }) {
+  constructor(
+    sql: SqlStorage,
+    settings: LlmSettings,
+    server: Questions = { probeModel, isPassedOn },
+  ) {
     this.#server = server;
     this.#sql = sql;
     this.#settings = settings;
@@ -110,7 +114,8 @@ export class ModelProbe {
         model,
       )
       .toArray();
-    if (row === undefined) return { model, tools: null, isOllama: false, passedOn: false, askedMs: 0 };
+    if (row === undefined)
+      return { model, tools: null, isOllama: false, passedOn: false, askedMs: 0 };
     const { tools, ollama, passed_on: passedOn, asked_ms: askedMs } = row;
     return { model, tools, isOllama: ollama === 1, passedOn: passedOn === 1, askedMs };
   }

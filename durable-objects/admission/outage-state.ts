@@ -1,17 +1,38 @@
 import { backOffMs } from '../../src/missions/back-off.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 
-export type Outage = { code: string; message: string; sinceMs: number; failures: number; retryAtMs: number };
+export type Outage = {
+  code: string;
+  message: string;
+  sinceMs: number;
+  failures: number;
+  retryAtMs: number;
+};
 
 /**
  * One failure that is the dependency's, not of who met it. `retryAfterMs`: what it asked for itself, or null. `sinceMs`: when the
  * call that failed began, where that is known.
  */
-export type OutageReport = { code: string; message: string; retryAfterMs: number | null; sinceMs?: number };
+export type OutageReport = {
+  code: string;
+  message: string;
+  retryAfterMs: number | null;
+  sinceMs?: number;
+};
 
-export type DependencyState = { ok: boolean; since?: string; error?: { code: string; message: string } };
+export type DependencyState = {
+  ok: boolean;
+  since?: string;
+  error?: { code: string; message: string };
+};
 
-type OutageRow = { code: string; message: string; since_ms: number; failures: number; retry_at_ms: number };
+type OutageRow = {
+  code: string;
+  message: string;
+  since_ms: number;
+  failures: number;
+  retry_at_ms: number;
+};
 
 /**
  * What is known of one dependency that all missions share: up, or down with a back-off after which one user may test it.
@@ -34,7 +55,9 @@ export class OutageState {
   }
 
   current(): Outage | null {
-    const [row] = this.#sql.exec<OutageRow>(`select * from outages where dependency = ?`, this.#dependency).toArray();
+    const [row] = this.#sql
+      .exec<OutageRow>(`select * from outages where dependency = ?`, this.#dependency)
+      .toArray();
     if (row === undefined) return null;
     const { code, message, since_ms: sinceMs, failures, retry_at_ms: retryAtMs } = row;
     return { code, message, sinceMs, failures, retryAtMs };
@@ -44,7 +67,11 @@ export class OutageState {
    * Counts a failure. One of a call that began before the dependency could be tested again is an echo of the last one, however
    * late it comes: only a test makes the back-off longer. `random` in [0, 1).
    */
-  record({ code, message, retryAfterMs, sinceMs }: OutageReport, nowMs: number, random: number): void {
+  record(
+    { code, message, retryAfterMs, sinceMs }: OutageReport,
+    nowMs: number,
+    random: number,
+  ): void {
     const known = this.current();
     const isEcho = known !== null && known.retryAtMs > (sinceMs ?? nowMs);
     const failures = isEcho ? known.failures : (known?.failures ?? 0) + 1;

@@ -21,7 +21,8 @@ export class OwnTimeouts {
     this.#timedOutMs.delete(mission);
     this.#timedOutMs.set(mission, nowMs);
     const [oldest] = this.#timedOutMs.keys();
-    if (this.#timedOutMs.size > MOST_REMEMBERED && oldest !== undefined) this.#timedOutMs.delete(oldest);
+    if (this.#timedOutMs.size > MOST_REMEMBERED && oldest !== undefined)
+      this.#timedOutMs.delete(oldest);
     return earlierMs !== undefined && this.#lastAnswerMs > earlierMs;
   }
 }

@@ -137,7 +137,9 @@ export class FeedStore {
   }
 
   #get(name: string): string | null {
-    const [row] = this.#sql.exec<{ value: string }>(`select value from feed where name = ?`, name).toArray();
+    const [row] = this.#sql
+      .exec<{ value: string }>(`select value from feed where name = ?`, name)
+      .toArray();
     return row?.value ?? null;
   }
 

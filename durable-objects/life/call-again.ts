@@ -15,5 +15,7 @@ export async function callAgainOnReset<T>(call: () => Promise<T>): Promise<T> {
 }
 
 function isReset(thrown: unknown): boolean {
-  return thrown instanceof Error && 'durableObjectReset' in thrown && thrown.durableObjectReset === true;
+  return (
+    thrown instanceof Error && 'durableObjectReset' in thrown && thrown.durableObjectReset === true
+  );
 }

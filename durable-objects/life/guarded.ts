@@ -4,7 +4,10 @@ import type { createLogger } from '../../src/telemetry/logs.ts';
  * Runs a part of an alarm handler and lets nothing out of it: workerd repeats an alarm that threw, a few times, and then deletes it.
  * @returns whether it went well
  */
-export async function guarded(log: ReturnType<typeof createLogger>, work: () => Promise<void>): Promise<boolean> {
+export async function guarded(
+  log: ReturnType<typeof createLogger>,
+  work: () => Promise<void>,
+): Promise<boolean> {
   try {
     await work();
     return true;

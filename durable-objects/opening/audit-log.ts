@@ -155,7 +155,10 @@ export class AuditLog {
   }
 
   /** Null where the log does not end where we thought. */
-  async #tryAppend({ log, chain }: Place, contents: readonly Omit<NewContent, 'ts'>[]): Promise<AuditRow[] | null> {
+  async #tryAppend(
+    { log, chain }: Place,
+    contents: readonly Omit<NewContent, 'ts'>[],
+  ): Promise<AuditRow[] | null> {
     const ts = new Date().toISOString();
     const placed = { seq: Math.max(log.seq, chain.seq), hash: chain.hash };
     const rows = await chainRows(
@@ -188,9 +191,12 @@ export class AuditLog {
     if (reached.seq > (kept?.seq ?? 0)) this.#head.write(reached);
     if (whole) return { log: reached, chain: reached };
     metrics.auditBreaks.inc();
-    this.#log.error('the audit in Postgres does not continue what this object wrote: it was changed or restored', {
-      code: 'AUDIT_CHAIN_BROKEN',
-    });
+    this.#log.error(
+      'the audit in Postgres does not continue what this object wrote: it was changed or restored',
+      {
+        code: 'AUDIT_CHAIN_BROKEN',
+      },
+    );
     return { log: await this.#newest(), chain: reached };
   }
 
@@ -204,7 +210,8 @@ export class AuditLog {
       }
       for (const row of above) {
         const follows = row.seq === reached.seq + 1 && row.prevHash === reached.hash;
-        if (!follows || row.hash !== (await rowHash(this.#userId, reached.hash, row))) return { reached, whole: false };
+        if (!follows || row.hash !== (await rowHash(this.#userId, reached.hash, row)))
+          return { reached, whole: false };
         reached = { seq: row.seq, hash: row.hash };
       }
       if (above.length + 1 < READ_ROWS) return { reached, whole: true };
@@ -223,7 +230,11 @@ export class AuditLog {
   }
 
   async #query(statement: Statement): Promise<readonly Row[]> {
-    const request = { role: 'mana_ai_runner', userId: this.#userId, statements: [statement] } as const;
+    const request = {
+      role: 'mana_ai_runner',
+      userId: this.#userId,
+      statements: [statement],
+    } as const;
     const [rows] = await this.#database.transaction(request);
     return rows ?? [];
   }

@@ -90,11 +90,19 @@ export class GrantAccess {
     return this.#shown(grant, verdict.ok ? { ok: true, claims: verdict.grant.claims } : verdict);
   }
 
-  #shown(grant: NamedGrant, verdict: Pick<Verified & { ok: true }, 'ok' | 'claims'> | Refused): GrantView {
+  #shown(
+    grant: NamedGrant,
+    verdict: Pick<Verified & { ok: true }, 'ok' | 'claims'> | Refused,
+  ): GrantView {
     const { grantId } = grant;
-    if (!verdict.ok) return { grantId, expiresAt: textOf(grant['expiresAt']), state: verdict.reason };
+    if (!verdict.ok)
+      return { grantId, expiresAt: textOf(grant['expiresAt']), state: verdict.reason };
     const { claims } = verdict;
-    return { grantId, expiresAt: new Date(claims.exp * 1_000).toISOString(), state: this.#stateOf(claims) };
+    return {
+      grantId,
+      expiresAt: new Date(claims.exp * 1_000).toISOString(),
+      state: this.#stateOf(claims),
+    };
   }
 
   #stateOf({ exp }: GrantClaims): GrantView['state'] {
@@ -112,7 +120,8 @@ export class GrantAccess {
       nowMs: Date.now(),
     });
     if (!verified.ok) return verified;
-    if (verified.claims.llm === 'local' && !(await this.#isModelLocal())) return refused('model-not-local');
+    if (verified.claims.llm === 'local' && !(await this.#isModelLocal()))
+      return refused('model-not-local');
     const row = await this.#row(verified.claims);
     return row.ok ? { ok: true, claims: verified.claims, keysJwe: row.keysJwe } : row;
   }
@@ -122,7 +131,9 @@ export class GrantAccess {
   }
 
   /** The row that says whether the keys still exist; a signature alone opens nothing. */
-  async #row(claims: GrantClaims): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
+  async #row(
+    claims: GrantClaims,
+  ): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
     const [rows] = await this.#database.transaction({
       role: 'mana_ai_runner',
       userId: this.#userId,
@@ -136,7 +147,9 @@ export class GrantAccess {
     });
     const row = judgeRow(rows?.[0], claims);
     // Other keys than those that were signed for, at any use: somebody wrote to the table.
-    return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash ? refused('wrap-rejected') : row;
+    return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash
+      ? refused('wrap-rejected')
+      : row;
   }
 }
 

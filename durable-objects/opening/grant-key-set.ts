@@ -64,7 +64,10 @@ export async function grantKey(url: string, kid: string): Promise<CryptoKey | nu
 async function fetchKeySet(url: string): Promise<unknown> {
   try {
     // A redirect could lead to keys of somebody else.
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+    const response = await fetch(url, {
+      redirect: 'manual',
+      signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+    });
     const text = response.ok ? await response.text() : '';
     const body: unknown = text.length <= LONGEST_SET ? JSON.parse(text) : null;
     if (isRecord(body) && Array.isArray(body['keys'])) return body;

@@ -1,4 +1,8 @@
-import { buildDeviceRow, type DeviceCommand, type DeviceRefusal } from '../../src/sync/device-rows.ts';
+import {
+  buildDeviceRow,
+  type DeviceCommand,
+  type DeviceRefusal,
+} from '../../src/sync/device-rows.ts';
 import type { Projection } from './projection.ts';
 
 /** A command of the device API. `rowId` is the uuid of the row that it writes: the same request repeated has the same one. */
@@ -14,13 +18,22 @@ export type DeviceWriter = { userId: string; projection: Projection; defaultZone
  * Writes one change row for the person, as a device of theirs would, on top of the newest state of the log.
  * @throws PostgresError
  */
-export async function writeForPerson(writer: DeviceWriter, request: MissionCommand): Promise<DeviceWritten> {
+export async function writeForPerson(
+  writer: DeviceWriter,
+  request: MissionCommand,
+): Promise<DeviceWritten> {
   const { userId, projection, defaultZone } = writer;
   const { missionId, rowId, command } = request;
   if (!(await projection.refreshPending())) projection.startEmpty();
   const state = projection.recordState(missionId);
-  const write = await buildDeviceRow({ userId, missionId, rowId, state, defaultZone, nowMs: Date.now() }, command);
+  const write = await buildDeviceRow(
+    { userId, missionId, rowId, state, defaultZone, nowMs: Date.now() },
+    command,
+  );
   // A request that is repeated finds its own effect in its way.
   if (!write.ok) return (await projection.hasRow(rowId)) ? { ok: true, written: false } : write;
-  return { ok: true, written: write.row !== null && (await projection.append(write.row)) === 'written' };
+  return {
+    ok: true,
+    written: write.row !== null && (await projection.append(write.row)) === 'written',
+  };
 }

@@ -14,7 +14,11 @@ export class LogReader {
 
   /** @throws PostgresError */
   async query(statement: Statement): Promise<readonly Row[]> {
-    const request = { role: 'mana_ai_runner', userId: this.#userId, statements: [statement] } as const;
+    const request = {
+      role: 'mana_ai_runner',
+      userId: this.#userId,
+      statements: [statement],
+    } as const;
     const [rows] = await this.#database.transaction(request);
     return rows ?? [];
   }
@@ -24,7 +28,10 @@ export class LogReader {
     for await (const rows of this.pages(page, FROM_THE_BEGINNING)) yield* rows;
   }
 
-  async *pages(page: (cursor: ChangeCursor) => Statement, start: ChangeCursor): AsyncGenerator<readonly ChangeRow[]> {
+  async *pages(
+    page: (cursor: ChangeCursor) => Statement,
+    start: ChangeCursor,
+  ): AsyncGenerator<readonly ChangeRow[]> {
     for (let cursor: ChangeCursor | null = start; cursor !== null;) {
       const rows: readonly Row[] = await this.query(page(cursor));
       yield rows.map(parseChangeRow);

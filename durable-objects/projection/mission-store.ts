@@ -1,4 +1,8 @@
-import { KEPT_OCCURRENCES, type Occurrence, type SkipReason } from '../../src/missions/occurrences.ts';
+import {
+  KEPT_OCCURRENCES,
+  type Occurrence,
+  type SkipReason,
+} from '../../src/missions/occurrences.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
 
 /** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
@@ -32,7 +36,8 @@ export type Attempt = { failures: number; retryAtMs: number; code: string };
 export type NotedChange = { missionId: string; iterationId: string; revision: number };
 
 /** What keeps a due mission waiting without being anybody's failure. */
-export type HoldReason = 'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
+export type HoldReason =
+  'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
 
 /** `untilMs` null: until a change of the mission or an agent. */
 export type Hold = { reason: HoldReason; untilMs: number | null };
@@ -73,7 +78,9 @@ export class MissionStore {
   }
 
   meta(name: string): string | null {
-    const [row] = this.#sql.exec<{ value: string }>(`select value from meta where name = ?`, name).toArray();
+    const [row] = this.#sql
+      .exec<{ value: string }>(`select value from meta where name = ?`, name)
+      .toArray();
     return row?.value ?? null;
   }
 
@@ -108,7 +115,11 @@ export class MissionStore {
     const text = JSON.stringify(state);
     if (this.#recordBody(tableName, recordId) === text) return;
     this.#revision += 1;
-    this.#sql.exec(`delete from records where table_name = ? and record_id = ?`, tableName, recordId);
+    this.#sql.exec(
+      `delete from records where table_name = ? and record_id = ?`,
+      tableName,
+      recordId,
+    );
     for (const [part, body] of partsOf(text).entries()) {
       this.#sql.exec(
         `insert into records (table_name, record_id, part, body) values (?, ?, ?, ?)`,
@@ -168,12 +179,18 @@ export class MissionStore {
          order by max(ready_ms, coalesce(ended_ms, 0)), mission_id limit 1`,
       )
       .toArray();
-    return row === undefined || row.ready_ms === NEVER_MS ? null : { missionId: row.mission_id, readyMs: row.ready_ms };
+    return row === undefined || row.ready_ms === NEVER_MS
+      ? null
+      : { missionId: row.mission_id, readyMs: row.ready_ms };
   }
 
   /** A turn ended without the mission being done with: others of the user go first now. */
   noteTurn(missionId: string, endedMs: number): void {
-    this.#sql.exec(`insert or replace into turns (mission_id, ended_ms) values (?, ?)`, missionId, endedMs);
+    this.#sql.exec(
+      `insert or replace into turns (mission_id, ended_ms) values (?, ?)`,
+      missionId,
+      endedMs,
+    );
   }
 
   runOf(missionId: string): StoredRun | null {
@@ -213,7 +230,9 @@ export class MissionStore {
         missionId,
       )
       .toArray();
-    return row === undefined ? null : { failures: row.failures, retryAtMs: row.retry_at_ms, code: row.code };
+    return row === undefined
+      ? null
+      : { failures: row.failures, retryAtMs: row.retry_at_ms, code: row.code };
   }
 
   saveAttempt(missionId: string, { failures, retryAtMs, code }: Attempt): void {
@@ -233,24 +252,34 @@ export class MissionStore {
 
   /** Remembers that a row was looked at; false where it had been. Of very many the oldest are forgotten, and looked at once more. */
   noteCarrier(rowId: string): boolean {
-    const isNew = this.#sql.exec(`select 1 from carriers where row_id = ?`, rowId).toArray().length === 0;
+    const isNew =
+      this.#sql.exec(`select 1 from carriers where row_id = ?`, rowId).toArray().length === 0;
     if (!isNew) return false;
     this.#sql.exec(`insert into carriers (row_id) values (?)`, rowId);
-    this.#sql.exec(`delete from carriers where position <= (select max(position) from carriers) - ?`, KNOWN_CARRIERS);
+    this.#sql.exec(
+      `delete from carriers where position <= (select max(position) from carriers) - ?`,
+      KNOWN_CARRIERS,
+    );
     return true;
   }
 
   /** A mission's due moments with their fates, oldest first. */
   occurrences(missionId: string): Occurrence[] {
     return this.#sql
-      .exec<OccurrenceRow>(`select * from occurrences where mission_id = ? order by due_ms`, missionId)
+      .exec<OccurrenceRow>(
+        `select * from occurrences where mission_id = ? order by due_ms`,
+        missionId,
+      )
       .toArray()
       .map(occurrenceOf);
   }
 
   newestOccurrenceMs(missionId: string): number | null {
     const [row] = this.#sql
-      .exec<{ due_ms: number | null }>(`select max(due_ms) as due_ms from occurrences where mission_id = ?`, missionId)
+      .exec<{ due_ms: number | null }>(
+        `select max(due_ms) as due_ms from occurrences where mission_id = ?`,
+        missionId,
+      )
       .toArray();
     return row?.due_ms ?? null;
   }
@@ -307,9 +336,14 @@ export class MissionStore {
 
   hold(missionId: string): Hold | null {
     const [row] = this.#sql
-      .exec<{ reason: HoldReason; until_ms: number }>(`select * from holds where mission_id = ?`, missionId)
+      .exec<{ reason: HoldReason; until_ms: number }>(
+        `select * from holds where mission_id = ?`,
+        missionId,
+      )
       .toArray();
-    return row === undefined ? null : { reason: row.reason, untilMs: row.until_ms === NEVER_MS ? null : row.until_ms };
+    return row === undefined
+      ? null
+      : { reason: row.reason, untilMs: row.until_ms === NEVER_MS ? null : row.until_ms };
   }
 
   saveHold(missionId: string, { reason, untilMs }: Hold): void {
@@ -351,11 +385,17 @@ export class MissionStore {
         limit,
       )
       .toArray()
-      .map((row) => ({ missionId: row.mission_id, iterationId: row.iteration_id, revision: row.revision }));
+      .map((row) => ({
+        missionId: row.mission_id,
+        iterationId: row.iteration_id,
+        revision: row.revision,
+      }));
   }
 
   lastRevision(): number {
-    const [row] = this.#sql.exec<{ last: number | null }>(`select max(revision) as last from changes`).toArray();
+    const [row] = this.#sql
+      .exec<{ last: number | null }>(`select max(revision) as last from changes`)
+      .toArray();
     return row?.last ?? 0;
   }
 
@@ -384,7 +424,13 @@ export class MissionStore {
   }
 }
 
-function occurrenceOf({ due_ms: dueMs, fate, at_ms: atMs, reason, run_id: runId }: OccurrenceRow): Occurrence {
+function occurrenceOf({
+  due_ms: dueMs,
+  fate,
+  at_ms: atMs,
+  reason,
+  run_id: runId,
+}: OccurrenceRow): Occurrence {
   if (fate === 'skipped') return { dueMs, fate, atMs, reason: reason ?? 'rescheduled' };
   return { dueMs, fate, atMs, runId: runId ?? '' };
 }

@@ -14,7 +14,13 @@ import type { HoldReason, MissionStore } from './mission-store.ts';
 import type { MissionEntry } from './projection.ts';
 
 /** A run whose iteration stands in the log; times in ms. `runId` is the iteration's id. */
-export type FinishedRun = { dueMs: number; runId: string; startedMs: number; finishedMs: number; failed: boolean };
+export type FinishedRun = {
+  dueMs: number;
+  runId: string;
+  startedMs: number;
+  finishedMs: number;
+  failed: boolean;
+};
 
 /** What became of each due moment of a user's missions (facts: cadence): noted once, the newest of each mission kept. */
 export class OccurrenceLog {
@@ -36,7 +42,12 @@ export class OccurrenceLog {
   /** Somebody moved the time of a mission that had been due: `before` is how it stood until then, `iterations` what it has now. */
   moved(before: MissionEntry, iterations: readonly unknown[], movedMs: number): void {
     const { mission } = before;
-    if (!hasDueMoments(mission) || mission.nextRunAt.kind !== 'at' || mission.nextRunAt.ms > movedMs) return;
+    if (
+      !hasDueMoments(mission) ||
+      mission.nextRunAt.kind !== 'at' ||
+      mission.nextRunAt.ms > movedMs
+    )
+      return;
     const { ms: dueMs } = mission.nextRunAt;
     const tab = ranInForeground(iterations, dueMs) ? 'foreground' : null;
     const reason = this.#obstacle(before, movedMs) ?? tab ?? 'rescheduled';
@@ -53,9 +64,12 @@ export class OccurrenceLog {
 
   #passing(entry: MissionEntry, nowMs: number): Occurrence[] {
     const { mission } = entry;
-    if (!hasDueMoments(mission) || mission.nextRunAt.kind !== 'at' || mission.nextRunAt.ms > nowMs) return [];
+    if (!hasDueMoments(mission) || mission.nextRunAt.kind !== 'at' || mission.nextRunAt.ms > nowMs)
+      return [];
     const reason = this.#obstacle(entry, nowMs);
-    return reason === null ? [] : fatesOfSkip(this.#moments(mission, mission.nextRunAt.ms, nowMs), reason, nowMs);
+    return reason === null
+      ? []
+      : fatesOfSkip(this.#moments(mission, mission.nextRunAt.ms, nowMs), reason, nowMs);
   }
 
   #obstacle(entry: MissionEntry, nowMs: number): SkipReason | null {
@@ -77,7 +91,8 @@ export class OccurrenceLog {
 
   #save(missionId: string, occurrences: readonly Occurrence[]): void {
     for (const occurrence of occurrences) {
-      if (this.#store.saveOccurrence(missionId, occurrence)) metrics.occurrences.inc({ fate: occurrence.fate });
+      if (this.#store.saveOccurrence(missionId, occurrence))
+        metrics.occurrences.inc({ fate: occurrence.fate });
     }
     this.#store.dropOldOccurrences(missionId);
   }
@@ -97,5 +112,7 @@ function skipReasonOf(reason: HoldReason): SkipReason | null {
 function viewOf(occurrence: Occurrence): OccurrenceView {
   const { dueMs, fate, atMs } = occurrence;
   const view = { dueAt: new Date(dueMs).toISOString(), fate, at: new Date(atMs).toISOString() };
-  return occurrence.fate === 'skipped' ? { ...view, reason: occurrence.reason } : { ...view, runId: occurrence.runId };
+  return occurrence.fate === 'skipped'
+    ? { ...view, reason: occurrence.reason }
+    : { ...view, runId: occurrence.runId };
 }

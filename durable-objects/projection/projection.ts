@@ -11,7 +11,14 @@ import {
   parseChangeRow,
 } from '../../src/sync/change-row.ts';
 import { changedParts } from '../../src/sync/changed-parts.ts';
-import { applyRow, createdUsOf, isAlive, readRecord, type RecordState, register } from '../../src/sync/merge.ts';
+import {
+  applyRow,
+  createdUsOf,
+  isAlive,
+  readRecord,
+  type RecordState,
+  register,
+} from '../../src/sync/merge.ts';
 import {
   type ChangeCursor,
   deleteUser,
@@ -44,7 +51,12 @@ export class Projection {
   readonly #timeZone: string;
   readonly #occurrences: OccurrenceLog;
 
-  constructor(options: { userId: string; store: MissionStore; database: Database; timeZone: string }) {
+  constructor(options: {
+    userId: string;
+    store: MissionStore;
+    database: Database;
+    timeZone: string;
+  }) {
     this.#userId = options.userId;
     this.#store = options.store;
     this.#log = new LogReader(options);
@@ -58,7 +70,9 @@ export class Projection {
    * @throws PostgresError
    */
   async refresh(since: string): Promise<boolean> {
-    return this.#store.isComplete() ? this.#readFrom({ kind: 'from', createdAt: since }) : this.rebuild();
+    return this.#store.isComplete()
+      ? this.#readFrom({ kind: 'from', createdAt: since })
+      : this.rebuild();
   }
 
   /** Reads the whole log into an empty cache: what the log does not hold any more is gone here too. Runs under way are kept. */
@@ -154,7 +168,11 @@ export class Projection {
     const entry = this.mission(missionId);
     const nowMs = Date.now();
     const found = entry === null ? null : missionStatus({ ...entry, nowMs });
-    if (entry !== null && isDue(entry.mission, nowMs) && found?.reason?.startsWith('agent-') === true)
+    if (
+      entry !== null &&
+      isDue(entry.mission, nowMs) &&
+      found?.reason?.startsWith('agent-') === true
+    )
       metrics.agentDecisions.inc({ decision: found.reason });
     this.#store.setDue(missionId, found?.dueAtMs ?? null);
   }
@@ -174,7 +192,10 @@ export class Projection {
 
   async #readLog(start: ChangeCursor): Promise<Set<string>> {
     const changed = new Set<string>();
-    for await (const page of this.#log.pages((cursor) => selectChanges(this.#userId, cursor), start))
+    for await (const page of this.#log.pages(
+      (cursor) => selectChanges(this.#userId, cursor),
+      start,
+    ))
       for (const key of this.#mergePage(page)) changed.add(key);
     return changed;
   }
@@ -233,7 +254,11 @@ export class Projection {
   }
 
   /** Belongs to the commit of the merge: a doubt that a crash made forget would be an iteration lost. */
-  #lookAtIterations(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
+  #lookAtIterations(merge: {
+    before: RecordState | null;
+    after: RecordState;
+    row: ChangeRow;
+  }): void {
     if (carriedItems(merge.row) === null || !this.#store.noteCarrier(merge.row.id)) return;
     if (mayNeedRepair(merge)) this.#store.addDoubt(merge.row.recordId);
   }
@@ -280,14 +305,28 @@ export class Projection {
     if (entry === null || !entry.mission.cadence.ok) return;
     const nowMs = Date.now();
     const start = entry.mission.iterations.length === 0 ? firstDue : nextDue;
-    const next = start(entry.mission.cadence.cadence, { afterMs: nowMs, missionId, defaultZone: this.#timeZone });
+    const next = start(entry.mission.cadence.cadence, {
+      afterMs: nowMs,
+      missionId,
+      defaultZone: this.#timeZone,
+    });
     if (!next.ok) return;
     const nextRunAt = next.nextMs === null ? null : new Date(next.nextMs).toISOString();
-    const row = buildRescheduleRow({ userId: this.#userId, missionId, state: entry.state, nextRunAt, nowMs });
+    const row = buildRescheduleRow({
+      userId: this.#userId,
+      missionId,
+      state: entry.state,
+      nextRunAt,
+      nowMs,
+    });
     if (row === null) return;
     // Its old time, should it have come, was one of the old cadence.
     const { mission } = entry;
-    this.#occurrences.moved({ ...entry, mission: { ...mission, cadence: { ok: false } } }, mission.iterations, nowMs);
+    this.#occurrences.moved(
+      { ...entry, mission: { ...mission, cadence: { ok: false } } },
+      mission.iterations,
+      nowMs,
+    );
     await this.append(row);
   }
 

@@ -1,7 +1,12 @@
 import type { RecordState } from '../../src/sync/merge.ts';
 import type { CachedTable, MissionStore } from './mission-store.ts';
 
-type Entry = { tableName: CachedTable; recordId: string; stored: RecordState | null; state: RecordState | null };
+type Entry = {
+  tableName: CachedTable;
+  recordId: string;
+  stored: RecordState | null;
+  state: RecordState | null;
+};
 
 /** A record before and after the page. */
 export type RecordChange = {
@@ -33,10 +38,12 @@ export class RecordCache {
 
   /** @returns what was saved */
   save(): RecordChange[] {
-    const changes = [...this.#entries.values()].flatMap(({ tableName, recordId, stored: before, state: after }) =>
-      after === null || after === before ? [] : [{ tableName, recordId, before, after }],
+    const changes = [...this.#entries.values()].flatMap(
+      ({ tableName, recordId, stored: before, state: after }) =>
+        after === null || after === before ? [] : [{ tableName, recordId, before, after }],
     );
-    for (const { tableName, recordId, after } of changes) this.#store.saveRecord(tableName, recordId, after);
+    for (const { tableName, recordId, after } of changes)
+      this.#store.saveRecord(tableName, recordId, after);
     return changes;
   }
 

@@ -25,7 +25,11 @@ export async function eventsAfter(source: EventSource, cursor: string): Promise<
   const epoch = epochOf(source);
   if (cursor === '') {
     const now = `${epoch}-${store.lastRevision()}`;
-    return { events: [`retry: 3000\nid: ${now}\nevent: ready\ndata: {}\n\n`], cursor: now, more: false };
+    return {
+      events: [`retry: 3000\nid: ${now}\nevent: ready\ndata: {}\n\n`],
+      cursor: now,
+      more: false,
+    };
   }
   const [ofEpoch, revision] = parse(cursor);
   const changes = store.changesAfter(ofEpoch === epoch ? revision : 0, MOST_CHANGES);
@@ -51,9 +55,15 @@ function parse(cursor: string): [epoch: string, revision: number] {
   return [epoch, Number(revision)];
 }
 
-function eventText(id: string, { missionId, iterationId }: NotedChange, mission: OwnerMission | null): string {
+function eventText(
+  id: string,
+  { missionId, iterationId }: NotedChange,
+  mission: OwnerMission | null,
+): string {
   const [name, data] =
-    iterationId === '' ? ofMission(missionId, mission) : ofIteration(missionId, iterationId, mission);
+    iterationId === ''
+      ? ofMission(missionId, mission)
+      : ofIteration(missionId, iterationId, mission);
   return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
@@ -63,7 +73,11 @@ function ofMission(missionId: string, mission: OwnerMission | null): [string, un
   return ['mission', { missionId, mission: fields, iterationIds: iterations.flatMap(idOf) }];
 }
 
-function ofIteration(missionId: string, iterationId: string, mission: OwnerMission | null): [string, unknown] {
+function ofIteration(
+  missionId: string,
+  iterationId: string,
+  mission: OwnerMission | null,
+): [string, unknown] {
   const iteration = mission?.iterations.find((item) => idOf(item)[0] === iterationId);
   return iteration === undefined
     ? ['iteration-deleted', { missionId, iterationId }]

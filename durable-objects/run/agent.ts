@@ -22,5 +22,10 @@ export function agentWith(agent: Agent | null, opening: OpenedInput | undefined)
   const { record } = opening;
   const text = (field: 'role' | 'systemPrompt' | 'memory'): string =>
     typeof record[field] === 'string' ? record[field] : agent[field];
-  return { ...agent, role: text('role'), systemPrompt: text('systemPrompt'), memory: text('memory') };
+  return {
+    ...agent,
+    role: text('role'),
+    systemPrompt: text('systemPrompt'),
+    memory: text('memory'),
+  };
 }

@@ -40,13 +40,19 @@ export class RunBudget {
   obstacle(nowMs: number): Hold | null {
     const use = this.use(nowMs);
     if (use === null || this.#agent === null || use.usedTokens < use.maxTokens) return null;
-    return { reason: 'budget', untilMs: this.#ledger.freesAtMs(this.#agent.id, use.maxTokens, nowMs) };
+    return {
+      reason: 'budget',
+      untilMs: this.#ledger.freesAtMs(this.#agent.id, use.maxTokens, nowMs),
+    };
   }
 
   /** How much of the rolling day is used; null for an agent without a limit. */
   use(nowMs: number): BudgetUse | null {
     if (this.#agent === null || this.#agent.maxTokensPerDay === null) return null;
-    return { usedTokens: this.#ledger.used(this.#agent.id, nowMs), maxTokens: this.#agent.maxTokensPerDay };
+    return {
+      usedTokens: this.#ledger.used(this.#agent.id, nowMs),
+      maxTokens: this.#agent.maxTokensPerDay,
+    };
   }
 
   /** Reserves the tokens of a call, on disk before the call leaves; a hold where it may not be made. */
@@ -54,7 +60,12 @@ export class RunBudget {
     const agent = this.#agent;
     if (agent === null || agent.maxTokensPerDay === null) return null;
     const wanted = Math.ceil(size.promptTokens * CAUTION) + size.answerTokens;
-    const verdict = this.#ledger.reserve({ agentId: agent.id, limit: agent.maxTokensPerDay, wanted, nowMs });
+    const verdict = this.#ledger.reserve({
+      agentId: agent.id,
+      limit: agent.maxTokensPerDay,
+      wanted,
+      nowMs,
+    });
     if (!verdict.ok) return { reason: 'budget', untilMs: verdict.untilMs };
     this.#open = verdict.reservation;
     return null;
@@ -77,7 +88,11 @@ export class RunBudget {
   }
 }
 
-function costOfFailure(kind: LlmErrorKind, usage: Usage, { promptTokens, answerTokens }: CallSize): number {
+function costOfFailure(
+  kind: LlmErrorKind,
+  usage: Usage,
+  { promptTokens, answerTokens }: CallSize,
+): number {
   const told = (usage.promptTokens ?? 0) + (usage.completionTokens ?? 0);
   if (told > 0) return told;
   return (COSTLY.has(kind) ? promptTokens : 0) + (USED_UP.has(kind) ? answerTokens : 0);

@@ -24,7 +24,8 @@ export type Checkpoint = {
 type Content = Pick<Checkpoint, 'plan' | 'answer'>;
 
 /** The same as it is stored: in the clear, or as ciphertext under the mission's record key. */
-type StoredContent = { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
+type StoredContent =
+  { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
 type StoredCheckpoint = Omit<Checkpoint, 'plan' | 'answer'> & { content: StoredContent };
 
 /** Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted is stored in the clear. */
@@ -55,7 +56,10 @@ export function isFinishedPlan({ body }: StoredRun): boolean {
 }
 
 /** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
-export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant | null): Promise<Checkpoint | null> {
+export async function openStoredCheckpoint(
+  stored: StoredRun,
+  grant: OpenGrant | null,
+): Promise<Checkpoint | null> {
   const { content, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
   // Of an older build: its plan begins anew.
   if (!isRecord(content)) return null;
@@ -74,5 +78,11 @@ export async function openStoredCheckpoint(stored: StoredRun, grant: OpenGrant |
 
 async function seal(content: Content, path: string, grant: OpenGrant): Promise<string> {
   const { missionKeys: keys, claims } = grant;
-  return encryptField({ keys, version: writingVersion(grant), ref: missionRef(claims.mission), path, value: content });
+  return encryptField({
+    keys,
+    version: writingVersion(grant),
+    ref: missionRef(claims.mission),
+    path,
+    value: content,
+  });
 }

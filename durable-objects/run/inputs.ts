@@ -10,7 +10,11 @@ import type { InputRef } from '../../src/missions/mission.ts';
 import type { FoundRecord, RunRecords } from './records.ts';
 
 /** `refusals`: why guarded records were left out, one reason for each. `also`: what became of the other records, in their order. */
-export type InputsReading = { inputs: ResolvedInput[]; refusals: GrantReason[]; also: OpenedInput[] };
+export type InputsReading = {
+  inputs: ResolvedInput[];
+  refusals: GrantReason[];
+  also: OpenedInput[];
+};
 
 /**
  * A mission's links as text for the prompt, in their order.

@@ -28,7 +28,10 @@ export function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion
 }
 
 /** The same as it is written under a grant: what the person's records led to is ciphertext. */
-export async function sealedIterationOf(checkpoint: Checkpoint, grant: OpenGrant): Promise<{ id: string }> {
+export async function sealedIterationOf(
+  checkpoint: Checkpoint,
+  grant: OpenGrant,
+): Promise<{ id: string }> {
   const { id, ...rest } = iterationOf(checkpoint);
   const sealed = await encryptIteration({
     keys: grant.missionKeys,
@@ -40,12 +43,17 @@ export async function sealedIterationOf(checkpoint: Checkpoint, grant: OpenGrant
 }
 
 /** Who wrote the row (facts: records). The rationale is a fixed sentence: it stays readable where the plan is not. */
-export function actorOf(missionId: string, iterationId: string, agent: Agent | null): Record<string, unknown> {
+export function actorOf(
+  missionId: string,
+  iterationId: string,
+  agent: Agent | null,
+): Record<string, unknown> {
   return {
     kind: 'ai',
     principalId: agent?.id ?? DEFAULT_AGENT_ID,
     // The row is readable by every server; a name that the person encrypted stays theirs.
-    displayName: agent === null || agent.name === '' || isCiphertext(agent.name) ? 'Mana' : agent.name,
+    displayName:
+      agent === null || agent.name === '' || isCiphertext(agent.name) ? 'Mana' : agent.name,
     missionId,
     iterationId,
     rationale: 'Planned by the mission runner while no device was open.',

@@ -14,7 +14,12 @@ import type { Findings } from '../../src/planner/research.ts';
 import type { Database } from '../../src/postgres/port.ts';
 import { type RecordState, type Register, register } from '../../src/sync/merge.ts';
 import { holdsFinished } from '../../src/sync/iterations.ts';
-import { buildIterationRow, buildMoveOnRow, type RunIdentity, runIdentity } from '../../src/sync/write-back.ts';
+import {
+  buildIterationRow,
+  buildMoveOnRow,
+  type RunIdentity,
+  runIdentity,
+} from '../../src/sync/write-back.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { AuditError, type AuditLog } from '../opening/audit-log.ts';
@@ -24,7 +29,12 @@ import { GrantKeySetError } from '../opening/grant-key-set.ts';
 import type { Hold, MissionStore } from '../projection/mission-store.ts';
 import type { FinishedRun } from '../projection/occurrence-log.ts';
 import type { MissionEntry, Projection } from '../projection/projection.ts';
-import { type Checkpoint, isFinishedPlan, openStoredCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import {
+  type Checkpoint,
+  isFinishedPlan,
+  openStoredCheckpoint,
+  saveCheckpoint,
+} from './checkpoint.ts';
 import type { ResearchJobs } from './research-jobs.ts';
 import { RunBudget } from './budget.ts';
 import { agentToOpen, agentWith } from './agent.ts';
@@ -88,7 +98,8 @@ export class MissionRun {
     try {
       return await this.#continue(mostFailures);
     } catch (thrown) {
-      if (thrown instanceof GrantKeySetError || thrown instanceof AuditError) return this.#postpone(thrown.code);
+      if (thrown instanceof GrantKeySetError || thrown instanceof AuditError)
+        return this.#postpone(thrown.code);
       throw thrown;
     }
   }
@@ -97,7 +108,8 @@ export class MissionRun {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
     if (await this.#isWritten(entry)) return this.#moveOn();
-    if (this.#isExhausted(mostFailures) && !this.#waitsForPostgres(entry)) return this.#fail(entry, this.#lastCode());
+    if (this.#isExhausted(mostFailures) && !this.#waitsForPostgres(entry))
+      return this.#fail(entry, this.#lastCode());
     const obstacle = this.#agentObstacle(entry);
     if (obstacle !== null) return this.#hold(obstacle);
     const opened = await this.#openScope(entry);
@@ -108,7 +120,8 @@ export class MissionRun {
     const { checkpoint } = run;
     if (checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, scope.grant);
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
-    if (permit !== 'granted') return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
+    if (permit !== 'granted')
+      return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
     if (!(await this.#isStillDue())) return this.#drop();
     const stop = await this.#planning(checkpoint, scope).plan();
     return stop === null ? this.#writeBack(checkpoint, scope.grant) : this.#stopped(stop);
@@ -128,7 +141,9 @@ export class MissionRun {
     const { iterationId, rowId } = this.#identity(state);
     if (holdsFinished(mission.iterations, iterationId)) return true;
     // The person may have deleted the iteration since; and a database that was restored may have lost it.
-    return this.#options.store.hasRun(mission.id, iterationId) && this.#options.projection.holds(rowId);
+    return (
+      this.#options.store.hasRun(mission.id, iterationId) && this.#options.projection.holds(rowId)
+    );
   }
 
   /** What is planned and paid for is not planned again: the mission goes to its next time. */
@@ -143,7 +158,15 @@ export class MissionRun {
       const nextRunAt = this.#nextRunAt(mission, nowMs, nowMs);
       const due = dueRegister(state);
       const identity = this.#identity(state);
-      const row = buildMoveOnRow({ userId, missionId, state, nowMs, identity, dueRegister: due, nextRunAt });
+      const row = buildMoveOnRow({
+        userId,
+        missionId,
+        state,
+        nowMs,
+        identity,
+        dueRegister: due,
+        nextRunAt,
+      });
       if (row !== null) await projection.append(row);
     });
     store.deleteRunOf(missionId);
@@ -168,7 +191,8 @@ export class MissionRun {
       others.filter(({ id }) => id !== mission.id),
       nowMs,
     );
-    const busy: Hold | null = busyUntilMs === null ? null : { reason: 'agent-busy', untilMs: busyUntilMs };
+    const busy: Hold | null =
+      busyUntilMs === null ? null : { reason: 'agent-busy', untilMs: busyUntilMs };
     const obstacle = busy ?? new RunBudget(budget, agent).obstacle(nowMs);
     metrics.agentDecisions.inc({ decision: obstacle?.reason ?? 'run' });
     return obstacle;
@@ -181,22 +205,34 @@ export class MissionRun {
   async #openScope(entry: MissionEntry): Promise<ScopeVerdict> {
     const { grants } = this.#options;
     const { mission } = entry;
-    return openScope(entry, mission.grant === null ? null : await grants.open(mission.id, mission.grant));
+    return openScope(
+      entry,
+      mission.grant === null ? null : await grants.open(mission.id, mission.grant),
+    );
   }
 
   /** The run as far as it got, or a new one; an outcome where it cannot begin. */
   async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Opened> {
     const identity = this.#identity(state);
     const stored = this.#options.store.runOf(mission.id);
-    const kept = stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
+    const kept =
+      stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
     if (kept !== null) {
       metrics.checkpointResumes.inc();
       return { ok: true, checkpoint: kept };
     }
     const { runId, iterationId } = identity;
-    const found = await researchFor(this.#options.research, { scope, state, runId, nowMs: Date.now() });
+    const found = await researchFor(this.#options.research, {
+      scope,
+      state,
+      runId,
+      nowMs: Date.now(),
+    });
     if (found.kind === 'pending')
-      return { ok: false, outcome: this.#hold({ reason: 'research-pending', untilMs: found.untilMs }) };
+      return {
+        ok: false,
+        outcome: this.#hold({ reason: 'research-pending', untilMs: found.untilMs }),
+      };
     const plan = await this.#startPlan(scope, iterationId, found);
     return plan === null
       ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
@@ -213,10 +249,18 @@ export class MissionRun {
     return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
   }
 
-  async #startPlan(scope: RunScope, iterationId: string, found: RunFindings): Promise<PlanState | null> {
+  async #startPlan(
+    scope: RunScope,
+    iterationId: string,
+    found: RunFindings,
+  ): Promise<PlanState | null> {
     const { mission } = scope;
     const records = this.#records(scope, iterationId);
-    const { inputs, refusals, also } = await resolveInputs(mission.inputs, records, agentToOpen(scope));
+    const { inputs, refusals, also } = await resolveInputs(
+      mission.inputs,
+      records,
+      agentToOpen(scope),
+    );
     if (inputs.length === 0 && refusals.length > 0) return null;
     const agent = agentWith(scope.agent, also[0]);
     const parts = { mission, inputs, research: researchOf(found) };
@@ -235,7 +279,9 @@ export class MissionRun {
     return startPlan({
       ...prompt,
       delimiter,
-      titles: Object.fromEntries(inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]]))),
+      titles: Object.fromEntries(
+        inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]])),
+      ),
       notes: found.kind === 'failed' ? [found.note] : [],
       // A link is a way out for what was read: under a grant none leaves that did not come in.
       ...(scope.grant === null ? {} : { links: linksGiven(parts) }),
@@ -245,7 +291,17 @@ export class MissionRun {
   #planning(checkpoint: Checkpoint, scope: RunScope): RunPlanning {
     const { userId, store, dispatcher, settings, grants, budget } = this.#options;
     const records = this.#records(scope, checkpoint.identity.iterationId);
-    return new RunPlanning({ userId, store, dispatcher, settings, grants, budget, records, checkpoint, scope });
+    return new RunPlanning({
+      userId,
+      store,
+      dispatcher,
+      settings,
+      grants,
+      budget,
+      records,
+      checkpoint,
+      scope,
+    });
   }
 
   async #stopped(stop: PlanStop): Promise<RunOutcome> {
@@ -283,7 +339,11 @@ export class MissionRun {
   /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
   async #fail({ state }: MissionEntry, code: string): Promise<RunOutcome> {
     const failure = { name: 'PlannerError', message: failureSentence(code) };
-    const checkpoint = { ...newCheckpoint(this.#identity(state), state), finishedMs: Date.now(), failure };
+    const checkpoint = {
+      ...newCheckpoint(this.#identity(state), state),
+      finishedMs: Date.now(),
+      failure,
+    };
     await this.#save(checkpoint, null);
     return this.#writeBack(checkpoint, null);
   }
@@ -300,7 +360,11 @@ export class MissionRun {
   ): Promise<RunOutcome> {
     const scope = { mission, agent: null, grant: null, refusal };
     if (refusal !== null)
-      await resolveInputs(mission.inputs, this.#records(scope, this.#identity(state).iterationId), []);
+      await resolveInputs(
+        mission.inputs,
+        this.#records(scope, this.#identity(state).iterationId),
+        [],
+      );
     return this.#withhold(reason);
   }
 
@@ -325,7 +389,8 @@ export class MissionRun {
     const { projection, exclusively, store, research, missionId } = this.#options;
     const lapse = await this.#lapsed(grant);
     if (lapse !== null) return this.#withhold(lapse);
-    const iteration = grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
+    const iteration =
+      grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
     const outcome = await exclusively(async (): Promise<RunOutcome> => {
       const present = await projection.refreshPending();
       const entry = present ? projection.mission(missionId) : null;
@@ -333,7 +398,11 @@ export class MissionRun {
       if (row === null) return { kind: 'dropped' };
       if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
       metrics.plansWrittenBack.inc();
-      return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run: finishedRun(checkpoint) };
+      return {
+        kind: 'written',
+        plans: checkpoint.plan === null ? 0 : 1,
+        run: finishedRun(checkpoint),
+      };
     });
     store.deleteRunOf(missionId);
     research?.finish(missionId, checkpoint.identity.runId);
@@ -366,7 +435,11 @@ export class MissionRun {
     if (!mission.cadence.ok) return null;
     const { cadence } = mission.cadence;
     const afterMs = cadence.kind === 'interval' ? startedMs : nowMs;
-    const next = nextDue(cadence, { afterMs, missionId: mission.id, defaultZone: this.#options.settings.timeZone });
+    const next = nextDue(cadence, {
+      afterMs,
+      missionId: mission.id,
+      defaultZone: this.#options.settings.timeZone,
+    });
     return next.ok && next.nextMs !== null ? new Date(next.nextMs).toISOString() : null;
   }
 
@@ -378,7 +451,8 @@ export class MissionRun {
     const opened = stored === null || entry === null ? null : await this.#openScope(entry);
     if (stored !== null && opened?.ok === true) {
       const checkpoint = await openStoredCheckpoint(stored, opened.scope.grant);
-      if (checkpoint !== null && checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, opened.scope.grant);
+      if (checkpoint !== null && checkpoint.finishedMs !== null)
+        return this.#writeBack(checkpoint, opened.scope.grant);
     }
     store.deleteRunOf(missionId);
     return { kind: 'dropped' };

@@ -2,15 +2,37 @@ import type { GrantReason } from '../../src/grants/index.ts';
 import { type Agent, type PolicyDecision, resolvePolicy } from '../../src/missions/agent.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
 import { UNADAPTED } from '../../src/model/adaptation.ts';
-import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../../src/planner/find-tools.ts';
-import { complete, type CompletionResult, type LlmAnswer, type LlmError } from '../../src/model/llm-client.ts';
+import {
+  FIND_TOOLS,
+  findTools,
+  findToolsTool,
+  foundTools,
+  queryOf,
+} from '../../src/planner/find-tools.ts';
+import {
+  complete,
+  type CompletionResult,
+  type LlmAnswer,
+  type LlmError,
+} from '../../src/model/llm-client.ts';
 import { adviceOf, isUnreadable, llmError } from '../../src/model/llm-error.ts';
-import { applyAnswer, endPlan, type PlanState, refusedNames, usageOfRound } from '../../src/planner/plan.ts';
+import {
+  applyAnswer,
+  endPlan,
+  type PlanState,
+  refusedNames,
+  usageOfRound,
+} from '../../src/planner/plan.ts';
 import { ALL_READS } from '../../src/planner/reads/index.ts';
 import { type Reminder, remindersFor, withReminders } from '../../src/planner/reminders.ts';
 import { rejectedSteps } from '../../src/planner/step-key.ts';
 import { estimatePromptTokens } from '../../src/planner/tokens.ts';
-import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../../src/planner/tool-choice.ts';
+import {
+  chooseTools,
+  countApprovals,
+  type ToolChoice,
+  toolsOfRound,
+} from '../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../src/planner/tools/index.ts';
 import type { Tool } from '../../src/planner/tools/tool.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
@@ -52,7 +74,9 @@ export type RunPlanningOptions = {
 };
 
 /** `stop` null: the plan ended with what it has. */
-type Asked = { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null } | { ok: false; stop: PlanStop | null };
+type Asked =
+  | { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null }
+  | { ok: false; stop: PlanStop | null };
 
 /** `callable`: what was found took the place of others, which the model has seen and may still call. */
 type Offer = { tools: readonly Tool[]; callable: readonly Tool[] };
@@ -115,8 +139,14 @@ export class RunPlanning {
     const late = await this.#keeping(asked.answer, () => this.#lapse());
     if (late !== null) return late;
     await this.#apply(plan, asked.answer, offer);
-    const word = await dispatcher.reportCall(userId, { missionId: this.#missionId, kind: 'ok', tools: asked.calls });
-    return word === 'draining' && checkpoint.plan?.done !== true ? { kind: 'waits', code: 'DRAINING' } : null;
+    const word = await dispatcher.reportCall(userId, {
+      missionId: this.#missionId,
+      kind: 'ok',
+      tools: asked.calls,
+    });
+    return word === 'draining' && checkpoint.plan?.done !== true
+      ? { kind: 'waits', code: 'DRAINING' }
+      : null;
   }
 
   async #lapse(): Promise<PlanStop | null> {
@@ -148,7 +178,8 @@ export class RunPlanning {
 
   async #ask(plan: PlanState, { size, reminders, ...offer }: Call): Promise<Asked> {
     const startedMs = Date.now();
-    for (const { producer, severity } of reminders) metrics.remindersEmitted.inc({ producer, severity });
+    for (const { producer, severity } of reminders)
+      metrics.remindersEmitted.inc({ producer, severity });
     const { baseUrl, apiKey, model, timeoutMs, maxTokens } = this.#options.settings.llm;
     const server = { baseUrl, apiKey, model, timeoutMs, maxTokens };
     const adapted = plan.adaptation === undefined ? {} : { adaptation: plan.adaptation };
@@ -158,7 +189,8 @@ export class RunPlanning {
     countCall(result);
     await this.#keepAdaptation(plan, result);
     if (!result.ok) return this.#failed(result.error, result, size);
-    if (await this.#isToolLess(plan, result.answer)) return this.#failed(llmError('tool-less'), result, size);
+    if (await this.#isToolLess(plan, result.answer))
+      return this.#failed(llmError('tool-less'), result, size);
     const tokens = total(usageOfRound(plan, result.answer, offer.callable));
     this.#budget.answered(tokens, Date.now());
     this.#countTokens(tokens);
@@ -209,7 +241,9 @@ export class RunPlanning {
   }
 
   readonly #read = (tool: Tool, params: Record<string, unknown>): unknown =>
-    tool.name === FIND_TOOLS ? findTools(queryOf(params), this.#choice).reply : this.#reads.answer(tool, params);
+    tool.name === FIND_TOOLS
+      ? findTools(queryOf(params), this.#choice).reply
+      : this.#reads.answer(tool, params);
 
   async #failed(error: LlmError, { usage }: CompletionResult, size: CallSize): Promise<Asked> {
     const { dispatcher, userId } = this.#options;
@@ -219,7 +253,13 @@ export class RunPlanning {
     this.#log.warn('an LLM call failed', { runId, code: error.code, kind: error.kind });
     const { code, message, retryAfterMs } = error;
     if (error.outage) {
-      const report = { missionId: this.#missionId, kind: 'outage', code, message, retryAfterMs } as const;
+      const report = {
+        missionId: this.#missionId,
+        kind: 'outage',
+        code,
+        message,
+        retryAfterMs,
+      } as const;
       const word = await dispatcher.reportCall(userId, report);
       if (word !== 'own-failure') return { ok: false, stop: { kind: 'waits', code } };
     }
@@ -228,7 +268,10 @@ export class RunPlanning {
     if (this.#endsWithWhatItHas(error)) return { ok: false, stop: null };
     return {
       ok: false,
-      stop: error.kind === 'tool-less' ? { kind: 'hopeless', code } : { kind: 'failed', code, unreadable },
+      stop:
+        error.kind === 'tool-less'
+          ? { kind: 'hopeless', code }
+          : { kind: 'failed', code, unreadable },
     };
   }
 
@@ -269,7 +312,8 @@ function countRound(before: PlanState, after: PlanState, agent: Agent | null): v
   const count = (name: string, outcome: 'recorded' | 'answered' | 'refused'): void =>
     metrics.toolCalls.inc({ ...toolLabels(name, agent), outcome });
   for (const { toolName } of after.steps.slice(before.steps.length)) count(toolName, 'recorded');
-  for (const key of after.readings.slice(before.readings.length)) count(key.split(' ', 1)[0] ?? '', 'answered');
+  for (const key of after.readings.slice(before.readings.length))
+    count(key.split(' ', 1)[0] ?? '', 'answered');
   for (const name of refusedNames(before, after)) count(name, 'refused');
 }
 
@@ -277,7 +321,9 @@ function countRound(before: PlanState, after: PlanState, agent: Agent | null): v
 function toolLabels(name: string, agent: Agent | null): { tool: string; policy: PolicyDecision } {
   const tool = [...CATALOG, ...ALL_READS].find((known) => known.name === name);
   if (tool !== undefined) return { tool: name, policy: decisionOf(agent, tool) };
-  return name === FIND_TOOLS ? { tool: name, policy: 'auto' } : { tool: 'other', policy: 'propose' };
+  return name === FIND_TOOLS
+    ? { tool: name, policy: 'auto' }
+    : { tool: 'other', policy: 'propose' };
 }
 
 function total({ promptTokens, completionTokens }: PlanState['usage']): number {

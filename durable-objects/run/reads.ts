@@ -60,7 +60,11 @@ export class RunReads {
   }
 
   answer(tool: Tool, params: Record<string, unknown>): unknown {
-    return answerRead(tool.name, params, { records: this.#opened, nowMs: Date.now(), timeZone: this.#timeZone });
+    return answerRead(tool.name, params, {
+      records: this.#opened,
+      nowMs: Date.now(),
+      timeZone: this.#timeZone,
+    });
   }
 }
 
@@ -74,14 +78,19 @@ function readableSources({ mission, grant }: RunScope): Map<ReadTable, InputSour
     sources.set(source.tableName, [...known, source]);
   };
   for (const text of grant?.claims.records ?? []) add(grantedSource(text));
-  for (const source of mission.inputs.map(inputSource)) if (source?.needsGrant === false) add(source);
+  for (const source of mission.inputs.map(inputSource))
+    if (source?.needsGrant === false) add(source);
   return sources;
 }
 
 function grantedSource(text: string): InputSource | null {
   const ref = parseRecordRef(text);
   if (ref === null || !isReadTable(ref.tableName)) return null;
-  return inputSource({ module: MODULE_OF_TABLE[ref.tableName], table: ref.tableName, id: ref.recordId });
+  return inputSource({
+    module: MODULE_OF_TABLE[ref.tableName],
+    table: ref.tableName,
+    id: ref.recordId,
+  });
 }
 
 function isReadTable(name: string): name is ReadTable {

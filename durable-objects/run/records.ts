@@ -48,8 +48,12 @@ export class RunRecords {
 
   /** The records of a whole table that is plaintext by design: those that changed last. @throws PostgresError */
   async findAll(table: { appId: string; tableName: string }): Promise<FoundRecord[]> {
-    const rows = await this.#log.query(selectRecordIds({ ...table, userId: this.#userId }, MOST_OF_A_TABLE));
-    return this.find(rows.map((row) => ({ ...table, recordId: row['record_id'] ?? '', needsGrant: false })));
+    const rows = await this.#log.query(
+      selectRecordIds({ ...table, userId: this.#userId }, MOST_OF_A_TABLE),
+    );
+    return this.find(
+      rows.map((row) => ({ ...table, recordId: row['record_id'] ?? '', needsGrant: false })),
+    );
   }
 
   /**
@@ -80,7 +84,11 @@ export class RunRecords {
     return openInput({ source, record, keys: grant.keys });
   }
 
-  async #read({ appId, tableName, recordId }: InputSource): Promise<Record<string, unknown> | null> {
+  async #read({
+    appId,
+    tableName,
+    recordId,
+  }: InputSource): Promise<Record<string, unknown> | null> {
     const record = { userId: this.#userId, appId, tableName, recordId };
     let state: RecordState | null = null;
     for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor)))

@@ -10,7 +10,13 @@ import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 
 /** What a run asks for. `objectiveKey` names the version of the objective that the query was made of; it is no text of it. */
-export type ResearchQuestion = { missionId: string; runId: string; objectiveKey: string; query: string; nowMs: number };
+export type ResearchQuestion = {
+  missionId: string;
+  runId: string;
+  objectiveKey: string;
+  query: string;
+  nowMs: number;
+};
 
 /** 'pending': ask again at `untilMs`, nothing is held meanwhile. 'failed': plan without it. */
 export type ResearchStep =
@@ -75,10 +81,20 @@ export class ResearchJobs {
 
   /** The run is over: its job, done or failed, is of no more use. */
   finish(missionId: string, runId: string): void {
-    this.#sql.exec(`delete from research_jobs where mission_id = ? and run_id = ?`, missionId, runId);
+    this.#sql.exec(
+      `delete from research_jobs where mission_id = ? and run_id = ?`,
+      missionId,
+      runId,
+    );
   }
 
-  async #submit({ missionId, runId, objectiveKey, query, nowMs }: ResearchQuestion): Promise<ResearchStep> {
+  async #submit({
+    missionId,
+    runId,
+    objectiveKey,
+    query,
+    nowMs,
+  }: ResearchQuestion): Promise<ResearchStep> {
     const job: Job = {
       missionId,
       runId,
@@ -106,11 +122,13 @@ export class ResearchJobs {
     const { nowMs } = question;
     if (nowMs < job.pollAtMs) return this.#pending(job.pollAtMs);
     const polled = await pollResearch(this.#endpoint, job.taskId);
-    if (polled.ok && polled.state === 'completed') return this.#complete(job, question, polled.findings);
+    if (polled.ok && polled.state === 'completed')
+      return this.#complete(job, question, polled.findings);
     if (!polled.ok) this.#warn(polled.error);
     const isOver = polled.ok ? polled.state === 'failed' : !polled.error.passing;
     if (!isOver && nowMs - job.submittedMs < GIVEN_UP_MS) {
-      const pollAtMs = nowMs + Math.min(SLOWEST_POLL_MS, Math.max(FIRST_POLL_MS, (nowMs - job.submittedMs) / 2));
+      const pollAtMs =
+        nowMs + Math.min(SLOWEST_POLL_MS, Math.max(FIRST_POLL_MS, (nowMs - job.submittedMs) / 2));
       this.#save({ ...job, pollAtMs: Math.round(pollAtMs) });
       return this.#pending(Math.round(pollAtMs));
     }
@@ -145,7 +163,9 @@ export class ResearchJobs {
   }
 
   #job(missionId: string): Job | null {
-    const [row] = this.#sql.exec<JobRow>(`select * from research_jobs where mission_id = ?`, missionId).toArray();
+    const [row] = this.#sql
+      .exec<JobRow>(`select * from research_jobs where mission_id = ?`, missionId)
+      .toArray();
     if (row === undefined) return null;
     return {
       missionId,

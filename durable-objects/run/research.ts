@@ -10,7 +10,8 @@ export type RunFindings =
   | { kind: 'failed'; note: string }
   | { kind: 'pending'; untilMs: number };
 
-const FAILED = 'The research that the objective asks for could not be done; this plan was made without it.';
+const FAILED =
+  'The research that the objective asks for could not be done; this plan was made without it.';
 const LOCAL_ONLY = 'Nothing was looked up on the web, because the grant is for local models alone.';
 
 /** The research that a mission's objective asks for, one step further. `jobs` is null where no endpoint is configured. */

@@ -16,17 +16,26 @@ import type { MissionEntry } from '../projection/projection.ts';
  * What a run may read and how what it makes is kept. `mission` is in the clear as far as the grant opens it, `agent` as the log has it; where
  * `grant` is not null, everything that leaves the run is encrypted under the mission's record key.
  */
-export type RunScope = { mission: Mission; agent: Agent | null; grant: OpenGrant | null; refusal: GrantReason | null };
+export type RunScope = {
+  mission: Mission;
+  agent: Agent | null;
+  grant: OpenGrant | null;
+  refusal: GrantReason | null;
+};
 
 /** `refusal`: why the grant itself was refused; null where there is none, or where it is good and the mission's own text does not open. */
 export type ScopeVerdict =
   { ok: true; scope: RunScope } | { ok: false; reason: GrantReason; refusal: GrantReason | null };
 
 /** A run without a grant: for a mission in plain text that carries none. `verdict` null: the mission carries no grant. */
-export async function openScope({ mission, agent }: MissionEntry, verdict: GrantVerdict | null): Promise<ScopeVerdict> {
+export async function openScope(
+  { mission, agent }: MissionEntry,
+  verdict: GrantVerdict | null,
+): Promise<ScopeVerdict> {
   if (verdict?.ok === true) return openUnder(verdict.grant, mission, agent);
   const refusal = verdict?.reason ?? null;
-  if (!isEncryptedMission(mission)) return { ok: true, scope: { mission, agent, grant: null, refusal } };
+  if (!isEncryptedMission(mission))
+    return { ok: true, scope: { mission, agent, grant: null, refusal } };
   return { ok: false, reason: refusal ?? 'not-configured', refusal };
 }
 
@@ -39,22 +48,43 @@ function isEncryptedMission({ title, objective, conceptMarkdown }: Mission): boo
   return [title, objective, conceptMarkdown].some(isCiphertext);
 }
 
-async function openUnder(grant: OpenGrant, mission: Mission, agent: Agent | null): Promise<ScopeVerdict> {
+async function openUnder(
+  grant: OpenGrant,
+  mission: Mission,
+  agent: Agent | null,
+): Promise<ScopeVerdict> {
   const { title, objective, conceptMarkdown } = mission;
   const ref = missionRef(mission.id);
-  const opened = await openRecord({ keys: grant.missionKeys, ref, record: { title, objective, conceptMarkdown } });
+  const opened = await openRecord({
+    keys: grant.missionKeys,
+    ref,
+    record: { title, objective, conceptMarkdown },
+  });
   if (!opened.ok) return { ok: false, reason: opened.reason, refusal: null };
-  const clear = { ...mission, ...textsOf(opened.record), iterations: await openIterations(grant, mission) };
+  const clear = {
+    ...mission,
+    ...textsOf(opened.record),
+    iterations: await openIterations(grant, mission),
+  };
   return { ok: true, scope: { mission: clear, agent, grant, refusal: null } };
 }
 
-function textsOf(record: Record<string, unknown>): Pick<Mission, 'title' | 'objective' | 'conceptMarkdown'> {
+function textsOf(
+  record: Record<string, unknown>,
+): Pick<Mission, 'title' | 'objective' | 'conceptMarkdown'> {
   const text = (name: string): string => (typeof record[name] === 'string' ? record[name] : '');
-  return { title: text('title'), objective: text('objective'), conceptMarkdown: text('conceptMarkdown') };
+  return {
+    title: text('title'),
+    objective: text('objective'),
+    conceptMarkdown: text('conceptMarkdown'),
+  };
 }
 
 /** An iteration that does not open stays ciphertext, which no prompt shows. */
-async function openIterations({ missionKeys }: OpenGrant, { id, iterations }: Mission): Promise<unknown[]> {
+async function openIterations(
+  { missionKeys }: OpenGrant,
+  { id, iterations }: Mission,
+): Promise<unknown[]> {
   return Promise.all(
     iterations.map(async (iteration) => {
       if (!isRecord(iteration)) return iteration;

@@ -1,4 +1,9 @@
-import { BUDGET_WINDOW_MS, budgetFreesAtMs, mayCall, type Spending } from '../../src/missions/budget.ts';
+import {
+  BUDGET_WINDOW_MS,
+  budgetFreesAtMs,
+  mayCall,
+  type Spending,
+} from '../../src/missions/budget.ts';
 
 /** A call that was let through: `settle` or `release` ends it. */
 export type Reservation = { callId: number };
@@ -35,7 +40,10 @@ export class TokenBudget {
     this.#sql.exec(`delete from spendings where at_ms <= ?`, nowMs - BUDGET_WINDOW_MS);
     const used = this.used(agentId, nowMs);
     if (!mayCall({ limit, used, open: this.#openTokens(agentId), wanted })) {
-      return { ok: false, untilMs: used < limit ? nowMs + BUSY_MS : this.freesAtMs(agentId, limit, nowMs) };
+      return {
+        ok: false,
+        untilMs: used < limit ? nowMs + BUSY_MS : this.freesAtMs(agentId, limit, nowMs),
+      };
     }
     const callId = this.#insert(agentId, nowMs, wanted);
     this.#open.set(callId, { agentId, tokens: wanted });

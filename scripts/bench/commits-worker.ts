@@ -25,7 +25,12 @@ export class Desk extends DurableObject<Env> {
 
   async release(name: string): Promise<void> {
     this.#ended += 1;
-    this.ctx.storage.sql.exec(`insert or replace into agenda values (?, ?, ?)`, name, Date.now(), Date.now());
+    this.ctx.storage.sql.exec(
+      `insert or replace into agenda values (?, ?, ?)`,
+      name,
+      Date.now(),
+      Date.now(),
+    );
     await this.#admit();
   }
 
@@ -86,7 +91,10 @@ export default {
     const count = Number(searchParams.get('count'));
     const desk = env.DESK.getByName('desk');
     if (pathname === '/register') {
-      const names = Array.from({ length: count }, (_, n) => `seat-${Number(searchParams.get('from')) + n}`);
+      const names = Array.from(
+        { length: count },
+        (_, n) => `seat-${Number(searchParams.get('from')) + n}`,
+      );
       await Promise.all(names.map((name) => env.SEAT.getByName(name).register(name)));
     } else if (pathname === '/start') await desk.start(count, Number(searchParams.get('atOnce')));
     return Response.json({ ended: await desk.ended() });

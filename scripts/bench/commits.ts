@@ -14,16 +14,27 @@ const PREPARING = 4;
 const CONNECTIONS = 3;
 const SLICE = 50;
 
-export type CommitFigures = { seconds: number; objectsSeconds: number; postgresSeconds: number; fsyncs: FsyncFigures };
+export type CommitFigures = {
+  seconds: number;
+  objectsSeconds: number;
+  postgresSeconds: number;
+  fsyncs: FsyncFigures;
+};
 
 /** What the disk alone allows: the commits of a herd, in objects and in Postgres at once, with no model and no thought between them. */
 export async function measureCommits(
   database: BenchDatabase,
-  { missions, concurrency, countFsyncs }: { missions: number; concurrency: number; countFsyncs: boolean },
+  {
+    missions,
+    concurrency,
+    countFsyncs,
+  }: { missions: number; concurrency: number; countFsyncs: boolean },
 ): Promise<CommitFigures> {
   const dir = mkdtempSync(`${tmpdir()}/mana-edge-bench-commits-`);
   const port = await freePort();
-  const child = spawn(workerd.default, ['serve', writeWorker(dir, port), 'config'], { stdio: 'ignore' });
+  const child = spawn(workerd.default, ['serve', writeWorker(dir, port), 'config'], {
+    stdio: 'ignore',
+  });
   const exited = new Promise((done) => child.once('exit', done));
   const ask = async (path: string): Promise<number> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -56,7 +67,12 @@ export async function measureCommits(
     const postgres = commitRows(database, missions).then(seconds);
     const [objectsSeconds, postgresSeconds] = await Promise.all([objects, postgres]);
     const fsyncs = await endFsyncs();
-    return { seconds: Math.max(objectsSeconds, postgresSeconds), objectsSeconds, postgresSeconds, fsyncs };
+    return {
+      seconds: Math.max(objectsSeconds, postgresSeconds),
+      objectsSeconds,
+      postgresSeconds,
+      fsyncs,
+    };
   } finally {
     child.kill('SIGKILL');
     await exited;

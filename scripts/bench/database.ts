@@ -83,7 +83,10 @@ async function connect(connectionString: string): Promise<Client> {
   return client;
 }
 
-async function readCounts(query: BenchDatabase['query'], counting: boolean): Promise<DatabaseCounts> {
+async function readCounts(
+  query: BenchDatabase['query'],
+  counting: boolean,
+): Promise<DatabaseCounts> {
   // Sessions report their counts when they are idle for a moment.
   await query(`select pg_stat_force_next_flush()`);
   const [row = {}] = await query(`

@@ -2,11 +2,21 @@ import { ROUNDS } from './model.ts';
 import type { BenchDatabase, DatabaseCounts } from './database.ts';
 import type { BenchRunner } from './runner.ts';
 import { insertMissions, missionsDueAt, type SeededMission } from './seed.ts';
-import { type FsyncFigures, type ProcessFigures, watchFsyncs, watchProcess } from './process-watch.ts';
+import {
+  type FsyncFigures,
+  type ProcessFigures,
+  watchFsyncs,
+  watchProcess,
+} from './process-watch.ts';
 import { percentile, untilTrue } from './measure.ts';
 import type { Stage } from './stage.ts';
 
-export type HerdOptions = { missions: number; latencyMs: number; concurrency: number; countFsyncs: boolean };
+export type HerdOptions = {
+  missions: number;
+  latencyMs: number;
+  concurrency: number;
+  countFsyncs: boolean;
+};
 
 export type HerdFigures = {
   options: HerdOptions;
@@ -31,7 +41,8 @@ export async function measureHerd(stage: Stage, options: HerdOptions): Promise<H
   const dueMs = Date.now() + (options.missions / rate) * 1_800 + 15_000;
   const missions = missionsDueAt(options.missions, dueMs);
   const registeredSeconds = await register(stage, missions);
-  if (Date.now() > dueMs) throw new Error('the users were not registered before their missions fell due');
+  if (Date.now() > dueMs)
+    throw new Error('the users were not registered before their missions fell due');
   await new Promise((done) => setTimeout(done, Math.max(0, dueMs - 1_000 - Date.now())));
   const [callsBefore, countsBefore] = [model.calls.length, await database.counts()];
   const endWatch = watchProcess(runner.pid());
@@ -41,7 +52,9 @@ export async function measureHerd(stage: Stage, options: HerdOptions): Promise<H
   const fsyncs = await endFsyncs();
   const after = await database.counts();
   const calls = model.calls.slice(callsBefore);
-  const started = calls.filter(({ round }) => round === 1).map(({ atMs }) => (atMs - dueMs) / 1_000);
+  const started = calls
+    .filter(({ round }) => round === 1)
+    .map(({ atMs }) => (atMs - dueMs) / 1_000);
   return {
     options,
     registeredSeconds,
@@ -49,7 +62,11 @@ export async function measureHerd(stage: Stage, options: HerdOptions): Promise<H
     modelSeconds: (options.missions * ROUNDS * options.latencyMs) / options.concurrency / 1_000,
     startDelay: { p50: percentile(started, 50), p99: percentile(started, 99) },
     iterations: await iterationsOf(database, missions),
-    calls: { made: calls.length, ideal: options.missions * ROUNDS, mostAtOnce: model.maxConcurrent() },
+    calls: {
+      made: calls.length,
+      ideal: options.missions * ROUNDS,
+      mostAtOnce: model.maxConcurrent(),
+    },
     workerd,
     fsyncs,
     database: difference(after, countsBefore),
@@ -63,7 +80,10 @@ async function registrationRate(stage: Stage): Promise<number> {
 }
 
 /** Until the feed has delivered every user: the outbox is empty below its horizon then, and each object has answered. */
-async function register({ database, runner }: Stage, missions: readonly SeededMission[]): Promise<number> {
+async function register(
+  { database, runner }: Stage,
+  missions: readonly SeededMission[],
+): Promise<number> {
   const before = await registered(runner);
   const startedMs = performance.now();
   await insertMissions(database, missions);
@@ -80,7 +100,10 @@ async function registered(runner: BenchRunner): Promise<number> {
   return Number(/^mana_ai_snapshots_new_total (\d+)/m.exec(text)?.[1] ?? 0);
 }
 
-async function untilDrained(database: BenchDatabase, missions: readonly SeededMission[]): Promise<void> {
+async function untilDrained(
+  database: BenchDatabase,
+  missions: readonly SeededMission[],
+): Promise<void> {
   const like = likeOf(missions);
   await untilTrue(
     async () => {
@@ -95,7 +118,10 @@ async function untilDrained(database: BenchDatabase, missions: readonly SeededMi
   );
 }
 
-async function lastRowMs(database: BenchDatabase, missions: readonly SeededMission[]): Promise<number> {
+async function lastRowMs(
+  database: BenchDatabase,
+  missions: readonly SeededMission[],
+): Promise<number> {
   const [row] = await database.query(
     `select extract(epoch from max(created_at)) * 1000 as last from sync_changes where client_id = 'mana-ai-runner' and record_id like $1`,
     [likeOf(missions)],

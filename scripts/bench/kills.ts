@@ -36,7 +36,10 @@ export type KillFigures = {
 };
 
 /** kill -9 again and again, at points of a run that the seed chooses; the log and the model's own list tell what came of it. */
-export async function measureKills(stage: Stage, { runs, seed }: { runs: number; seed: number }): Promise<KillFigures> {
+export async function measureKills(
+  stage: Stage,
+  { runs, seed }: { runs: number; seed: number },
+): Promise<KillFigures> {
   const { database, model } = stage;
   const random = seeded(seed);
   model.latencyMs = LATENCY_MS;
@@ -86,7 +89,12 @@ export async function measureKills(stage: Stage, { runs, seed }: { runs: number;
 type Chance = { random: () => number; onRow: (heard: (key: string) => void) => void };
 
 /** Writes the missions and kills the runner when the point is reached. */
-async function killAt(stage: Stage, point: Point, missions: readonly SeededMission[], chance: Chance): Promise<void> {
+async function killAt(
+  stage: Stage,
+  point: Point,
+  missions: readonly SeededMission[],
+  chance: Chance,
+): Promise<void> {
   const { database, model, runner } = stage;
   const nth = 1 + Math.floor(chance.random() * MISSIONS);
   const delayMs = chance.random() * AFTER_ANSWER_MS;
@@ -100,7 +108,8 @@ async function killAt(stage: Stage, point: Point, missions: readonly SeededMissi
   await reached;
   if (point.startsWith('after the ') && point !== 'after the commit') await pause(delayMs);
   if (point === 'before the first round') await pause(delayMs * 4);
-  if (point === 'before the commit') await untilTrue(() => anyoneWaits(stage), 'a write-back that waits', 5);
+  if (point === 'before the commit')
+    await untilTrue(() => anyoneWaits(stage), 'a write-back that waits', 5);
   runner.kill();
   if (point === 'before the commit') await database.query('rollback');
   model.onRequest = () => undefined;
@@ -109,7 +118,12 @@ async function killAt(stage: Stage, point: Point, missions: readonly SeededMissi
 }
 
 /** The nth time that something happens. */
-async function arrival({ model }: Stage, point: Point, nth: number, { onRow }: Chance): Promise<void> {
+async function arrival(
+  { model }: Stage,
+  point: Point,
+  nth: number,
+  { onRow }: Chance,
+): Promise<void> {
   if (point === 'before the first round' || point === 'before the commit') return;
   let seen = 0;
   await new Promise<void>((done) => {
@@ -121,7 +135,8 @@ async function arrival({ model }: Stage, point: Point, nth: number, { onRow }: C
       if (call.round === wanted) count();
     };
     if (point === 'after the commit') onRow(count);
-    else if (point.startsWith('in ')) model.onRequest = inRound(point === 'in the first round' ? 1 : 2);
+    else if (point.startsWith('in '))
+      model.onRequest = inRound(point === 'in the first round' ? 1 : 2);
     else model.onAnswer = inRound(point === 'after the first round' ? 1 : 2);
   });
 }
@@ -142,7 +157,10 @@ function addOutcome(
   figures.exactlyOnce += written.exactlyOnce;
   figures.calls.made += calls.length;
   figures.calls.ideal += MISSIONS * ROUNDS;
-  figures.calls.mostRepeatedOfOneMission = Math.max(figures.calls.mostRepeatedOfOneMission, repeated);
+  figures.calls.mostRepeatedOfOneMission = Math.max(
+    figures.calls.mostRepeatedOfOneMission,
+    repeated,
+  );
 }
 
 function pause(ms: number): Promise<void> {

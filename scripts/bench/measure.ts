@@ -1,7 +1,11 @@
 import { createServer, type AddressInfo } from 'node:net';
 
 /** Waits until something holds; a run that takes ten minutes without it has failed. */
-export async function untilTrue(ask: () => Promise<boolean> | boolean, what: string, everyMs: number): Promise<void> {
+export async function untilTrue(
+  ask: () => Promise<boolean> | boolean,
+  what: string,
+  everyMs: number,
+): Promise<void> {
   const deadlineMs = Date.now() + 30 * 60_000;
   while (!(await ask())) {
     if (Date.now() > deadlineMs) throw new Error(`waited half an hour for ${what}`);

@@ -25,13 +25,19 @@ const FIRST = choice(
       {
         id: 'call_1',
         type: 'function',
-        function: { name: 'create_task', arguments: JSON.stringify({ title: 'Write down what is missing' }) },
+        function: {
+          name: 'create_task',
+          arguments: JSON.stringify({ title: 'Write down what is missing' }),
+        },
       },
     ],
   },
   'tool_calls',
 );
-const LAST = choice({ role: 'assistant', content: 'One task was proposed: write down what is missing.' }, 'stop');
+const LAST = choice(
+  { role: 'assistant', content: 'One task was proposed: write down what is missing.' },
+  'stop',
+);
 
 /** Rounds that a plan of this model takes. */
 export const ROUNDS = 2;
@@ -68,13 +74,19 @@ export async function startBenchModel(): Promise<BenchModel> {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const text = await bodyOf(request);
-    const call = { mission: markerIn(text), round: text.includes('"role":"tool"') ? 2 : 1, atMs: Date.now() };
+    const call = {
+      mission: markerIn(text),
+      round: text.includes('"role":"tool"') ? 2 : 1,
+      atMs: Date.now(),
+    };
     model.calls.push(call);
     most = Math.max(most, ++open);
     model.onRequest(call);
     if (model.latencyMs > 0) await new Promise((done) => setTimeout(done, model.latencyMs));
     open -= 1;
-    response.writeHead(200, { 'content-type': 'application/json' }).end(call.round === 1 ? FIRST : LAST);
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(call.round === 1 ? FIRST : LAST);
     model.onAnswer(call);
   }
   return model;

@@ -49,7 +49,9 @@ function resetPeak(pid: number): void {
 }
 
 function statusKb(pid: number, name: string): number {
-  const line = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  const line = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(
+    readFileSync(`/proc/${pid}/status`, 'utf8'),
+  );
   return Number(line?.[1]);
 }
 
@@ -62,9 +64,13 @@ export type FsyncFigures = { count: number; seconds: number } | null;
 
 /** Counts fsync and fdatasync of all threads with strace; the returned function detaches and reads its table. */
 export async function watchFsyncs(pid: number): Promise<() => Promise<FsyncFigures>> {
-  const strace = spawn('strace', ['-f', '-c', '-w', '-e', 'trace=fsync,fdatasync', '-p', String(pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const strace = spawn(
+    'strace',
+    ['-f', '-c', '-w', '-e', 'trace=fsync,fdatasync', '-p', String(pid)],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   let text = '';
   const ended = new Promise<void>((done) => {
     strace.once('error', () => done());
@@ -87,7 +93,10 @@ export async function watchFsyncs(pid: number): Promise<() => Promise<FsyncFigur
 /** Lines of `strace -c`: % time, seconds, usecs/call, calls, errors, syscall. */
 function readTable(text: string): FsyncFigures {
   if (!text.includes('attached')) return null;
-  const lines = [...text.matchAll(/^\s*[\d.]+\s+([\d.]+)\s+\d+\s+(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)$/gm)];
-  const sum = (group: number): number => lines.reduce((total, line) => total + Number(line[group]), 0);
+  const lines = [
+    ...text.matchAll(/^\s*[\d.]+\s+([\d.]+)\s+\d+\s+(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)$/gm),
+  ];
+  const sum = (group: number): number =>
+    lines.reduce((total, line) => total + Number(line[group]), 0);
   return { count: sum(2), seconds: sum(1) };
 }

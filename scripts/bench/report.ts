@@ -53,7 +53,11 @@ function herdLines(herd: NonNullable<BenchFigures['herd']>): { title: string; li
       upTo('LLM calls at once', calls.mostAtOnce, concurrency, ''),
       plain('due to first LLM request, p50', startDelay.p50, 's'),
       plain('due to first LLM request, p99', startDelay.p99, 's'),
-      plain('Postgres transactions per mission (one round trip each)', database.transactions / missions, ''),
+      plain(
+        'Postgres transactions per mission (one round trip each)',
+        database.transactions / missions,
+        '',
+      ),
       plain(
         'Postgres statements per mission',
         database.statements === null ? null : database.statements / missions,
@@ -73,7 +77,11 @@ function fsyncLines({ missions, fsyncs, disk }: NonNullable<BenchFigures['counte
     title: `fsyncs of workerd, counted by strace over ${missions} missions`,
     lines: [
       plain('per mission', fsyncs === null ? null : fsyncs.count / missions, ''),
-      plain('  of the same commits without an LLM', disk.fsyncs === null ? null : disk.fsyncs.count / missions, ''),
+      plain(
+        '  of the same commits without an LLM',
+        disk.fsyncs === null ? null : disk.fsyncs.count / missions,
+        '',
+      ),
     ],
   };
 }
@@ -94,7 +102,9 @@ function idleLines(idle: readonly IdleFigures[]): { title: string; lines: Line[]
       // Twice what it is on a small log, and a little for what a shared machine does to milliseconds.
       const most = (small?.tickMs ?? 0) * 2 + 5;
       return [
-        size === small ? plain(`${name} tick`, size.tickMs, 'ms') : upTo(`${name} tick`, size.tickMs, most, 'ms'),
+        size === small
+          ? plain(`${name} tick`, size.tickMs, 'ms')
+          : upTo(`${name} tick`, size.tickMs, most, 'ms'),
         plain(`${name} processor time of workerd`, size.cpuMs, 'ms'),
         plain(`${name} Postgres transactions`, size.transactions, ''),
         upTo(`${name} log rows read`, size.logRowsRead, 0, ''),

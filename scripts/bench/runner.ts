@@ -51,7 +51,10 @@ export async function startBenchRunner({
     dataDir,
     pid,
     internal: (path, method = 'GET') =>
-      fetch(`http://127.0.0.1:${port}${path}`, { method, headers: { 'x-service-key': SERVICE_KEY } }),
+      fetch(`http://127.0.0.1:${port}${path}`, {
+        method,
+        headers: { 'x-service-key': SERVICE_KEY },
+      }),
     kill,
     restart: async () => {
       await exited(child);
@@ -81,8 +84,13 @@ async function serve(variables: Record<string, string>): Promise<ChildProcess> {
       if (text.includes('ready\n')) done();
     });
     child.stderr?.on('data', (chunk: Buffer) => (text = (text + chunk.toString()).slice(-4_000)));
-    child.once('exit', (code) => fail(new Error(`serve ended with ${code} before it was ready:\n${text}`)));
-    setTimeout(() => fail(new Error(`serve was not ready in time:\n${text}`)), READY_WITHIN_MS).unref();
+    child.once('exit', (code) =>
+      fail(new Error(`serve ended with ${code} before it was ready:\n${text}`)),
+    );
+    setTimeout(
+      () => fail(new Error(`serve was not ready in time:\n${text}`)),
+      READY_WITHIN_MS,
+    ).unref();
   });
   await ready;
   return child;
@@ -95,7 +103,8 @@ async function exited(child: ChildProcess): Promise<void> {
 
 /** serve writes it down when it starts workerd. */
 function workerdPid(dataDir: string): number {
-  return (JSON.parse(readFileSync(`${dataDir}/workerd.json`, 'utf8')) as { workerdPid: number }).workerdPid;
+  return (JSON.parse(readFileSync(`${dataDir}/workerd.json`, 'utf8')) as { workerdPid: number })
+    .workerdPid;
 }
 
 function killQuietly(pid: number): void {

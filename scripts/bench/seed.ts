@@ -21,7 +21,10 @@ export function missionsDueAt(count: number, dueMs: number): SeededMission[] {
 }
 
 /** Writes missions as a sync server does for devices, many rows to a statement. */
-export async function insertMissions(database: BenchDatabase, missions: readonly SeededMission[]): Promise<void> {
+export async function insertMissions(
+  database: BenchDatabase,
+  missions: readonly SeededMission[],
+): Promise<void> {
   for (let start = 0; start < missions.length; start += ROWS_PER_INSERT) {
     const rows = missions.slice(start, start + ROWS_PER_INSERT).map((mission) => ({
       user_id: mission.userId,

@@ -5,11 +5,18 @@ import { type BenchRunner, startBenchRunner } from './runner.ts';
 export type Stage = { database: BenchDatabase; model: BenchModel; runner: BenchRunner };
 
 /** Starts all parts, works with them and ends them: what one measurement leaves behind is no burden to the next. */
-export async function onStage<T>(concurrency: number, work: (stage: Stage) => Promise<T>): Promise<T> {
+export async function onStage<T>(
+  concurrency: number,
+  work: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const database = await startBenchDatabase();
   const model = await startBenchModel();
   try {
-    const runner = await startBenchRunner({ databaseUrl: database.url, modelUrl: model.url, concurrency });
+    const runner = await startBenchRunner({
+      databaseUrl: database.url,
+      modelUrl: model.url,
+      concurrency,
+    });
     try {
       return await work({ database, model, runner });
     } finally {

@@ -2,9 +2,12 @@
 export type Line = { figure: string; value: string; limit: string; ok: boolean | null };
 
 /** Rows under headings, columns as wide as their longest cell. */
-export function formatTable(sections: readonly { title: string; lines: readonly Line[] }[]): string {
+export function formatTable(
+  sections: readonly { title: string; lines: readonly Line[] }[],
+): string {
   const all = sections.flatMap(({ lines }) => lines);
-  const width = (cell: (line: Line) => string): number => Math.max(0, ...all.map((line) => cell(line).length));
+  const width = (cell: (line: Line) => string): number =>
+    Math.max(0, ...all.map((line) => cell(line).length));
   const [figure, value, limit] = [
     width((line) => line.figure),
     width((line) => line.value),
@@ -22,7 +25,12 @@ function verdict(ok: boolean | null): string {
 
 /** A figure with its greatest allowed value. */
 export function upTo(figure: string, value: number, most: number, unit: string): Line {
-  return { figure, value: `${round(value)} ${unit}`, limit: `at most ${round(most)} ${unit}`, ok: value <= most };
+  return {
+    figure,
+    value: `${round(value)} ${unit}`,
+    limit: `at most ${round(most)} ${unit}`,
+    ok: value <= most,
+  };
 }
 
 /** A figure that has to be exactly so. */
@@ -32,7 +40,12 @@ export function exactly(figure: string, value: number, wanted: number): Line {
 
 /** A figure without a limit of its own. */
 export function plain(figure: string, value: number | null, unit: string): Line {
-  return { figure, value: value === null ? 'not measured' : `${round(value)} ${unit}`.trim(), limit: '', ok: null };
+  return {
+    figure,
+    value: value === null ? 'not measured' : `${round(value)} ${unit}`.trim(),
+    limit: '',
+    ok: null,
+  };
 }
 
 function round(value: number): string {

@@ -15,7 +15,11 @@ async function tablesOfUsers(client: Client): Promise<string[]> {
 }
 
 /** Deletes a person's rows in one transaction, in our tables and those named besides; answers how many went. */
-export async function deleteRowsOf(client: Client, userId: string, besides: readonly string[]): Promise<RowCount[]> {
+export async function deleteRowsOf(
+  client: Client,
+  userId: string,
+  besides: readonly string[],
+): Promise<RowCount[]> {
   return asUser(client, userId, async () => {
     const counts: RowCount[] = [];
     // A row of the log is noted by nobody once it is deleted; one of the outbox would bring the person back.
@@ -28,13 +32,18 @@ export async function deleteRowsOf(client: Client, userId: string, besides: read
 }
 
 /** How many rows a person has, in our tables and those named besides. */
-export async function countRowsOf(client: Client, userId: string, besides: readonly string[]): Promise<RowCount[]> {
+export async function countRowsOf(
+  client: Client,
+  userId: string,
+  besides: readonly string[],
+): Promise<RowCount[]> {
   return asUser(client, userId, async () => {
     const counts: RowCount[] = [];
     for (const table of [...besides, ...(await tablesOfUsers(client))]) {
-      const { rows } = await client.query<{ n: string }>(`select count(*) as n from ${table} where user_id = $1`, [
-        userId,
-      ]);
+      const { rows } = await client.query<{ n: string }>(
+        `select count(*) as n from ${table} where user_id = $1`,
+        [userId],
+      );
       counts.push({ table, rows: Number(rows[0]?.n ?? 0) });
     }
     return counts;

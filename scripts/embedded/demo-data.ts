@@ -6,11 +6,18 @@ export const DEMO_USER = 'demo-user';
 const CLIENT_ID = 'demo-device';
 
 /** A record as a device writes it. */
-export type DemoRecord = { appId: string; table: string; id: string; data: Record<string, unknown> };
+export type DemoRecord = {
+  appId: string;
+  table: string;
+  id: string;
+  data: Record<string, unknown>;
+};
 
 /** A goal and three missions of a demo user, written as a device of theirs would write them; once, also over several starts. */
 export async function seedDemoUser(client: Client, nowMs: number): Promise<void> {
-  const { rowCount } = await client.query(`select 1 from sync_changes where user_id = $1 limit 1`, [DEMO_USER]);
+  const { rowCount } = await client.query(`select 1 from sync_changes where user_id = $1 limit 1`, [
+    DEMO_USER,
+  ]);
   if (rowCount !== 0) return;
   for (const record of demoRecords(nowMs)) await insertRecord(client, record, nowMs);
 }
@@ -71,6 +78,15 @@ export async function insertRecord(
   await client.query(
     `insert into sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, origin)
      values ($1, $2, $3, $4, $5, 'insert', $6, $7, $8, 'user')`,
-    [randomUUID(), appId, table, id, DEMO_USER, JSON.stringify(data), JSON.stringify(fieldMeta), CLIENT_ID],
+    [
+      randomUUID(),
+      appId,
+      table,
+      id,
+      DEMO_USER,
+      JSON.stringify(data),
+      JSON.stringify(fieldMeta),
+      CLIENT_ID,
+    ],
   );
 }

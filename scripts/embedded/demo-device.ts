@@ -15,13 +15,24 @@ import { type DemoRecord, DEMO_USER, insertRecord } from './demo-data.ts';
 export type DeviceAccess = { manaAi: string; manaAuth: string; token: string };
 
 /** The Workers of this machine. */
-export function workersAt(port: number, authPort: number): Pick<DeviceAccess, 'manaAi' | 'manaAuth'> {
+export function workersAt(
+  port: number,
+  authPort: number,
+): Pick<DeviceAccess, 'manaAi' | 'manaAuth'> {
   return { manaAi: `http://127.0.0.1:${port}`, manaAuth: `http://127.0.0.1:${authPort}` };
 }
 
 const NOTES: readonly DemoRecord[] = [
-  note('demo-note-garden', 'Garden', 'The roses need cutting before the frost. Ask Mira for the good shears.'),
-  note('demo-note-seeds', 'Seeds', 'Order tomatoes (Black Cherry) and basil. The old packets are from 2023.'),
+  note(
+    'demo-note-garden',
+    'Garden',
+    'The roses need cutting before the frost. Ask Mira for the good shears.',
+  ),
+  note(
+    'demo-note-seeds',
+    'Seeds',
+    'Order tomatoes (Black Cherry) and basil. The old packets are from 2023.',
+  ),
 ];
 
 const TASKS: readonly DemoRecord[] = [
@@ -57,22 +68,32 @@ const ENCRYPTED_FIELDS: Readonly<Record<string, readonly string[]>> = {
  * Two missions over encrypted records, made as a device of the demo user makes them: a master key from the vault, records encrypted under
  * keys of their own, a grant for exactly these records. 'demo-notes' is due at once; 'demo-garden' runs when it is asked to.
  */
-export async function seedEncryptedDemo(client: Client, access: DeviceAccess, nowMs: number): Promise<void> {
+export async function seedEncryptedDemo(
+  client: Client,
+  access: DeviceAccess,
+  nowMs: number,
+): Promise<void> {
   const known = await client.query(
     `select 1 from sync_changes where user_id = $1 and record_id = 'demo-notes' limit 1`,
     [DEMO_USER],
   );
   if (known.rowCount !== 0) return;
   const device = await DemoDevice.open(access);
-  for (const record of [...NOTES, ...TASKS, AGENT]) await insertRecord(client, await device.encrypted(record), nowMs);
+  for (const record of [...NOTES, ...TASKS, AGENT])
+    await insertRecord(client, await device.encrypted(record), nowMs);
   const garden = { agentId: AGENT.id, inputs: NOTES.map(inputOf) };
   const missions = [
-    mission('demo-notes', 'What my notes ask for', 'Read my two notes and propose a task for each.', {
-      inputs: NOTES.map(inputOf),
-      cadence: { kind: 'daily', atHour: 7, atMinute: 30 },
-      nextRunAt: new Date(nowMs).toISOString(),
-      grant: await device.grant('demo-notes', NOTES),
-    }),
+    mission(
+      'demo-notes',
+      'What my notes ask for',
+      'Read my two notes and propose a task for each.',
+      {
+        inputs: NOTES.map(inputOf),
+        cadence: { kind: 'daily', atHour: 7, atMinute: 30 },
+        nextRunAt: new Date(nowMs).toISOString(),
+        grant: await device.grant('demo-notes', NOTES),
+      },
+    ),
     mission(
       'demo-garden',
       'The garden this week',
@@ -102,21 +123,31 @@ export class DemoDevice {
   static async open(access: DeviceAccess): Promise<DemoDevice> {
     const answer = await ask(access, `${access.manaAuth}/api/v1/me/encryption-vault/init`, {});
     if (typeof answer['masterKey'] !== 'string') throw new Error('the vault gave no master key');
-    return new DemoDevice(access, await importMasterKey(new Uint8Array(Buffer.from(answer['masterKey'], 'base64'))));
+    return new DemoDevice(
+      access,
+      await importMasterKey(new Uint8Array(Buffer.from(answer['masterKey'], 'base64'))),
+    );
   }
 
   async encrypted(record: DemoRecord): Promise<DemoRecord> {
     const ref = { tableName: record.table, recordId: record.id };
     const keys = await this.#keys(ref);
     const fields = ENCRYPTED_FIELDS[record.table] ?? [];
-    return { ...record, data: await encryptRecord({ keys, version: 1, ref, record: record.data, fields }) };
+    return {
+      ...record,
+      data: await encryptRecord({ keys, version: 1, ref, record: record.data, fields }),
+    };
   }
 
   /** The grant as mana-auth answers, which is how it stands in the mission. */
   async grant(missionId: string, records: readonly DemoRecord[]): Promise<Record<string, unknown>> {
     const recordIds = records.map(({ table, id }) => `${table}:${id}`);
     const tables = [...new Set(records.map(({ table }) => table))];
-    return ask(this.#access, `${this.#access.manaAuth}/api/v1/me/ai-mission-grant`, { missionId, tables, recordIds });
+    return ask(this.#access, `${this.#access.manaAuth}/api/v1/me/ai-mission-grant`, {
+      missionId,
+      tables,
+      recordIds,
+    });
   }
 
   /** The mission's iterations in the clear. */
@@ -127,7 +158,9 @@ export class DemoDevice {
     );
     if (!isRecord(found)) throw new Error(`there is no mission ${missionId}`);
     const keys = await this.#keys(missionRef(missionId));
-    const iterations = Array.isArray(found['iterations']) ? found['iterations'].filter(isRecord) : [];
+    const iterations = Array.isArray(found['iterations'])
+      ? found['iterations'].filter(isRecord)
+      : [];
     return Promise.all(
       iterations.map(async (iteration) => {
         const opened = await openIteration({ keys, missionId, iteration });
@@ -142,12 +175,18 @@ export class DemoDevice {
   }
 }
 
-async function ask({ token }: DeviceAccess, url: string, body?: unknown): Promise<Record<string, unknown>> {
+async function ask(
+  { token }: DeviceAccess,
+  url: string,
+  body?: unknown,
+): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
+  const init =
+    body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
   const response = await fetch(url, init);
   const answer: unknown = await response.json();
-  if (!response.ok || !isRecord(answer)) throw new Error(`${new URL(url).pathname} answered ${response.status}`);
+  if (!response.ok || !isRecord(answer))
+    throw new Error(`${new URL(url).pathname} answered ${response.status}`);
   return answer;
 }
 
@@ -156,11 +195,28 @@ function note(id: string, title: string, content: string): DemoRecord {
 }
 
 function task(id: string, title: string): DemoRecord {
-  return { appId: 'todo', table: 'tasks', id, data: { title, description: '', isCompleted: false } };
+  return {
+    appId: 'todo',
+    table: 'tasks',
+    id,
+    data: { title, description: '', isCompleted: false },
+  };
 }
 
-function mission(id: string, title: string, objective: string, fields: Record<string, unknown>): DemoRecord {
-  const data = { title, objective, conceptMarkdown: '', state: 'active', iterations: [], ...fields };
+function mission(
+  id: string,
+  title: string,
+  objective: string,
+  fields: Record<string, unknown>,
+): DemoRecord {
+  const data = {
+    title,
+    objective,
+    conceptMarkdown: '',
+    state: 'active',
+    iterations: [],
+    ...fields,
+  };
   return { appId: 'ai', table: 'aiMissions', id, data };
 }
 

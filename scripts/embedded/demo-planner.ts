@@ -42,7 +42,9 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Reading comes before proposing, once for each tool. */
-const READ_RULES: readonly { tool: string; words: RegExp }[] = [{ tool: 'list_tasks', words: /\b(tasks|aufgaben)\b/i }];
+const READ_RULES: readonly { tool: string; words: RegExp }[] = [
+  { tool: 'list_tasks', words: /\b(tasks|aufgaben)\b/i },
+];
 
 /** What a starting runner asks for, to see whether tools are called at all. */
 const PROBE: Call = { name: 'report_ready', arguments: { word: 'ready' } };
@@ -106,7 +108,11 @@ function completion(request: ChatRequest): Record<string, unknown> {
       {
         index: 0,
         finish_reason: calls.length > 0 ? 'tool_calls' : 'stop',
-        message: { role: 'assistant', content, ...(calls.length > 0 ? { tool_calls: calls.map(toWire) } : {}) },
+        message: {
+          role: 'assistant',
+          content,
+          ...(calls.length > 0 ? { tool_calls: calls.map(toWire) } : {}),
+        },
       },
     ],
     usage: usageOf(request, content),
@@ -114,32 +120,51 @@ function completion(request: ChatRequest): Record<string, unknown> {
 }
 
 /** Read first, then propose, then end. */
-function nextCalls(messages: readonly Message[], facts: Facts, offered: ReadonlySet<string>): Call[] {
-  const replies = messages.filter(({ role }) => role === 'tool').map(({ content }) => content ?? '');
+function nextCalls(
+  messages: readonly Message[],
+  facts: Facts,
+  offered: ReadonlySet<string>,
+): Call[] {
+  const replies = messages
+    .filter(({ role }) => role === 'tool')
+    .map(({ content }) => content ?? '');
   if (replies.some((reply) => !reply.startsWith('{"status":"read"'))) return [];
-  const reads = READ_RULES.filter(({ tool, words }) => offered.has(tool) && words.test(facts.objective));
-  if (replies.length === 0 && reads.length > 0) return reads.map(({ tool }) => ({ name: tool, arguments: {} }));
+  const reads = READ_RULES.filter(
+    ({ tool, words }) => offered.has(tool) && words.test(facts.objective),
+  );
+  if (replies.length === 0 && reads.length > 0)
+    return reads.map(({ tool }) => ({ name: tool, arguments: {} }));
   return callsFor(facts, offered);
 }
 
 function callsFor(facts: Facts, offered: ReadonlySet<string>): Call[] {
-  const matching = RULES.filter(({ words }) => words.test(facts.objective)).map(({ tool, call }) => ({
-    name: tool,
-    arguments: call(facts),
-  }));
+  const matching = RULES.filter(({ words }) => words.test(facts.objective)).map(
+    ({ tool, call }) => ({
+      name: tool,
+      arguments: call(facts),
+    }),
+  );
   const calls = [...tasksFor(facts, matching.length === 0), ...matching];
   return calls.filter(({ name }) => offered.has(name)).slice(0, MOST_CALLS);
 }
 
 /** A task for each goal, note or open task of the prompt; one for the mission itself where nothing else fits it. */
-function tasksFor({ title, objective, goals, notes, tasks, inTwoDays }: Facts, nothingElse: boolean): Call[] {
+function tasksFor(
+  { title, objective, goals, notes, tasks, inTwoDays }: Facts,
+  nothingElse: boolean,
+): Call[] {
   const due = inTwoDays === null ? {} : { dueDate: inTwoDays };
   const asked = nothingElse || /\b(task|todo|prepare|plan|aufgabe|erledig)/i.test(objective);
   const known = [...goals, ...notes.slice(0, 2), ...tasks.slice(0, 1)];
   const topics = known.length > 0 ? known : asked ? [title] : [];
   return topics.slice(0, MOST_CALLS).map((topic) => ({
     name: 'create_task',
-    arguments: { title: `Next step: ${topic}`, ...due, priority: 'medium', description: `For the mission "${title}".` },
+    arguments: {
+      title: `Next step: ${topic}`,
+      ...due,
+      priority: 'medium',
+      description: `For the mission "${title}".`,
+    },
   }));
 }
 
@@ -153,20 +178,27 @@ function readFacts(messages: readonly Message[]): Facts {
   const user = textOf(messages, 'user');
   const title = short(/^Title: (.+)$/m.exec(user)?.[1] ?? 'your mission');
   const objective = /^Objective:\n([^]*?)\nEND MISSION/m.exec(user)?.[1] ?? user;
-  const linesOf = (label: RegExp): string[] => [...user.matchAll(label)].map((match) => short(match[1] ?? ''));
+  const linesOf = (label: RegExp): string[] =>
+    [...user.matchAll(label)].map((match) => short(match[1] ?? ''));
   const goals = linesOf(/^Goal: (.+)$/gm);
   const notes = linesOf(/^notes: (.+)$/gm);
-  const tasks = messages.filter(({ role }) => role === 'tool').flatMap(({ content }) => titlesRead(content ?? ''));
+  const tasks = messages
+    .filter(({ role }) => role === 'tool')
+    .flatMap(({ content }) => titlesRead(content ?? ''));
   const now = /^Now it is (\S+),/m.exec(textOf(messages, 'system'))?.[1] ?? '';
   const nowMs = Date.parse(now);
-  const inTwoDays = Number.isNaN(nowMs) ? null : new Date(nowMs + 2 * 86_400_000).toISOString().slice(0, 10);
+  const inTwoDays = Number.isNaN(nowMs)
+    ? null
+    : new Date(nowMs + 2 * 86_400_000).toISOString().slice(0, 10);
   return { title, objective, goals, notes, tasks, inTwoDays };
 }
 
 /** The titles of what a reading call brought. */
 function titlesRead(reply: string): string[] {
   const { result } = JSON.parse(reply) as { result?: { items?: { title?: unknown }[] } };
-  return (result?.items ?? []).flatMap(({ title }) => (typeof title === 'string' ? [short(title)] : []));
+  return (result?.items ?? []).flatMap(({ title }) =>
+    typeof title === 'string' ? [short(title)] : [],
+  );
 }
 
 function textOf(messages: readonly Message[], role: string): string {
@@ -181,7 +213,11 @@ function short(text: string): string {
 }
 
 function toWire({ name, arguments: args }: Call, index: number): Record<string, unknown> {
-  return { id: `call_${index + 1}`, type: 'function', function: { name, arguments: JSON.stringify(args) } };
+  return {
+    id: `call_${index + 1}`,
+    type: 'function',
+    function: { name, arguments: JSON.stringify(args) },
+  };
 }
 
 /** Four characters a token, so that budgets and metrics have something to count. */

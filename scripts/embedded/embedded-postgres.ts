@@ -73,7 +73,9 @@ type Server = { child: ChildProcess; log: () => string; exited: Promise<void> };
 
 /** The innermost wording of a Node error code, or undefined. */
 function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 }
 
 /** A file's text, or null where there is none. */
@@ -112,7 +114,9 @@ async function findAccount(): Promise<Account> {
   const found = await lookUpAccount();
   if (found !== null) return found;
   // initdb wants a name for its uid, so a bare number would not do.
-  await run('useradd', ['--system', '--user-group', '--no-create-home', ACCOUNT]).catch(() => undefined);
+  await run('useradd', ['--system', '--user-group', '--no-create-home', ACCOUNT]).catch(
+    () => undefined,
+  );
   const made = await lookUpAccount();
   if (made !== null) return made;
   const message = `PostgreSQL does not run as root and the account "${ACCOUNT}" could not be made`;
@@ -138,13 +142,17 @@ async function packagedBinaries(): Promise<{ folder: string; version: string }> 
     const { version } = manifest as { version: string };
     return { folder: join(folder, 'native'), version };
   } catch {
-    throw new EmbeddedPostgresError('UNSUPPORTED_PLATFORM', `${name} is not installed: set DATABASE_URL instead`);
+    throw new EmbeddedPostgresError(
+      'UNSUPPORTED_PLATFORM',
+      `${name} is not installed: set DATABASE_URL instead`,
+    );
   }
 }
 
 /** Whether the account can run these binaries and read what they need: asked of the system, not guessed from modes. */
 async function canReach(folder: string, account: Account): Promise<boolean> {
-  const script = '"$1/bin/postgres" --version && test -x "$1/bin/initdb" && test -r "$1/share/postgresql/postgres.bki"';
+  const script =
+    '"$1/bin/postgres" --version && test -x "$1/bin/initdb" && test -r "$1/share/postgresql/postgres.bki"';
   return run('/bin/sh', ['-c', script, 'sh', folder], { ...asAccount(account), cwd: '/' }).then(
     () => true,
     () => false,
@@ -236,7 +244,10 @@ async function tryLink(from: string, to: string): Promise<boolean> {
 }
 
 function alreadyRunning(paths: Paths): EmbeddedPostgresError {
-  return new EmbeddedPostgresError('ALREADY_RUNNING', `the database in ${paths.dataDir} is already running`);
+  return new EmbeddedPostgresError(
+    'ALREADY_RUNNING',
+    `the database in ${paths.dataDir} is already running`,
+  );
 }
 
 /** Pids of processes that work in the cluster's folder: a server and its children. Linux alone can tell. */
@@ -244,7 +255,9 @@ async function processesIn(cluster: string): Promise<number[]> {
   if (process.platform !== 'linux') return [];
   const folder = await realpath(cluster);
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const folders = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
+  const folders = await Promise.all(
+    pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')),
+  );
   return pids.filter((_, index) => folders[index] === folder);
 }
 
@@ -295,10 +308,22 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 /** Starts a program of PostgreSQL in `cwd`; its last output is kept for error messages. */
-function launch(program: string, args: string[], cwd: string, account: Account, extra: number[] = []): Server {
+function launch(
+  program: string,
+  args: string[],
+  cwd: string,
+  account: Account,
+  extra: number[] = [],
+): Server {
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...extra];
   // A session of its own: Ctrl-C in a terminal reaches us alone, and we stop the server last.
-  const child = spawn(program, args, { ...asAccount(account), cwd, env: environment(), stdio, detached: true });
+  const child = spawn(program, args, {
+    ...asAccount(account),
+    cwd,
+    env: environment(),
+    stdio,
+    detached: true,
+  });
   let text = '';
   const keep = (chunk: Buffer): void => {
     text = (text + chunk.toString('utf8')).slice(-4000);
@@ -318,11 +343,20 @@ function launch(program: string, args: string[], cwd: string, account: Account, 
 /** The line that says what went wrong, out of PostgreSQL's output. */
 function reason(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '');
-  return lines.find((line) => /FATAL|PANIC|error:/.test(line))?.trim() ?? lines.at(-1)?.trim() ?? 'no output';
+  return (
+    lines.find((line) => /FATAL|PANIC|error:/.test(line))?.trim() ??
+    lines.at(-1)?.trim() ??
+    'no output'
+  );
 }
 
 /** Makes the cluster beside its place and moves it there when it is complete: a killed start leaves no half. */
-async function createCluster(paths: Paths, binaries: string, account: Account, durable: boolean): Promise<void> {
+async function createCluster(
+  paths: Paths,
+  binaries: string,
+  account: Account,
+  durable: boolean,
+): Promise<void> {
   const draft = `${paths.cluster}.new`;
   const passwordFile = `${paths.password}.new`;
   await rm(draft, { recursive: true, force: true });
@@ -336,7 +370,14 @@ async function createCluster(paths: Paths, binaries: string, account: Account, d
   const handle = await open(passwordFile, 'r');
   try {
     const throughDescriptor = account !== null && process.platform === 'linux';
-    const args = ['-D', ownFolder(draft, account), '-U', 'postgres', '--auth=scram-sha-256', '--no-locale'];
+    const args = [
+      '-D',
+      ownFolder(draft, account),
+      '-U',
+      'postgres',
+      '--auth=scram-sha-256',
+      '--no-locale',
+    ];
     args.push(
       '--encoding=UTF8',
       '--no-instructions',
@@ -346,7 +387,10 @@ async function createCluster(paths: Paths, binaries: string, account: Account, d
     const initdb = launch(join(binaries, 'bin/initdb'), args, draft, account, [handle.fd]);
     await initdb.exited;
     if (initdb.child.exitCode !== 0) {
-      throw new EmbeddedPostgresError('START_FAILED', `the database could not be made: ${reason(initdb.log())}`);
+      throw new EmbeddedPostgresError(
+        'START_FAILED',
+        `the database could not be made: ${reason(initdb.log())}`,
+      );
     }
   } finally {
     await handle.close();
@@ -371,7 +415,10 @@ async function checkVersion(paths: Paths): Promise<void> {
 async function readPassword(paths: Paths): Promise<string> {
   const password = (await readIfThere(paths.password))?.trim() ?? '';
   if (password !== '') return password;
-  throw new EmbeddedPostgresError('PASSWORD_MISSING', `${paths.password} is missing: the database cannot be opened`);
+  throw new EmbeddedPostgresError(
+    'PASSWORD_MISSING',
+    `${paths.password} is missing: the database cannot be opened`,
+  );
 }
 
 /** A port nobody listens on right now. */
@@ -395,20 +442,41 @@ async function startServer(
   port: number,
   durable: boolean,
 ): Promise<Server> {
-  const settings = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'timezone=UTC'];
-  settings.push('log_timezone=UTC', 'logging_collector=off', 'log_destination=stderr', 'log_min_messages=warning');
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'unix_socket_directories=',
+    'timezone=UTC',
+  ];
+  settings.push(
+    'log_timezone=UTC',
+    'logging_collector=off',
+    'log_destination=stderr',
+    'log_min_messages=warning',
+  );
   if (!durable) settings.push('fsync=off', 'synchronous_commit=off', 'full_page_writes=off');
-  const args = ['-D', ownFolder(paths.cluster, account), ...settings.flatMap((setting) => ['-c', setting])];
+  const args = [
+    '-D',
+    ownFolder(paths.cluster, account),
+    ...settings.flatMap((setting) => ['-c', setting]),
+  ];
   const server = launch(join(binaries, 'bin/postgres'), args, paths.cluster, account);
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!(await isReady(paths, server))) {
-    if (server.child.exitCode !== null || server.child.signalCode !== null || server.child.pid === undefined) {
+    if (
+      server.child.exitCode !== null ||
+      server.child.signalCode !== null ||
+      server.child.pid === undefined
+    ) {
       await server.exited;
       throw startFailure(paths, server.log(), port);
     }
     if (performance.now() > deadline) {
       server.child.kill('SIGQUIT');
-      throw new EmbeddedPostgresError('START_FAILED', `the database did not start in time: ${reason(server.log())}`);
+      throw new EmbeddedPostgresError(
+        'START_FAILED',
+        `the database did not start in time: ${reason(server.log())}`,
+      );
     }
     await pause(20);
   }
@@ -440,7 +508,10 @@ async function startOnPort(
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
     try {
-      return { port, server: await startServer(paths, binaries, account, port, options.durable ?? true) };
+      return {
+        port,
+        server: await startServer(paths, binaries, account, port, options.durable ?? true),
+      };
     } catch (error) {
       const again = options.port === undefined && attempt < 3 && errorCode(error) === 'PORT_IN_USE';
       if (!again) throw error;
@@ -460,7 +531,9 @@ async function stopServer(server: Server): Promise<void> {
  * Starts the database in `dataDir`, made on the first start and found again on the next.
  * @throws EmbeddedPostgresError
  */
-export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(
+  options: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres> {
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const paths: Paths = {

@@ -18,7 +18,9 @@ const TOKEN_LIFETIME = '30d';
 /** Reads the secrets of a data folder, and makes there what is missing, readable by their owner alone. */
 export function embeddedSecrets(dataDir: string): EmbeddedSecrets {
   const path = `${dataDir}/secrets.json`;
-  const present = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<EmbeddedSecrets>) : {};
+  const present = existsSync(path)
+    ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<EmbeddedSecrets>)
+    : {};
   const secrets = { ...freshSecrets(), ...present };
   if (Object.keys(present).length === Object.keys(secrets).length) return secrets;
   // Written beside and moved: a folder of an earlier version keeps its keys or has all of them, whatever happens in between.
@@ -40,7 +42,9 @@ function freshSecrets(): EmbeddedSecrets {
 }
 
 function signingKeyPem(): string {
-  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return generateKeyPairSync('ed25519')
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString();
 }
 
 /** The folder's own keys, where the environment has none. The runner's pair comes from one place: halves of two would never meet. */

@@ -6,7 +6,12 @@ import { startDemoPlanner } from './demo-planner.ts';
 import { DEMO_USER, seedDemoUser } from './demo-data.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { embeddedSecrets, signUserToken, withOwnKeys } from './embedded-secrets.ts';
-import { type Environment, makeDataDir, readEnvironment, StartError } from '../process/environment.ts';
+import {
+  type Environment,
+  makeDataDir,
+  readEnvironment,
+  StartError,
+} from '../process/environment.ts';
 import { migrate } from '../migrate.ts';
 
 export const LOCAL_HOST = '127.0.0.1';
@@ -41,7 +46,10 @@ export async function startEmbedded(): Promise<Embedded> {
     config: checkedConfig(environment),
     dataDir,
     databaseUrl: postgres.databaseUrl,
-    token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', { userId: DEMO_USER, ...userTokens }),
+    token: await signUserToken(environment['MANA_AUTH_ISSUER_KEY_PEM'] ?? '', {
+      userId: DEMO_USER,
+      ...userTokens,
+    }),
     usesDemoPlanner: planner !== null,
   };
 }

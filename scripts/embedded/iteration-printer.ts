@@ -35,12 +35,18 @@ export async function printIterations(
   };
 }
 
-function describe(row: { record_id: string; iterations: unknown; next_run_at: string | null }): string {
+function describe(row: {
+  record_id: string;
+  iterations: unknown;
+  next_run_at: string | null;
+}): string {
   const latest = readIterations(row.iterations).at(-1);
   if (latest?.summary?.startsWith('enc:')) {
     return `mission ${row.record_id} was planned (${latest?.overallStatus ?? 'unknown'}); it is encrypted: npm run read -- ${row.record_id}`;
   }
-  const steps = (latest?.plan ?? []).map((step, index) => `    ${index + 1}. ${step.summary ?? step.id}`);
+  const steps = (latest?.plan ?? []).map(
+    (step, index) => `    ${index + 1}. ${step.summary ?? step.id}`,
+  );
   return [
     `mission ${row.record_id} was planned (${latest?.overallStatus ?? 'unknown'}), next run ${row.next_run_at ?? 'none'}`,
     ...(latest?.summary ? [`    ${latest.summary}`] : []),

@@ -7,14 +7,21 @@ import { type Environment, StartError } from '../process/environment.ts';
 export type OwnDatabase = { databaseUrl: string; close(): Promise<void> };
 
 /** The database of DATABASE_URL or, where that is unset, the one that `npm start` made in the data folder, started where it does not run. */
-export async function openOwnDatabase(environment: Environment, dataDir: string): Promise<OwnDatabase> {
+export async function openOwnDatabase(
+  environment: Environment,
+  dataDir: string,
+): Promise<OwnDatabase> {
   const missing = !environment['DATABASE_URL'] && !existsSync(`${dataDir}/postgres/cluster`);
-  if (missing) throw new StartError('DATABASE_URL is not set, and npm start has made no database here');
+  if (missing)
+    throw new StartError('DATABASE_URL is not set, and npm start has made no database here');
   return openOrMakeDatabase(environment, dataDir);
 }
 
 /** The same for an empty machine: where there is neither, the database of `npm start` is made. */
-export async function openOrMakeDatabase(environment: Environment, dataDir: string): Promise<OwnDatabase> {
+export async function openOrMakeDatabase(
+  environment: Environment,
+  dataDir: string,
+): Promise<OwnDatabase> {
   const databaseUrl = environment['DATABASE_URL'];
   if (databaseUrl) return { databaseUrl, close: async () => undefined };
   const folder = `${dataDir}/postgres`;
@@ -36,7 +43,10 @@ export async function withClient<T>(
   command: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client({ connectionString: databaseUrl, application_name: `mana-edge ${command}` });
+  const client = new Client({
+    connectionString: databaseUrl,
+    application_name: `mana-edge ${command}`,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -2,8 +2,18 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { build } from '../build.ts';
 import { projectPath } from './project.ts';
 
-const SOURCES = ['src', 'durable-objects', 'wrangler.toml', 'wrangler.mana-auth.toml', 'package-lock.json'];
-const BUNDLES = ['dist/mana-ai/index.js', 'dist/mana-auth/index.js', 'dist/egress/src/egress/worker.js'];
+const SOURCES = [
+  'src',
+  'durable-objects',
+  'wrangler.toml',
+  'wrangler.mana-auth.toml',
+  'package-lock.json',
+];
+const BUNDLES = [
+  'dist/mana-ai/index.js',
+  'dist/mana-auth/index.js',
+  'dist/egress/src/egress/worker.js',
+];
 
 /** Bundles the Workers unless the bundles are there and newer than all they are made of (an image brings them ready made). */
 export function ensureBuilt(): void {

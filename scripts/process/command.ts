@@ -41,7 +41,9 @@ function lineOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'failed';
   const isOurs = ['StartError', 'MigrateError', 'EmbeddedPostgresError'].includes(thrown.name);
   const code = 'code' in thrown ? String(thrown.code) : thrown.name;
-  return isOurs ? thrown.message : `failed (${code}${'severity' in thrown ? `, PostgreSQL: ${thrown.message}` : ''})`;
+  return isOurs
+    ? thrown.message
+    : `failed (${code}${'severity' in thrown ? `, PostgreSQL: ${thrown.message}` : ''})`;
 }
 
 async function stop(code: number): Promise<void> {
@@ -52,5 +54,7 @@ async function stop(code: number): Promise<void> {
 }
 
 function complain(thrown: unknown): void {
-  process.stderr.write(`could not be ended cleanly: ${thrown instanceof Error ? thrown.message : 'unknown error'}\n`);
+  process.stderr.write(
+    `could not be ended cleanly: ${thrown instanceof Error ? thrown.message : 'unknown error'}\n`,
+  );
 }

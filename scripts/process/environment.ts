@@ -13,7 +13,9 @@ export class StartError extends Error {
 /** The environment, with what it leaves unset or empty filled from `.env` in the working directory. */
 export function readEnvironment(): Environment {
   const fromFile = loadDotenv({ processEnv: {}, quiet: true }).parsed ?? {};
-  const set = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== '');
+  const set = Object.entries(process.env).filter(
+    ([, value]) => value !== undefined && value !== '',
+  );
   return { ...fromFile, ...Object.fromEntries(set) };
 }
 
@@ -25,7 +27,9 @@ export function makeDataDir(dataDir: string): string {
     // Tried, not guessed from its mode: a volume of another owner, or a disk that is read-only.
     rmdirSync(mkdtempSync(`${path}/.probe-`));
   } catch {
-    throw new StartError(`MANA_DATA_DIR wants a folder that can be made and written; ${path} is not one`);
+    throw new StartError(
+      `MANA_DATA_DIR wants a folder that can be made and written; ${path} is not one`,
+    );
   }
   return path;
 }
@@ -39,7 +43,9 @@ export async function assertPortFree(name: string, port: number, host: string): 
       server.listen(port, host, done);
     });
   } catch {
-    throw new StartError(`${name}: port ${port} is taken; stop what listens there or set ${name} to another port`);
+    throw new StartError(
+      `${name}: port ${port} is taken; stop what listens there or set ${name} to another port`,
+    );
   } finally {
     server.close();
   }

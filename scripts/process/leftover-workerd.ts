@@ -10,7 +10,9 @@ const LOOK_EVERY_MS = 50;
 
 /** Notes which workerd uses a data folder and which command started it. */
 export function noteWorkerd(dataDir: string, workerdPid: number): void {
-  writeFileSync(ownerFile(dataDir), JSON.stringify({ workerdPid, commandPid: process.pid }), { mode: 0o600 });
+  writeFileSync(ownerFile(dataDir), JSON.stringify({ workerdPid, commandPid: process.pid }), {
+    mode: 0o600,
+  });
 }
 
 /**
@@ -22,7 +24,9 @@ export async function endLeftoverWorkerd(dataDir: string): Promise<void> {
   const { workerdPid, commandPid } = JSON.parse(readFileSync(ownerFile(dataDir), 'utf8')) as Owner;
   if (!isWorkerdOf(workerdPid, dataDir)) return;
   if (isAlive(commandPid))
-    throw new StartError(`MANA_DATA_DIR ${dataDir} is in use by process ${commandPid}; stop it first`);
+    throw new StartError(
+      `MANA_DATA_DIR ${dataDir} is in use by process ${commandPid}; stop it first`,
+    );
   process.kill(workerdPid, 'SIGTERM');
   for (let waitedMs = 0; isWorkerdOf(workerdPid, dataDir); waitedMs += LOOK_EVERY_MS) {
     if (waitedMs === END_WITHIN_MS) process.kill(workerdPid, 'SIGKILL');

@@ -8,6 +8,8 @@ export function projectPath(path: string): string {
 
 /** This build's version, as package.json has it. */
 export function readVersion(): string {
-  const { version } = JSON.parse(readFileSync(projectPath('package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(projectPath('package.json'), 'utf8')) as {
+    version: string;
+  };
   return version;
 }

@@ -12,7 +12,8 @@ function strip(entry: string, out: string): void {
   // A set goes on to what is added while it is walked.
   for (const path of files) {
     const code = stripTypeScriptTypes(readFileSync(projectPath(path), 'utf8'));
-    for (const [, , name = ''] of code.matchAll(RELATIVE)) files.add(normalize(join(dirname(path), `${name}.ts`)));
+    for (const [, , name = ''] of code.matchAll(RELATIVE))
+      files.add(normalize(join(dirname(path), `${name}.ts`)));
     const target = projectPath(`${out}/${path.replace(/\.ts$/, '.js')}`);
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, code.replaceAll(RELATIVE, `$1'$2.js'`));

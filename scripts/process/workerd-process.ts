@@ -52,7 +52,9 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
   if (child.pid !== undefined) noteWorkerd(options.dataDir, child.pid);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
   atStop(() => stopWorkerd(child, exited, options.ports.manaAi, drainToken));
-  const ended = exited.then((code) => new StartError(`workerd ended with code ${code}; the log above says why`));
+  const ended = exited.then(
+    (code) => new StartError(`workerd ended with code ${code}; the log above says why`),
+  );
   await Promise.race([untilHealthy(served.map(({ port }) => port)), ended.then(raise)]);
   return { ended };
 }
@@ -64,7 +66,9 @@ function raise(error: StartError): never {
 function spawnWorkerd(options: WorkerdOptions, drainToken: string): ChildProcess {
   const { environment, dataDir, host } = options;
   const served = servedBy(options);
-  const folders = served.map(({ name }) => [`${name}-objects`, `${dataDir}/${name}-objects`] as const);
+  const folders = served.map(
+    ({ name }) => [`${name}-objects`, `${dataDir}/${name}-objects`] as const,
+  );
   for (const [, path] of folders) mkdirSync(path, { recursive: true, mode: 0o700 });
   const sockets = served.map(({ name, port }) => `${name}=${host}:${port}`);
   const [only] = served;
@@ -89,7 +93,9 @@ async function untilHealthy(ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     while (!(await isHealthy(port))) {
       if (Date.now() > deadlineMs)
-        throw new StartError(`nothing answered /health on port ${port} within 30 s; the log above says why`);
+        throw new StartError(
+          `nothing answered /health on port ${port} within 30 s; the log above says why`,
+        );
       await new Promise((done) => setTimeout(done, 50));
     }
   }
@@ -97,7 +103,9 @@ async function untilHealthy(ports: readonly number[]): Promise<void> {
 
 async function isHealthy(port: number): Promise<boolean> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(3_000) });
+    const response = await fetch(`http://127.0.0.1:${port}/health`, {
+      signal: AbortSignal.timeout(3_000),
+    });
     return response.ok;
   } catch {
     return false;
@@ -129,6 +137,7 @@ async function drain(port: number, drainToken: string): Promise<void> {
     });
   } catch (thrown) {
     const timedOut = thrown instanceof Error && thrown.name === 'TimeoutError';
-    if (timedOut) process.stderr.write('the Workers did not drain in time; runs resume at the next start\n');
+    if (timedOut)
+      process.stderr.write('the Workers did not drain in time; runs resume at the next start\n');
   }
 }

@@ -81,7 +81,8 @@ function pagesOf(document: unknown): Page[] {
   if (!Array.isArray(document)) return [checked(pageSchema, document, 'the page')];
   const items: unknown[] = document;
   const isPages =
-    items.length > 0 && items.every((item) => typeof item === 'object' && item !== null && 'rows' in item);
+    items.length > 0 &&
+    items.every((item) => typeof item === 'object' && item !== null && 'rows' in item);
   if (isPages) return items.map((item, index) => checked(pageSchema, item, `page ${index + 1}`));
   return [{ rows: items.map((item, index) => checked(rowSchema, item, `entry ${index + 1}`)) }];
 }
@@ -91,5 +92,7 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const path = issue?.path.join('.') ?? '';
-  throw new AuditExportError(`${what} is no part of an audit: ${path === '' ? 'it' : path} ${issue?.message ?? ''}`);
+  throw new AuditExportError(
+    `${what} is no part of an audit: ${path === '' ? 'it' : path} ${issue?.message ?? ''}`,
+  );
 }

@@ -14,8 +14,12 @@ export class CanonicalJsonError extends Error {
  */
 export function canonicalArray(items: readonly (string | number | null)[]): string {
   for (const item of items) {
-    const fits = typeof item === 'string' ? item.isWellFormed() : item === null || Number.isSafeInteger(item);
-    if (!fits) throw new CanonicalJsonError('canonical JSON takes well-formed texts, safe integers and null');
+    const fits =
+      typeof item === 'string' ? item.isWellFormed() : item === null || Number.isSafeInteger(item);
+    if (!fits)
+      throw new CanonicalJsonError(
+        'canonical JSON takes well-formed texts, safe integers and null',
+      );
   }
   return JSON.stringify(items);
 }
@@ -26,7 +30,11 @@ export function canonicalArray(items: readonly (string | number | null)[]): stri
  * the last row that they replace.
  * @throws CanonicalJsonError
  */
-export async function rowHash(userId: string, prevHash: string, row: AuditContent): Promise<string> {
+export async function rowHash(
+  userId: string,
+  prevHash: string,
+  row: AuditContent,
+): Promise<string> {
   const { seq, missionId, iterationId, tableName, recordId, kind, status, reason, ts } = row;
   const text = canonicalArray([
     prevHash,
@@ -41,7 +49,9 @@ export async function rowHash(userId: string, prevHash: string, row: AuditConten
     reason,
     ts,
   ]);
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))));
+  return base64url.encode(
+    new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))),
+  );
 }
 
 /** Rows without a place of their own yet, appended to a chain that ends in `head`. */

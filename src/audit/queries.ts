@@ -16,7 +16,11 @@ export type NewAuditRow = AuditRow & { attemptSeq: number | null };
  * Appends rows, all or none, and only where the log still ends in `logHead`: no row comes back where it does not. Two writers who saw the
  * same head meet at the primary key: one gets SQLSTATE 23505.
  */
-export function appendRows(userId: string, logHead: AuditHead, rows: readonly NewAuditRow[]): Statement {
+export function appendRows(
+  userId: string,
+  logHead: AuditHead,
+  rows: readonly NewAuditRow[],
+): Statement {
   return {
     text: `
       with log_head as (

@@ -75,9 +75,11 @@ async function checkLinks(userId: string, rows: readonly AuditRow[]): Promise<Pr
 
 function checkPlace(row: AuditRow, last: AuditHead): Problem[] {
   const { seq } = row;
-  if (seq === last.seq) return [{ seq, code: 'fork', message: `two different rows claim the place ${seq}` }];
+  if (seq === last.seq)
+    return [{ seq, code: 'fork', message: `two different rows claim the place ${seq}` }];
   if (seq > last.seq + 1) {
-    const missing = seq === last.seq + 2 ? `row ${last.seq + 1} is` : `rows ${last.seq + 1} to ${seq - 1} are`;
+    const missing =
+      seq === last.seq + 2 ? `row ${last.seq + 1} is` : `rows ${last.seq + 1} to ${seq - 1} are`;
     return [{ seq, code: 'gap', message: `${missing} missing` }];
   }
   if (row.kind === 'checkpoint') return [];
@@ -95,10 +97,18 @@ async function checkContent(userId: string, row: AuditRow): Promise<Problem[]> {
   if (kind === 'checkpoint') return [];
   const problems: Problem[] = [];
   if ((await hashOf(userId, row)) !== row.hash) {
-    problems.push({ seq, code: 'altered-row', message: `row ${seq} is not what was hashed when it was written` });
+    problems.push({
+      seq,
+      code: 'altered-row',
+      message: `row ${seq} is not what was hashed when it was written`,
+    });
   }
   if ((kind === 'attempt') !== (status === 'pending')) {
-    problems.push({ seq, code: 'wrong-status', message: `row ${seq} is an ${kind} with the status '${status}'` });
+    problems.push({
+      seq,
+      code: 'wrong-status',
+      message: `row ${seq} is an ${kind} with the status '${status}'`,
+    });
   }
   return problems;
 }
@@ -153,5 +163,11 @@ function checkHead(rows: readonly AuditRow[], head: AuditHead): Problem[] {
     const message = `the head stands at ${seq}, before the first row that is left; it cannot be checked any more`;
     return [{ seq, code: 'head-not-checkable', message }];
   }
-  return [{ seq, code: 'head-differs', message: `row ${seq} has another hash than the head that is known of it` }];
+  return [
+    {
+      seq,
+      code: 'head-differs',
+      message: `row ${seq} has another hash than the head that is known of it`,
+    },
+  ];
 }

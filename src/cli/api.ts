@@ -27,11 +27,19 @@ export type Api = {
 const LONGEST_WAIT_MS = 30_000;
 
 /** Calls both Workers. Redirects are not followed: the token is for these two alone. Throws CliError, ApiError. */
-export function createApi({ url, authUrl, token, serviceKey }: Settings, send: typeof fetch = fetch): Api {
+export function createApi(
+  { url, authUrl, token, serviceKey }: Settings,
+  send: typeof fetch = fetch,
+): Api {
   const bearer = { authorization: `Bearer ${token}` };
-  const call = async (base: string, path: string, { method = 'GET', body, headers }: Request): Promise<unknown> => {
+  const call = async (
+    base: string,
+    path: string,
+    { method = 'GET', body, headers }: Request,
+  ): Promise<unknown> => {
     // A request that got lost may be sent again by hand; one key would not survive the command, so each has its own.
-    const idempotency: Record<string, string> = method === 'GET' ? {} : { 'idempotency-key': randomUUID() };
+    const idempotency: Record<string, string> =
+      method === 'GET' ? {} : { 'idempotency-key': randomUUID() };
     return read(
       base,
       await reach(base, () =>
@@ -57,7 +65,10 @@ async function reach(base: string, send: () => Promise<Response>): Promise<Respo
   try {
     return await send();
   } catch {
-    throw new CliError(EXIT.unreachable, `${base} cannot be reached. Is it running, and is the URL right?`);
+    throw new CliError(
+      EXIT.unreachable,
+      `${base} cannot be reached. Is it running, and is the URL right?`,
+    );
   }
 }
 
@@ -65,7 +76,10 @@ async function read(base: string, response: Response): Promise<unknown> {
   const text = await response.text();
   if (response.ok) return text === '' ? null : parse(base, text);
   const { error, code } = parse(base, text) as { error?: string; code?: string };
-  throw new ApiError(printable(code ?? `HTTP ${response.status}`), printable(error ?? 'The request was refused.'));
+  throw new ApiError(
+    printable(code ?? `HTTP ${response.status}`),
+    printable(error ?? 'The request was refused.'),
+  );
 }
 
 function parse(base: string, text: string): unknown {

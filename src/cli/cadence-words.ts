@@ -18,7 +18,8 @@ export function parseCadenceWords(words: string, timeZone: string | undefined): 
 function cadenceOf(words: string, cron: string): Record<string, unknown> {
   if (words === 'manual') return { kind: 'manual' };
   const [, count, unit] = /^every (\d{1,7}) ?([mhd])$/.exec(words) ?? [];
-  if (unit !== undefined) return { kind: 'interval', everyMinutes: Number(count) * (MINUTES[unit] ?? 0) };
+  if (unit !== undefined)
+    return { kind: 'interval', everyMinutes: Number(count) * (MINUTES[unit] ?? 0) };
   const [, day = '', hour, minute] = /^([a-z]+) (\d{1,2}):(\d{2})$/.exec(words) ?? [];
   const time = { atHour: Number(hour), atMinute: Number(minute) };
   if (day === 'daily') return { kind: 'daily', ...time };

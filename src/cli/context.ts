@@ -7,7 +7,9 @@ import type { Terminal } from './terminal.ts';
 /** What a command works with. */
 export type Context = { api: Api; opener: Opener; terminal: Terminal; json: boolean };
 
-export type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+export type Values = Readonly<
+  Record<string, string | boolean | readonly (string | boolean)[] | undefined>
+>;
 
 /** One command: its words, what it takes, what it does. Throws CliError. */
 export type Command = {
@@ -16,7 +18,9 @@ export type Command = {
   /** positional arguments, as the help shows them */
   takes?: string;
   summary: string;
-  options?: Readonly<Record<string, { type: 'string' | 'boolean'; multiple?: boolean; help: string }>>;
+  options?: Readonly<
+    Record<string, { type: 'string' | 'boolean'; multiple?: boolean; help: string }>
+  >;
   run(context: Context, positionals: readonly string[], values: Values): Promise<void>;
 };
 
@@ -26,15 +30,22 @@ export async function storedMissions({ api }: Context): Promise<OwnerMission[]> 
 }
 
 /** The mission whose id is, or uniquely begins with, what was typed. Throws CliError. */
-export async function storedMission(context: Context, typed: string | undefined): Promise<OwnerMission> {
-  if (typed === undefined) throw new CliError(EXIT.usage, 'Which mission? Give its id, or how it begins.');
+export async function storedMission(
+  context: Context,
+  typed: string | undefined,
+): Promise<OwnerMission> {
+  if (typed === undefined)
+    throw new CliError(EXIT.usage, 'Which mission? Give its id, or how it begins.');
   const all = await storedMissions(context);
   const exact = all.filter(({ id }) => id === typed);
   const found = exact.length > 0 ? exact : all.filter(({ id }) => id.startsWith(typed));
   const [mission] = found;
   if (mission === undefined) throw new CliError(EXIT.refused, `You have no mission ${typed}.`);
   if (found.length > 1)
-    throw new CliError(EXIT.usage, `${typed} is how several missions begin: ${found.map(({ id }) => id).join(', ')}.`);
+    throw new CliError(
+      EXIT.usage,
+      `${typed} is how several missions begin: ${found.map(({ id }) => id).join(', ')}.`,
+    );
   return mission;
 }
 

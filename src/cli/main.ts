@@ -11,7 +11,13 @@ import { createOpener } from './opener.ts';
 import { COMMON_OPTIONS, readSettings } from './settings.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
-const COMMANDS: readonly Command[] = [...MISSION_COMMANDS, REVIEW, ...GRANT_COMMANDS, AUDIT_VERIFY, STATUS];
+const COMMANDS: readonly Command[] = [
+  ...MISSION_COMMANDS,
+  REVIEW,
+  ...GRANT_COMMANDS,
+  AUDIT_VERIFY,
+  STATUS,
+];
 
 const COMMON_HELP = [
   ['--json', 'print JSON, for programs'],
@@ -21,7 +27,10 @@ const COMMON_HELP = [
   ],
   ['--auth-url URL', 'mana-auth; else MANA_AUTH_URL, likewise, port 3001'],
   ['--token-file FILE', 'your user token; else MANA_TOKEN, else the one of `npm start`'],
-  ['--key-file FILE', 'your master key, base64; else MANA_MASTER_KEY_FILE, else the vault at mana-auth'],
+  [
+    '--key-file FILE',
+    'your master key, base64; else MANA_MASTER_KEY_FILE, else the vault at mana-auth',
+  ],
   ['-h, --help', 'this help; after a command, of that command'],
 ] as const;
 
@@ -47,7 +56,10 @@ async function dispatch(
 ): Promise<ExitCode> {
   const command = commandOf(args);
   if (command === null) return helpWithout(args, terminal);
-  const { values, positionals } = readArguments(command, args.slice(command.name.split(' ').length));
+  const { values, positionals } = readArguments(
+    command,
+    args.slice(command.name.split(' ').length),
+  );
   if (values['help'] === true) {
     terminal.print(helpOf(command));
     return EXIT.done;
@@ -60,13 +72,16 @@ async function dispatch(
 }
 
 function commandOf(args: readonly string[]): Command | null {
-  return COMMANDS.find(({ name }) => name === args.slice(0, name.split(' ').length).join(' ')) ?? null;
+  return (
+    COMMANDS.find(({ name }) => name === args.slice(0, name.split(' ').length).join(' ')) ?? null
+  );
 }
 
 /** Asked for, the help is an answer; else it follows a mistake. */
 function helpWithout(args: readonly string[], terminal: Terminal): ExitCode {
   const group = COMMANDS.filter(({ name }) => name.startsWith(`${args[0] ?? ''} `));
-  const asked = args.length === 0 || args.includes('--help') || args.includes('-h') || args[0] === 'help';
+  const asked =
+    args.length === 0 || args.includes('--help') || args.includes('-h') || args[0] === 'help';
   if (!asked) {
     throw new CliError(
       EXIT.usage,
@@ -77,7 +92,10 @@ function helpWithout(args: readonly string[], terminal: Terminal): ExitCode {
   return EXIT.done;
 }
 
-function readArguments(command: Command, args: readonly string[]): { values: Values; positionals: string[] } {
+function readArguments(
+  command: Command,
+  args: readonly string[],
+): { values: Values; positionals: string[] } {
   const own = Object.entries(command.options ?? {}).map(([name, { type, multiple = false }]) => [
     name,
     { type, multiple },
@@ -85,11 +103,15 @@ function readArguments(command: Command, args: readonly string[]): { values: Val
   try {
     const options = {
       ...COMMON_OPTIONS,
-      ...(Object.fromEntries(own) as Record<string, { type: 'string' | 'boolean'; multiple: boolean }>),
+      ...(Object.fromEntries(own) as Record<
+        string,
+        { type: 'string' | 'boolean'; multiple: boolean }
+      >),
     };
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const most = command.takes === undefined ? 0 : 1;
-    if (positionals.length > most) throw new Error(`${positionals[most] ?? ''} is too much; put words in quotes`);
+    if (positionals.length > most)
+      throw new Error(`${positionals[most] ?? ''} is too much; put words in quotes`);
     return { values, positionals };
   } catch (thrown) {
     throw new CliError(
@@ -101,7 +123,8 @@ function readArguments(command: Command, args: readonly string[]): { values: Val
 
 function overview(commands: readonly Command[]): string {
   const lines = commands.map(
-    ({ name, takes, summary }) => [`${name}${takes === undefined ? '' : ` ${takes}`}`, summary] as const,
+    ({ name, takes, summary }) =>
+      [`${name}${takes === undefined ? '' : ` ${takes}`}`, summary] as const,
   );
   return `mana-edge: missions from the command line\n\n${columns(lines)}\n\n${columns(COMMON_HELP)}\n\nexit code 0: done   1: refused, or something is wrong   2: wrong usage   3: not reachable`;
 }

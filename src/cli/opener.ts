@@ -25,7 +25,11 @@ const VERSIONS = /enc:2:([1-9]\d{0,9}):/g;
 const MOST_VERSIONS = 32;
 
 /** The master key comes from a file (base64), or from the vault at mana-auth, and only once something asks for it. */
-export function createOpener(api: Api, keyFile: string | null, note: (text: string) => void): Opener {
+export function createOpener(
+  api: Api,
+  keyFile: string | null,
+  note: (text: string) => void,
+): Opener {
   let masterKey: Promise<CryptoKey | null> | undefined;
   const key = (): Promise<CryptoKey | null> => (masterKey ??= fetchMasterKey(api, keyFile, note));
   return {
@@ -39,28 +43,49 @@ export function createOpener(api: Api, keyFile: string | null, note: (text: stri
     },
     seal: async (missionId, record) => {
       const master = await key();
-      if (master === null) throw new CliError(EXIT.refused, 'There is no master key to encrypt with.');
+      if (master === null)
+        throw new CliError(EXIT.refused, 'There is no master key to encrypt with.');
       const ref = missionRef(missionId);
       const keys = await deriveRecordKeys(master, ref, [1]);
-      return encryptRecord({ keys, version: 1, ref, record, fields: ['title', 'objective', 'conceptMarkdown'] });
+      return encryptRecord({
+        keys,
+        version: 1,
+        ref,
+        record,
+        fields: ['title', 'objective', 'conceptMarkdown'],
+      });
     },
   };
 }
 
 function versionsIn(mission: OwnerMission): number[] {
-  const found = Array.from(JSON.stringify(mission).matchAll(VERSIONS), ([, version]) => Number(version));
+  const found = Array.from(JSON.stringify(mission).matchAll(VERSIONS), ([, version]) =>
+    Number(version),
+  );
   return [...new Set(found)].slice(0, MOST_VERSIONS);
 }
 
 async function openMission(mission: OwnerMission, keys: RecordKeys): Promise<OwnerMission> {
   const { title, objective } = mission;
-  const texts = await openRecord({ keys, ref: missionRef(mission.id), record: { title, objective } });
+  const texts = await openRecord({
+    keys,
+    ref: missionRef(mission.id),
+    record: { title, objective },
+  });
   const iterations = mission.iterations.map(async (item) => {
     if (typeof item !== 'object' || item === null) return item;
-    const opened = await openIteration({ keys, missionId: mission.id, iteration: item as Record<string, unknown> });
+    const opened = await openIteration({
+      keys,
+      missionId: mission.id,
+      iteration: item as Record<string, unknown>,
+    });
     return opened.ok ? opened.iteration : item;
   });
-  return { ...mission, ...(texts.ok ? texts.record : {}), iterations: await Promise.all(iterations) };
+  return {
+    ...mission,
+    ...(texts.ok ? texts.record : {}),
+    iterations: await Promise.all(iterations),
+  };
 }
 
 async function fetchMasterKey(

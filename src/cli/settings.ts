@@ -43,10 +43,16 @@ export function readSettings(values: CommonValues, environment: Environment): Se
     throw new CliError(EXIT.usage, 'Whose missions? Set MANA_TOKEN or give --token-file FILE.');
   }
   return {
-    url: checked('url', values.url ?? environment['MANA_URL'] ?? session.url ?? `http://127.0.0.1:${port}`),
+    url: checked(
+      'url',
+      values.url ?? environment['MANA_URL'] ?? session.url ?? `http://127.0.0.1:${port}`,
+    ),
     authUrl: checked(
       'auth-url',
-      values['auth-url'] ?? environment['MANA_AUTH_URL'] ?? session.authUrl ?? `http://127.0.0.1:${authPort}`,
+      values['auth-url'] ??
+        environment['MANA_AUTH_URL'] ??
+        session.authUrl ??
+        `http://127.0.0.1:${authPort}`,
     ),
     token,
     serviceKey: environment['MANA_SERVICE_KEY'] || null,
@@ -73,7 +79,9 @@ function checked(option: string, text: string): string {
 
 function readSession(environment: Environment): Session {
   try {
-    return JSON.parse(readFileSync(`${environment['MANA_DATA_DIR'] || './.data'}/session.json`, 'utf8')) as Session;
+    return JSON.parse(
+      readFileSync(`${environment['MANA_DATA_DIR'] || './.data'}/session.json`, 'utf8'),
+    ) as Session;
   } catch {
     return {};
   }

@@ -19,7 +19,8 @@ const COLOURS: Readonly<Record<string, Colour>> = {
 
 /** Missions as a table. */
 export function missionTable(terminal: Terminal, missions: readonly OwnerMission[]): string {
-  if (missions.length === 0) return 'No missions yet. `mana-edge missions add "What to do"` makes one.';
+  if (missions.length === 0)
+    return 'No missions yet. `mana-edge missions add "What to do"` makes one.';
   const rows = missions.map((mission): Cell[] => [
     mission.id,
     mission.state === 'active' ? painted(mission.status) : { text: mission.state, colour: 'dim' },
@@ -37,14 +38,24 @@ export function missionText(terminal: Terminal, mission: OwnerMission): string {
   const facts = [
     ['id', mission.id],
     ['state', mission.state],
-    ['status', mission.reason === undefined ? mission.status : `${mission.status} (${mission.reason})`],
+    [
+      'status',
+      mission.reason === undefined ? mission.status : `${mission.status} (${mission.reason})`,
+    ],
     ['cadence', cadenceText(mission.cadence)],
     ['next run', mission.nextRunAt ?? '-'],
     ...(mission.grant === undefined
       ? []
-      : [['grant', `${mission.grant.grantId}, ${mission.grant.state}, until ${mission.grant.expiresAt}`]]),
+      : [
+          [
+            'grant',
+            `${mission.grant.grantId}, ${mission.grant.state}, until ${mission.grant.expiresAt}`,
+          ],
+        ]),
     ['objective', shown(mission.objective)],
-  ].map(([name = '', value = '']) => `  ${terminal.paint('dim', name.padEnd(9))} ${printable(value)}`);
+  ].map(
+    ([name = '', value = '']) => `  ${terminal.paint('dim', name.padEnd(9))} ${printable(value)}`,
+  );
   const iterations = readIterations(mission.iterations)
     .slice(-5)
     .map((iteration) => {
@@ -58,13 +69,19 @@ export function missionText(terminal: Terminal, mission: OwnerMission): string {
         ...(userFeedback === null ? [] : [`  you: ${printable(shown(userFeedback))}`]),
       ].join('\n');
     });
-  return [terminal.paint('bold', printable(shown(mission.title) || mission.id)), ...facts, ...iterations].join('\n');
+  return [
+    terminal.paint('bold', printable(shown(mission.title) || mission.id)),
+    ...facts,
+    ...iterations,
+  ].join('\n');
 }
 
 /** A step in one line. */
 export function stepLine(terminal: Terminal, { summary, status, id }: PlanStepView): string {
   const state =
-    status === null || status === 'planned' ? '' : ` ${terminal.paint(COLOURS[status] ?? 'dim', `[${status}]`)}`;
+    status === null || status === 'planned'
+      ? ''
+      : ` ${terminal.paint(COLOURS[status] ?? 'dim', `[${status}]`)}`;
   return `${printable(shown(summary ?? id))}${state}`;
 }
 
@@ -72,16 +89,20 @@ export function stepLine(terminal: Terminal, { summary, status, id }: PlanStepVi
 export function stepText(terminal: Terminal, step: PlanStepView): string {
   const { intent, rationale } = step;
   const lines = [stepLine(terminal, step)];
-  if (rationale !== null) lines.push(terminal.paint('dim', `   why: ${printable(shown(rationale))}`));
+  if (rationale !== null)
+    lines.push(terminal.paint('dim', `   why: ${printable(shown(rationale))}`));
   if (intent?.kind === 'note') lines.push(`   note: ${printable(shown(intent.body))}`);
   if (intent?.kind === 'toolCall') {
-    lines.push(`   ${terminal.paint('cyan', printable(intent.toolName))} ${printable(JSON.stringify(intent.params))}`);
+    lines.push(
+      `   ${terminal.paint('cyan', printable(intent.toolName))} ${printable(JSON.stringify(intent.params))}`,
+    );
   }
   return lines.join('\n');
 }
 
 function waiting({ iterations }: OwnerMission): number {
-  return iterations.filter((item) => isRecord(item) && item['overallStatus'] === 'awaiting-review').length;
+  return iterations.filter((item) => isRecord(item) && item['overallStatus'] === 'awaiting-review')
+    .length;
 }
 
 function painted(status: string): Cell {

@@ -32,9 +32,14 @@ export function table(
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...texts.map((row) => row[column]?.length ?? 0)),
   );
-  const line = (cells: readonly string[], paint: (text: string, column: number) => string): string =>
+  const line = (
+    cells: readonly string[],
+    paint: (text: string, column: number) => string,
+  ): string =>
     cells
-      .map((cell, column) => paint(column === headings.length - 1 ? cell : cell.padEnd(widths[column] ?? 0), column))
+      .map((cell, column) =>
+        paint(column === headings.length - 1 ? cell : cell.padEnd(widths[column] ?? 0), column),
+      )
       .join('  ')
       .trimEnd();
   const body = rows.map((row, index) =>

@@ -46,7 +46,8 @@ export class EnvReader {
     const value = this.text(name);
     if (value === null) return fallback;
     const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
-    if (!(number >= min && number <= max)) throw new ConfigError(name, `wants a whole number from ${min} to ${max}`);
+    if (!(number >= min && number <= max))
+      throw new ConfigError(name, `wants a whole number from ${min} to ${max}`);
     return number;
   }
 
@@ -71,9 +72,17 @@ export class EnvReader {
     const value = this.text(name);
     if (value === null) return null;
     const url = URL.parse(value);
-    const plain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+    const plain =
+      url !== null &&
+      url.username === '' &&
+      url.password === '' &&
+      url.search === '' &&
+      url.hash === '';
     if (!plain || !/^https?:$/.test(url.protocol)) {
-      throw new ConfigError(name, 'wants an http:// or https:// URL without user name, password, query and fragment');
+      throw new ConfigError(
+        name,
+        'wants an http:// or https:// URL without user name, password, query and fragment',
+      );
     }
     return url;
   }

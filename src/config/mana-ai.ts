@@ -51,14 +51,16 @@ export function parseManaAiConfig(env: Readonly<Record<string, unknown>> | objec
   try {
     return { ok: true, config: readConfig(new EnvReader({ ...env })) };
   } catch (thrown) {
-    if (thrown instanceof ConfigError) return { ok: false, variable: thrown.variable, message: thrown.message };
+    if (thrown instanceof ConfigError)
+      return { ok: false, variable: thrown.variable, message: thrown.message };
     throw thrown;
   }
 }
 
 /** What mana-auth alone needs besides well-formed values. */
 export function requireDatabase(config: ManaAiConfig): ParsedConfig {
-  if (config.databaseUrl === null) return { ok: false, variable: 'DATABASE_URL', message: 'wants a postgres:// URL' };
+  if (config.databaseUrl === null)
+    return { ok: false, variable: 'DATABASE_URL', message: 'wants a postgres:// URL' };
   return { ok: true, config };
 }
 
@@ -67,7 +69,11 @@ export function requireForServe(config: ManaAiConfig): ParsedConfig {
   const database = requireDatabase(config);
   if (!database.ok) return database;
   if (config.llm.baseUrl === null) {
-    return { ok: false, variable: 'MANA_LLM_URL', message: 'wants the base URL of an OpenAI-compatible API' };
+    return {
+      ok: false,
+      variable: 'MANA_LLM_URL',
+      message: 'wants the base URL of an OpenAI-compatible API',
+    };
   }
   return { ok: true, config };
 }
@@ -96,7 +102,12 @@ function readConfig(env: EnvReader): ManaAiConfig {
         'x25519-private',
         'wants X25519 private keys as PKCS#8 PEM',
       ),
-      publicPem: checkedKey(env, 'MANA_AI_PUBLIC_KEY_PEM', 'x25519-public', 'wants X25519 public keys as SPKI PEM'),
+      publicPem: checkedKey(
+        env,
+        'MANA_AI_PUBLIC_KEY_PEM',
+        'x25519-public',
+        'wants X25519 public keys as SPKI PEM',
+      ),
     },
     researchUrl: env.httpUrl('MANA_RESEARCH_URL')?.href ?? null,
   };
@@ -108,15 +119,23 @@ function checkedKey(env: EnvReader, name: string, kind: PemKind, wants: string):
   if (text === null) return null;
   const keys = readPemKeys(text, kind);
   if (keys.ok) return text;
-  throw new ConfigError(name, keys.reason === 'rsa' ? `${wants}, not RSA: run \`npm run keys -- --replace\`` : wants);
+  throw new ConfigError(
+    name,
+    keys.reason === 'rsa' ? `${wants}, not RSA: run \`npm run keys -- --replace\`` : wants,
+  );
 }
 
 function readDatabaseUrl(env: EnvReader): string | null {
   const text = env.line('DATABASE_URL');
   if (text === null) return null;
   const url = URL.parse(text);
-  const usable = url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && isDecodable(url);
-  if (!usable) throw new ConfigError('DATABASE_URL', 'wants a postgres:// or postgresql:// URL with a host');
+  const usable =
+    url !== null &&
+    /^postgres(ql)?:$/.test(url.protocol) &&
+    url.hostname !== '' &&
+    isDecodable(url);
+  if (!usable)
+    throw new ConfigError('DATABASE_URL', 'wants a postgres:// or postgresql:// URL with a host');
   if (asksForTls(url) && !isNeonUrl(text)) {
     throw new ConfigError(
       'DATABASE_URL',
@@ -134,7 +153,9 @@ function asksForTls(url: URL): boolean {
 /** A stray % in a password breaks the driver at its first connection, far from here. */
 function isDecodable({ username, password, pathname }: URL): boolean {
   try {
-    return [username, password, pathname].every((part) => typeof decodeURIComponent(part) === 'string');
+    return [username, password, pathname].every(
+      (part) => typeof decodeURIComponent(part) === 'string',
+    );
   } catch {
     return false;
   }
@@ -175,7 +196,9 @@ function llmBaseUrl({ origin, pathname }: URL): string {
 function readTimeZone(env: EnvReader): string {
   const timeZone = env.text('MANA_TIME_ZONE') ?? 'UTC';
   try {
-    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone === '' ? 'UTC' : timeZone;
+    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone === ''
+      ? 'UTC'
+      : timeZone;
   } catch {
     throw new ConfigError('MANA_TIME_ZONE', 'wants an IANA time zone such as Europe/Berlin');
   }
@@ -193,7 +216,10 @@ function readLocale(env: EnvReader): string {
   throw new ConfigError('MANA_LOCALE', 'wants a BCP 47 language tag such as en or de-AT');
 }
 
-function readKeySets(env: EnvReader, wellKnown: string): Pick<ManaAiConfig, 'userTokens' | 'grantJwksUrl'> {
+function readKeySets(
+  env: EnvReader,
+  wellKnown: string,
+): Pick<ManaAiConfig, 'userTokens' | 'grantJwksUrl'> {
   const jwksUrl = env.httpUrl('MANA_JWKS_URL')?.href ?? `${wellKnown}/jwks.json`;
   const grantJwksUrl = env.httpUrl('MANA_GRANT_JWKS_URL')?.href ?? `${wellKnown}/grant-jwks.json`;
   // A signer of user tokens must never be able to sign grants.

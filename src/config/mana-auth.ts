@@ -38,7 +38,9 @@ const variables = z.object({
     .refine((url) => URL.canParse(url), WANTS_DATABASE)
     .optional(),
   MANA_SERVICE_KEY: z.string().optional(),
-  MANA_JWKS_URL: z.url({ protocol: /^https?$/, message: 'wants an http:// or https:// URL' }).optional(),
+  MANA_JWKS_URL: z
+    .url({ protocol: /^https?$/, message: 'wants an http:// or https:// URL' })
+    .optional(),
   MANA_JWT_ISSUER: z.string().default('mana-auth'),
   MANA_JWT_AUDIENCE: z.string().default('mana'),
   MANA_AUTH_ISSUER_KEY_PEM: keys('ed25519-private', 'Ed25519 private keys as PKCS#8 PEM'),
@@ -51,14 +53,22 @@ const variables = z.object({
  * Reads this Worker's environment; the only place that does. Empty and null mean unset, other names are ignored.
  * @returns the configuration, or the first malformed variable and what it wants (never its value)
  */
-export function parseManaAuthConfig(env: Readonly<Record<string, unknown>> | object): ParsedManaAuthConfig {
+export function parseManaAuthConfig(
+  env: Readonly<Record<string, unknown>> | object,
+): ParsedManaAuthConfig {
   const set: Record<string, string> = Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== ''),
+    Object.entries(env).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '',
+    ),
   );
   const parsed = variables.safeParse(set);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return { ok: false, variable: String(issue?.path[0]), message: issue?.message ?? 'is malformed' };
+    return {
+      ok: false,
+      variable: String(issue?.path[0]),
+      message: issue?.message ?? 'is malformed',
+    };
   }
   const { data } = parsed;
   const issuerKeys = data.MANA_AUTH_ISSUER_KEY_PEM ?? [];
@@ -88,7 +98,9 @@ export function parseManaAuthConfig(env: Readonly<Record<string, unknown>> | obj
         audience: data.MANA_JWT_AUDIENCE,
       },
       grantSigningPem:
-        data.MANA_GRANT_SIGNING_KEY_PEM === undefined ? null : (set['MANA_GRANT_SIGNING_KEY_PEM'] ?? null),
+        data.MANA_GRANT_SIGNING_KEY_PEM === undefined
+          ? null
+          : (set['MANA_GRANT_SIGNING_KEY_PEM'] ?? null),
       runnerKeys,
       keks: data.MANA_AUTH_KEK ?? [],
     },
@@ -106,7 +118,10 @@ function keys(kind: PemKind, wants: string) {
     .transform((text, context) => {
       const read = readPemKeys(text, kind);
       if (read.ok) return read.keys;
-      const message = read.reason === 'rsa' ? 'holds an RSA key; run `npm run keys -- --replace`' : `wants ${wants}`;
+      const message =
+        read.reason === 'rsa'
+          ? 'holds an RSA key; run `npm run keys -- --replace`'
+          : `wants ${wants}`;
       context.addIssue({ code: 'custom', message });
       return z.NEVER;
     })

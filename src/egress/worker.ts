@@ -16,7 +16,8 @@ const DEFAULT_AUTH_PORT = '3001';
 function allowedOrigins(env: Variables): Set<string> {
   const urls = URLS.map((name) => env[name] ?? '').concat(neonEndpoint(env));
   // Only a Worker that is told mana-auth's port fetches keys from there.
-  if ('MANA_AUTH_PORT' in env) urls.push(`http://127.0.0.1:${env['MANA_AUTH_PORT'] || DEFAULT_AUTH_PORT}`);
+  if ('MANA_AUTH_PORT' in env)
+    urls.push(`http://127.0.0.1:${env['MANA_AUTH_PORT'] || DEFAULT_AUTH_PORT}`);
   return new Set(urls.flatMap((text) => URL.parse(text)?.origin ?? []));
 }
 
@@ -69,11 +70,16 @@ export default {
     const { localAddress } = await socket.opened;
     const address = databaseAddress(env);
     if (address === null || localAddress !== address) {
-      throw new EgressError('a socket to an address that the configuration does not name was refused');
+      throw new EgressError(
+        'a socket to an address that the configuration does not name was refused',
+      );
     }
     const database = connect(address);
     // Whichever side ends first ends the other: a half-open connection would look like a server that thinks.
-    const ends = [socket.readable.pipeTo(database.writable), database.readable.pipeTo(socket.writable)];
+    const ends = [
+      socket.readable.pipeTo(database.writable),
+      database.readable.pipeTo(socket.writable),
+    ];
     try {
       await Promise.race(ends);
     } finally {

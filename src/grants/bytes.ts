@@ -40,7 +40,8 @@ export function decodeBase64url(text: string): Bytes | null {
   const over = text.length % 4;
   const last = text.at(-1) ?? '';
   if (over === 1 || /[^A-Za-z0-9_-]/.test(text)) return null;
-  if ((over === 2 && !LAST_OF_TWO.includes(last)) || (over === 3 && !LAST_OF_THREE.includes(last))) return null;
+  if ((over === 2 && !LAST_OF_TWO.includes(last)) || (over === 3 && !LAST_OF_THREE.includes(last)))
+    return null;
   return base64url.decode(text) as Bytes;
 }
 
@@ -66,7 +67,10 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 /** Whether an object has exactly these members. */
 export function hasExactly(value: Record<string, unknown>, members: readonly string[]): boolean {
-  return Object.keys(value).length === members.length && members.every((member) => Object.hasOwn(value, member));
+  return (
+    Object.keys(value).length === members.length &&
+    members.every((member) => Object.hasOwn(value, member))
+  );
 }
 
 /** Reads padded base64 (RFC 4648, section 4) without white space; null for anything else. */

@@ -5,7 +5,11 @@ export const GRANT_ISSUER = 'mana-auth';
 export const GRANT_AUDIENCE = 'mana-ai';
 
 /** In seconds. */
-export const GRANT_LIFETIME_SEC = { usual: 7 * 86_400, shortest: 3_600, longest: 30 * 86_400 } as const;
+export const GRANT_LIFETIME_SEC = {
+  usual: 7 * 86_400,
+  shortest: 3_600,
+  longest: 30 * 86_400,
+} as const;
 export const MOST_RECORDS = 1_000;
 const HASH_BYTES = 32;
 

@@ -1,4 +1,12 @@
-import { type Bytes, decodeBase64url, encodeBase64url, joinedByNul, jsonOf, utf8, wipe } from './bytes.ts';
+import {
+  type Bytes,
+  decodeBase64url,
+  encodeBase64url,
+  joinedByNul,
+  jsonOf,
+  utf8,
+  wipe,
+} from './bytes.ts';
 import { GrantsError, refused, type Refused } from './errors.ts';
 import { assertRecordRef, isRecordRef, type RecordRef } from './names.ts';
 import { isPath } from './paths.ts';
@@ -47,12 +55,17 @@ export async function encryptFieldWithIv(
 ): Promise<string> {
   const additionalData = additionalDataOf(ref, path);
   const key = keys.get(version);
-  if (key === undefined) throw new GrantsError('KEY_VERSION_MISSING', 'there is no key of this version');
+  if (key === undefined)
+    throw new GrantsError('KEY_VERSION_MISSING', 'there is no key of this version');
   const text = JSON.stringify(value) as string | undefined;
   if (text === undefined) throw new GrantsError('VALUE_REFUSED', 'a value has no JSON text');
   const plaintext = utf8(text);
   try {
-    const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData }, key, plaintext);
+    const sealed = await crypto.subtle.encrypt(
+      { name: 'AES-GCM', iv, additionalData },
+      key,
+      plaintext,
+    );
     return `enc:2:${version}:${encodeBase64url(iv)}.${encodeBase64url(new Uint8Array(sealed))}`;
   } finally {
     wipe(plaintext);
@@ -60,7 +73,12 @@ export async function encryptFieldWithIv(
 }
 
 /** Reads what encryptField wrote. Never throws for what stands in the text. */
-export async function decryptField({ keys, ref, path, text }: FieldToDecrypt): Promise<DecryptedField> {
+export async function decryptField({
+  keys,
+  ref,
+  path,
+  text,
+}: FieldToDecrypt): Promise<DecryptedField> {
   if (!isRecordRef(ref) || !isPath(path)) return refused('malformed');
   if (isLegacyCiphertext(text)) return refused('legacy-ciphertext');
   const field = parseField(text);
@@ -94,7 +112,8 @@ function parseField(text: string): ParsedField | null {
   const [enc, format, versionText = '', body = '', ...rest] = text.split(':', 5);
   const [ivText = '', sealedText = '', ...more] = body.split('.', 3);
   const version = parseKeyVersion(versionText);
-  if (enc !== 'enc' || format !== '2' || version === null || rest.length > 0 || more.length > 0) return null;
+  if (enc !== 'enc' || format !== '2' || version === null || rest.length > 0 || more.length > 0)
+    return null;
   const iv = decodeBase64url(ivText);
   const sealed = decodeBase64url(sealedText);
   if (iv?.length !== IV_BYTES || sealed === null || sealed.length < TAG_BYTES) return null;

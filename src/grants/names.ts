@@ -47,7 +47,8 @@ export function missionRef(missionId: string): RecordRef {
 
 /** @throws GrantsError NAME_REFUSED */
 export function assertRecordRef(ref: RecordRef): void {
-  if (!isRecordRef(ref)) throw new GrantsError('NAME_REFUSED', 'a table name or a record id is not allowed');
+  if (!isRecordRef(ref))
+    throw new GrantsError('NAME_REFUSED', 'a table name or a record id is not allowed');
 }
 
 /** The scope of a grant as its claims list it: each record once, in the order of UTF-16 code units. */

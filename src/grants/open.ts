@@ -25,7 +25,11 @@ export type OpenedGrant = { ok: true; keys: GrantKeys } | Refused;
  * Opens the keys of a verified grant. They are those that the token names (keysHash), sealed for the same person and mission and as
  * long, and for exactly the records of the scope and the mission itself; any difference refuses all of them.
  */
-export async function openGrantKeys({ claims, keysJwe, privateKeys }: GrantToOpen): Promise<OpenedGrant> {
+export async function openGrantKeys({
+  claims,
+  keysJwe,
+  privateKeys,
+}: GrantToOpen): Promise<OpenedGrant> {
   if (privateKeys.length === 0) return refused('not-configured');
   const header = readSealedHeader(keysJwe);
   if (header === null || !isOf(header, claims) || (await hashOfKeys(keysJwe)) !== claims.keysHash)
@@ -57,16 +61,26 @@ async function decrypt(keysJwe: string, key: CryptoKey): Promise<Bytes | null> {
 }
 
 /** A scope that is wider than the keys, or narrower, is not what was signed for. */
-function coversExactly(sealed: Record<string, unknown>, { records, mission }: GrantClaims): boolean {
+function coversExactly(
+  sealed: Record<string, unknown>,
+  { records, mission }: GrantClaims,
+): boolean {
   const scope = [...records, formatRecordRef(missionRef(mission))];
-  return Object.keys(sealed).length === scope.length && scope.every((record) => Object.hasOwn(sealed, record));
+  return (
+    Object.keys(sealed).length === scope.length &&
+    scope.every((record) => Object.hasOwn(sealed, record))
+  );
 }
 
 async function importKeys(sealed: Record<string, unknown>): Promise<GrantKeys | null> {
   const opened = await Promise.all(
-    Object.entries(sealed).map(async ([record, versions]) => [record, await importVersions(versions)] as const),
+    Object.entries(sealed).map(
+      async ([record, versions]) => [record, await importVersions(versions)] as const,
+    ),
   );
-  const usable = opened.filter((entry): entry is readonly [string, RecordKeys] => entry[1] !== null);
+  const usable = opened.filter(
+    (entry): entry is readonly [string, RecordKeys] => entry[1] !== null,
+  );
   return usable.length === opened.length ? new Map(usable) : null;
 }
 
@@ -76,7 +90,8 @@ async function importVersions(versions: unknown): Promise<RecordKeys | null> {
   for (const [versionText, keyText] of Object.entries(versions)) {
     const version = parseKeyVersion(versionText);
     const key = typeof keyText === 'string' ? decodeBase64url(keyText) : null;
-    if (version === null || key?.length !== KEY_BYTES || key.every((byte) => byte === 0)) return null;
+    if (version === null || key?.length !== KEY_BYTES || key.every((byte) => byte === 0))
+      return null;
     keys.set(version, await importRecordKey(key));
   }
   return keys;

@@ -4,7 +4,8 @@ export type PemBlock = { label: string; der: Uint8Array<ArrayBuffer> };
 export type PemRefusal = 'not-pem' | 'rsa' | 'wrong-key';
 
 /** The keys of a PEM text, in its order; each is the whole DER structure, ready for WebCrypto's importKey. */
-export type PemKeys = { ok: true; keys: Uint8Array<ArrayBuffer>[] } | { ok: false; reason: PemRefusal };
+export type PemKeys =
+  { ok: true; keys: Uint8Array<ArrayBuffer>[] } | { ok: false; reason: PemRefusal };
 
 export type PemKind = 'x25519-private' | 'x25519-public' | 'ed25519-private';
 
@@ -44,8 +45,12 @@ export function readPemKeys(text: string, kind: PemKind): PemKeys {
   if (blocks.some(isRsa)) return { ok: false, reason: 'rsa' };
   const form = FORMS[kind];
   const fits = ({ label, der }: PemBlock) =>
-    label === form.label && hex(der).startsWith(form.prefix) && der.length === form.prefix.length / 2 + KEY_BYTES;
-  return blocks.every(fits) ? { ok: true, keys: blocks.map(({ der }) => der) } : { ok: false, reason: 'wrong-key' };
+    label === form.label &&
+    hex(der).startsWith(form.prefix) &&
+    der.length === form.prefix.length / 2 + KEY_BYTES;
+  return blocks.every(fits)
+    ? { ok: true, keys: blocks.map(({ der }) => der) }
+    : { ok: false, reason: 'wrong-key' };
 }
 
 function isRsa({ label, der }: PemBlock): boolean {
@@ -54,7 +59,9 @@ function isRsa({ label, der }: PemBlock): boolean {
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> | null {
   try {
-    return Uint8Array.from(atob(text.replaceAll(/\s/g, '')), (character) => character.charCodeAt(0));
+    return Uint8Array.from(atob(text.replaceAll(/\s/g, '')), (character) =>
+      character.charCodeAt(0),
+    );
   } catch {
     return null;
   }

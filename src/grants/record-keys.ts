@@ -41,9 +41,14 @@ export async function importLegacyMasterKey(bytes: Bytes): Promise<CryptoKey> {
  * @returns 32 bytes, which the caller hands to sealKeys or importRecordKey (both overwrite them)
  * @throws GrantsError NAME_REFUSED, KEY_REFUSED (a version that is none)
  */
-export async function deriveRecordKeyBytes(masterKey: CryptoKey, ref: RecordRef, version: number): Promise<Bytes> {
+export async function deriveRecordKeyBytes(
+  masterKey: CryptoKey,
+  ref: RecordRef,
+  version: number,
+): Promise<Bytes> {
   assertRecordRef(ref);
-  if (!isKeyVersion(version)) throw new GrantsError('KEY_REFUSED', 'a key version is a whole number from 1');
+  if (!isKeyVersion(version))
+    throw new GrantsError('KEY_REFUSED', 'a key version is a whole number from 1');
   const info = joinedByNul(KEY_INFO, String(version), ref.tableName, ref.recordId);
   const algorithm = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info };
   return new Uint8Array(await crypto.subtle.deriveBits(algorithm, masterKey, KEY_BYTES * 8));
@@ -78,7 +83,11 @@ export function newestVersion(keys: RecordKeys): number | null {
   return keys.size === 0 ? null : Math.max(...keys.keys());
 }
 
-async function importSecret(bytes: Bytes, algorithm: 'HKDF' | 'AES-GCM', usages: KeyUsage[]): Promise<CryptoKey> {
+async function importSecret(
+  bytes: Bytes,
+  algorithm: 'HKDF' | 'AES-GCM',
+  usages: KeyUsage[],
+): Promise<CryptoKey> {
   // An array of zeros is one that was overwritten before: a key that everybody knows.
   if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === 0))
     throw new GrantsError('KEY_REFUSED', 'a key is 32 bytes, used once');

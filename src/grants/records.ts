@@ -11,12 +11,20 @@ import {
 } from './fields.ts';
 import { missionRef, type RecordRef } from './names.ts';
 import type { RecordKeys } from './record-keys.ts';
-import { ciphertextSlots, fieldSlots, iterationSlots, type Json, type Slot, withValues } from './slots.ts';
+import {
+  ciphertextSlots,
+  fieldSlots,
+  iterationSlots,
+  type Json,
+  type Slot,
+  withValues,
+} from './slots.ts';
 
 export type OpenedRecord = { ok: true; record: Record<string, unknown> } | FieldRefused;
 export type OpenedIteration = { ok: true; iteration: Record<string, unknown> } | FieldRefused;
 /** `changed`: the top-level fields that a device has to write, as a change row lists them. */
-export type ReencryptedRecord = { ok: true; record: Record<string, unknown>; changed: string[] } | FieldRefused;
+export type ReencryptedRecord =
+  { ok: true; record: Record<string, unknown>; changed: string[] } | FieldRefused;
 
 /**
  * Opens the top-level fields of a record; those that are not encrypted stay as they are. One field that does not open refuses the record:
@@ -53,7 +61,9 @@ export async function encryptRecord({
   record: Json;
   fields: readonly string[];
 }): Promise<Record<string, unknown>> {
-  const slots = fieldSlots(record).filter(({ at, value }) => fields.includes(String(at[0])) && hasValue(value));
+  const slots = fieldSlots(record).filter(
+    ({ at, value }) => fields.includes(String(at[0])) && hasValue(value),
+  );
   return withValues(record, slots, await encryptSlots(slots, keys, version, ref));
 }
 
@@ -89,7 +99,11 @@ export async function encryptIteration({
   iteration: Json;
 }): Promise<Record<string, unknown>> {
   const slots = iterationSlots(iteration).filter(({ value }) => hasValue(value));
-  return withValues(iteration, slots, await encryptSlots(slots, keys, version, missionRef(missionId)));
+  return withValues(
+    iteration,
+    slots,
+    await encryptSlots(slots, keys, version, missionRef(missionId)),
+  );
 }
 
 /**
@@ -152,16 +166,24 @@ async function reencrypted(
 
 type OpenedValues = { ok: true; values: unknown[] } | FieldRefused;
 
-async function openSlots(slots: readonly Slot[], keys: RecordKeys, ref: RecordRef): Promise<OpenedValues> {
+async function openSlots(
+  slots: readonly Slot[],
+  keys: RecordKeys,
+  ref: RecordRef,
+): Promise<OpenedValues> {
   return allOpened(slots, async ({ path, value }) =>
     path === null ? refused('malformed') : decryptField({ keys, ref, path, text: String(value) }),
   );
 }
 
-async function allOpened(slots: readonly Slot[], open: (slot: Slot) => Promise<DecryptedField>): Promise<OpenedValues> {
+async function allOpened(
+  slots: readonly Slot[],
+  open: (slot: Slot) => Promise<DecryptedField>,
+): Promise<OpenedValues> {
   const values: unknown[] = [];
   for (const [index, result] of (await Promise.all(slots.map(open))).entries()) {
-    if (!result.ok) return { ...result, path: slots[index]?.path ?? slots[index]?.at.join('/') ?? '' };
+    if (!result.ok)
+      return { ...result, path: slots[index]?.path ?? slots[index]?.at.join('/') ?? '' };
     values.push(result.value);
   }
   return { ok: true, values };

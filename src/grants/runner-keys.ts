@@ -19,8 +19,11 @@ const BASE_POINT = new Uint8Array([9, ...Array.from({ length: 31 }, () => 0)]);
  * @param source SPKI as PEM (the first key counts), or a JWK as GET /api/v1/me/runner-key shows it
  * @throws GrantsError KEY_REFUSED: another kind of key, or one of small order
  */
-export async function importRunnerPublicKey(source: string | Readonly<Record<string, unknown>>): Promise<RecipientKey> {
-  const raw = typeof source === 'string' ? derOf(source, 'x25519-public')[0]?.slice(-32) : rawOfJwk(source);
+export async function importRunnerPublicKey(
+  source: string | Readonly<Record<string, unknown>>,
+): Promise<RecipientKey> {
+  const raw =
+    typeof source === 'string' ? derOf(source, 'x25519-public')[0]?.slice(-32) : rawOfJwk(source);
   if (raw === undefined || raw === null || !isSafeX25519PublicKey(raw))
     throw new GrantsError('KEY_REFUSED', 'not a usable X25519 public key');
   const key = await importRaw(raw);
@@ -37,7 +40,9 @@ export async function importRunnerPrivateKeys(pem: string): Promise<RunnerPrivat
 }
 
 async function importRunnerPrivateKey(pkcs8: Bytes): Promise<RunnerPrivateKey> {
-  const key = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'X25519' }, false, ['deriveBits']);
+  const key = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'X25519' }, false, [
+    'deriveBits',
+  ]);
   wipe(pkcs8);
   // The public half without ever holding an extractable private key.
   const algorithm = { name: 'X25519', public: await importRaw(BASE_POINT) };
@@ -51,13 +56,21 @@ async function importRaw(raw: Bytes): Promise<CryptoKey> {
 
 function rawOfJwk(jwk: Readonly<Record<string, unknown>>): Bytes | null {
   const { kty, crv, x, d } = jwk;
-  if (!isObject(jwk) || kty !== 'OKP' || crv !== 'X25519' || d !== undefined || typeof x !== 'string') return null;
+  if (
+    !isObject(jwk) ||
+    kty !== 'OKP' ||
+    crv !== 'X25519' ||
+    d !== undefined ||
+    typeof x !== 'string'
+  )
+    return null;
   return decodeBase64url(x);
 }
 
 /** @throws GrantsError KEY_REFUSED */
 export function derOf(pem: string, kind: PemKind): Bytes[] {
   const read = readPemKeys(pem, kind);
-  if (!read.ok) throw new GrantsError('KEY_REFUSED', `not a PEM text with keys of the kind ${kind}`);
+  if (!read.ok)
+    throw new GrantsError('KEY_REFUSED', `not a PEM text with keys of the kind ${kind}`);
   return read.keys;
 }

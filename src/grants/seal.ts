@@ -2,7 +2,14 @@ import { CompactEncrypt } from 'jose';
 import { type Bytes, encodeBase64url, utf8, wipe } from './bytes.ts';
 import { isSeconds } from './claims.ts';
 import { GrantsError } from './errors.ts';
-import { formatRecordRef, isRecordName, missionRef, MISSIONS_TABLE, parseRecordRef, sortedScope } from './names.ts';
+import {
+  formatRecordRef,
+  isRecordName,
+  missionRef,
+  MISSIONS_TABLE,
+  parseRecordRef,
+  sortedScope,
+} from './names.ts';
 import { isKeyVersion, KEY_BYTES } from './record-keys.ts';
 import type { RecipientKey } from './runner-keys.ts';
 import { KEYS_ALGORITHM, KEYS_ENCRYPTION, KEYS_TYPE } from './sealed.ts';
@@ -41,7 +48,10 @@ export async function sealKeysWithFixed(sealing: Sealing, fixed: FixedRandomness
   );
 }
 
-async function seal(sealing: Sealing, prepare: (jwe: CompactEncrypt) => CompactEncrypt): Promise<string> {
+async function seal(
+  sealing: Sealing,
+  prepare: (jwe: CompactEncrypt) => CompactEncrypt,
+): Promise<string> {
   assertSealable(sealing);
   const { recipient, userId, missionId, expiresAtSec, keys } = sealing;
   const plaintext = plaintextOf(keys);
@@ -58,13 +68,18 @@ async function seal(sealing: Sealing, prepare: (jwe: CompactEncrypt) => CompactE
       })
       .encrypt(recipient.key);
   } finally {
-    wipe(plaintext, ...Array.from(keys.values(), (versions) => Array.from(versions.values())).flat());
+    wipe(
+      plaintext,
+      ...Array.from(keys.values(), (versions) => Array.from(versions.values())).flat(),
+    );
   }
 }
 
 function assertSealable({ userId, missionId, expiresAtSec, keys }: Sealing): void {
-  if (!isRecordName(userId) || !isRecordName(missionId)) throw new GrantsError('NAME_REFUSED', 'an id is not allowed');
-  if (!isSeconds(expiresAtSec)) throw new GrantsError('CLAIMS_REFUSED', 'the end is a whole number of seconds');
+  if (!isRecordName(userId) || !isRecordName(missionId))
+    throw new GrantsError('NAME_REFUSED', 'an id is not allowed');
+  if (!isSeconds(expiresAtSec))
+    throw new GrantsError('CLAIMS_REFUSED', 'the end is a whole number of seconds');
   const own = formatRecordRef(missionRef(missionId));
   if (!keys.has(own)) throw new GrantsError('KEY_REFUSED', "the mission's own key is missing");
   for (const [record, versions] of keys) {
@@ -85,7 +100,10 @@ function isSealable([version, key]: [number, Uint8Array]): boolean {
 /** JSON, in the order of the scope: `table:id` -> { version: base64url key }. */
 function plaintextOf(keys: KeysToSeal): Bytes {
   const entries = sortedScope(keys.keys()).map((record) => {
-    const versions = Array.from(keys.get(record) ?? [], ([version, key]) => [version, encodeBase64url(key)] as const);
+    const versions = Array.from(
+      keys.get(record) ?? [],
+      ([version, key]) => [version, encodeBase64url(key)] as const,
+    );
     return [record, Object.fromEntries(versions)] as const;
   });
   return utf8(JSON.stringify(Object.fromEntries(entries)));

@@ -29,12 +29,19 @@ export type SealedCheck = {
 export type SealedVerdict = { ok: true } | { ok: false; field: string; message: string };
 
 /** Judges keys that a device sealed, as far as their header tells: mana-auth signs for them without seeing a key. */
-export function checkSealedHeader({ keysJwe, userId, missionId, grantExpSec, knownKids }: SealedCheck): SealedVerdict {
+export function checkSealedHeader({
+  keysJwe,
+  userId,
+  missionId,
+  grantExpSec,
+  knownKids,
+}: SealedCheck): SealedVerdict {
   const header = readSealedHeader(keysJwe);
   if (header === null) return bad('is not a JWE of the agreed form');
   if (header.sub !== userId) return bad('is sealed for another person');
   if (header.mission !== missionId) return bad('is sealed for another mission');
-  if (!knownKids.includes(header.kid)) return bad('is sealed to a key that the runner does not have');
+  if (!knownKids.includes(header.kid))
+    return bad('is sealed to a key that the runner does not have');
   if (!(header.exp >= grantExpSec)) return bad('expires before the grant');
   return { ok: true };
 }
@@ -60,7 +67,9 @@ export function readSealedHeader(keysJwe: unknown): SealedHeader | null {
 
 const MEMBERS = ['alg', 'enc', 'epk', 'kid', 'typ', 'sub', 'mission', 'exp'] as const;
 
-function isSealedHeader(header: Record<string, unknown>): header is Record<string, unknown> & SealedHeader {
+function isSealedHeader(
+  header: Record<string, unknown>,
+): header is Record<string, unknown> & SealedHeader {
   const { alg, enc, epk, kid, typ, sub, mission, exp } = header;
   return (
     hasExactly(header, MEMBERS) &&
@@ -77,7 +86,13 @@ function isSealedHeader(header: Record<string, unknown>): header is Record<strin
 
 /** A public key with which the shared secret cannot be all zeros: otherwise anybody could read, and write, what is sealed. */
 function isEphemeralKey(epk: unknown): boolean {
-  if (!isObject(epk) || !hasExactly(epk, ['kty', 'crv', 'x']) || typeof epk['x'] !== 'string') return false;
+  if (!isObject(epk) || !hasExactly(epk, ['kty', 'crv', 'x']) || typeof epk['x'] !== 'string')
+    return false;
   const point: Bytes | null = decodeBase64url(epk['x']);
-  return epk['kty'] === 'OKP' && epk['crv'] === 'X25519' && point !== null && isSafeX25519PublicKey(point);
+  return (
+    epk['kty'] === 'OKP' &&
+    epk['crv'] === 'X25519' &&
+    point !== null &&
+    isSafeX25519PublicKey(point)
+  );
 }

@@ -4,7 +4,14 @@ import { isSafeEd25519PublicKey } from './curve25519.ts';
 import { GrantsError } from './errors.ts';
 import { derOf } from './runner-keys.ts';
 
-export type GrantPublicJwk = { kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'Ed25519'; use: 'sig' };
+export type GrantPublicJwk = {
+  kty: 'OKP';
+  crv: 'Ed25519';
+  x: string;
+  kid: string;
+  alg: 'Ed25519';
+  use: 'sig';
+};
 
 /** A key that signs grants. `kid` is the thumbprint of its public half (RFC 7638); `publicJwk` is what the key set serves. */
 export type GrantSigningKey = { kid: string; privateKey: CryptoKey; publicJwk: GrantPublicJwk };
@@ -22,9 +29,13 @@ export async function importSigningKeys(pem: string): Promise<GrantSigningKey[]>
 
 async function importSigningKey(pkcs8: Bytes): Promise<GrantSigningKey> {
   // WebCrypto shows a private key's public half only on export, so one extractable key lives for this moment.
-  const exported = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, true, ['sign']);
+  const exported = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, true, [
+    'sign',
+  ]);
   const { x = '' } = (await crypto.subtle.exportKey('jwk', exported)) as { x?: string };
-  const privateKey = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, false, ['sign']);
+  const privateKey = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, false, [
+    'sign',
+  ]);
   wipe(pkcs8);
   const publicPart = { kty: 'OKP', crv: 'Ed25519', x } as const;
   const kid = await calculateJwkThumbprint(publicPart);
@@ -37,13 +48,19 @@ async function importSigningKey(pkcs8: Bytes): Promise<GrantSigningKey> {
  * @throws GrantsError KEY_REFUSED: another kind of key, a private one, or one of small order (under which anything verifies)
  */
 export async function importGrantVerifyKey(jwk: unknown): Promise<{ kid: string; key: CryptoKey }> {
-  const raw = isObject(jwk) && isGrantJwk(jwk) && typeof jwk['x'] === 'string' ? decodeBase64url(jwk['x']) : null;
+  const raw =
+    isObject(jwk) && isGrantJwk(jwk) && typeof jwk['x'] === 'string'
+      ? decodeBase64url(jwk['x'])
+      : null;
   if (!isObject(jwk) || raw === null || !isSafeEd25519PublicKey(raw))
     throw new GrantsError('KEY_REFUSED', 'not a usable Ed25519 public key');
   const kid = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x: String(jwk['x']) });
   if (jwk['kid'] !== undefined && jwk['kid'] !== kid)
     throw new GrantsError('KEY_REFUSED', 'a kid is not the thumbprint of its key');
-  return { kid, key: await crypto.subtle.importKey('raw', raw, { name: 'Ed25519' }, true, ['verify']) };
+  return {
+    kid,
+    key: await crypto.subtle.importKey('raw', raw, { name: 'Ed25519' }, true, ['verify']),
+  };
 }
 
 /**
@@ -51,13 +68,24 @@ export async function importGrantVerifyKey(jwk: unknown): Promise<{ kid: string;
  * @param keySet the JSON that /.well-known/grant-jwks.json serves
  */
 export async function grantKeyFinder(keySet: unknown): Promise<GrantKeyFinder> {
-  const entries: unknown[] = isObject(keySet) && Array.isArray(keySet['keys']) ? keySet['keys'] : [];
+  const entries: unknown[] =
+    isObject(keySet) && Array.isArray(keySet['keys']) ? keySet['keys'] : [];
   const imported = await Promise.allSettled(entries.map(importGrantVerifyKey));
-  const usable = imported.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+  const usable = imported
+    .filter((result) => result.status === 'fulfilled')
+    .map(({ value }) => value);
   const byKid = new Map(usable.map(({ kid, key }) => [kid, key]));
   return async (kid) => byKid.get(kid) ?? null;
 }
 
-function isGrantJwk({ kty, crv, d, alg = 'Ed25519', use = 'sig' }: Record<string, unknown>): boolean {
-  return kty === 'OKP' && crv === 'Ed25519' && d === undefined && alg === 'Ed25519' && use === 'sig';
+function isGrantJwk({
+  kty,
+  crv,
+  d,
+  alg = 'Ed25519',
+  use = 'sig',
+}: Record<string, unknown>): boolean {
+  return (
+    kty === 'OKP' && crv === 'Ed25519' && d === undefined && alg === 'Ed25519' && use === 'sig'
+  );
 }

@@ -10,21 +10,29 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** All top-level fields. */
 export function fieldSlots(record: Json): Slot[] {
-  return Object.entries(record).map(([name, value]) => ({ path: fieldPath(name), at: [name], value }));
+  return Object.entries(record).map(([name, value]) => ({
+    path: fieldPath(name),
+    at: [name],
+    value,
+  }));
 }
 
 /** The fields of an iteration that may be encrypted, those it has. */
 export function iterationSlots(iteration: unknown): Slot[] {
   if (!isObject(iteration)) return [];
   const { id, plan } = iteration;
-  const steps = Array.isArray(plan) ? plan.flatMap((step, at) => stepSlots(id, step, ['plan', at])) : [];
+  const steps = Array.isArray(plan)
+    ? plan.flatMap((step, at) => stepSlots(id, step, ['plan', at]))
+    : [];
   return [...present(iteration, 'summary', iterationPath(id), []), ...steps];
 }
 
 /** All ciphertext of a record; of a mission that in its iterations too. */
 export function ciphertextSlots(record: Json, { tableName }: RecordRef): Slot[] {
   const iterations = tableName === MISSIONS_TABLE ? record['iterations'] : undefined;
-  const inside = Array.isArray(iterations) ? iterations.flatMap((iteration, at) => below(at, iteration)) : [];
+  const inside = Array.isArray(iterations)
+    ? iterations.flatMap((iteration, at) => below(at, iteration))
+    : [];
   return [...fieldSlots(record), ...inside].filter(({ value }) => isCiphertext(value));
 }
 
@@ -50,17 +58,28 @@ function stepSlots(iterationId: unknown, step: unknown, at: readonly (string | n
     present(step, field, stepPath(iterationId, id, field), at),
   );
   const intended = (['params', 'body'] as const).flatMap((field) =>
-    isObject(intent) ? present(intent, field, stepPath(iterationId, id, field), [...at, 'intent']) : [],
+    isObject(intent)
+      ? present(intent, field, stepPath(iterationId, id, field), [...at, 'intent'])
+      : [],
   );
   return [...own, ...intended];
 }
 
-function present(holder: Json, field: string, path: string | null, at: readonly (string | number)[]): Slot[] {
+function present(
+  holder: Json,
+  field: string,
+  path: string | null,
+  at: readonly (string | number)[],
+): Slot[] {
   const value = holder[field];
   return value === undefined ? [] : [{ path, at: [...at, field], value }];
 }
 
-function setAt(root: Record<string, unknown>, at: readonly (string | number)[], value: unknown): void {
+function setAt(
+  root: Record<string, unknown>,
+  at: readonly (string | number)[],
+  value: unknown,
+): void {
   let holder = root as Record<string | number, unknown>;
   for (const key of at.slice(0, -1)) holder = holder[key] as Record<string | number, unknown>;
   const last = at.at(-1);

@@ -29,7 +29,13 @@ export type VerifiedGrant = { ok: true; claims: GrantClaims } | Refused;
  * database, and what its keys open in openGrantKeys.
  * @throws TypeError where `keyOf` returns a key that cannot be checked (not extractable, not Ed25519); what `keyOf` throws
  */
-export async function verifyGrant({ token, keyOf, userId, missionId, nowMs }: GrantToVerify): Promise<VerifiedGrant> {
+export async function verifyGrant({
+  token,
+  keyOf,
+  userId,
+  missionId,
+  nowMs,
+}: GrantToVerify): Promise<VerifiedGrant> {
   const kid = kidOf(token);
   if (kid === null) return refused('malformed');
   const key = await keyOf(kid);
@@ -48,7 +54,13 @@ function kidOf(token: unknown): string | null {
   if (typeof token !== 'string' || token.length > LONGEST_TOKEN) return null;
   const parts = token.split('.').map(decodeBase64url);
   const [headerBytes] = parts;
-  if (parts.length !== 3 || parts.includes(null) || headerBytes === undefined || headerBytes === null) return null;
+  if (
+    parts.length !== 3 ||
+    parts.includes(null) ||
+    headerBytes === undefined ||
+    headerBytes === null
+  )
+    return null;
   const header = jsonOf(headerBytes);
   if (!isObject(header) || !hasExactly(header, ['alg', 'typ', 'kid'])) return null;
   const { alg, typ, kid } = header;
@@ -59,7 +71,9 @@ function kidOf(token: unknown): string | null {
 async function isSafeKey(key: CryptoKey): Promise<boolean> {
   if (key.algorithm.name !== 'Ed25519' || key.type !== 'public' || !key.extractable)
     throw new TypeError('a key that verifies grants is an extractable Ed25519 public key');
-  return isSafeEd25519PublicKey(new Uint8Array((await crypto.subtle.exportKey('raw', key)) as ArrayBuffer));
+  return isSafeEd25519PublicKey(
+    new Uint8Array((await crypto.subtle.exportKey('raw', key)) as ArrayBuffer),
+  );
 }
 
 async function verifiedPayload(token: string, key: CryptoKey): Promise<Uint8Array | null> {

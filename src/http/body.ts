@@ -14,7 +14,10 @@ export const drainedBodies: MiddlewareHandler = async (c, next) => {
 };
 
 /** The body's bytes, or null where there are more than that: then the rest is read too, and thrown away. */
-export async function readBounded(request: Request, mostBytes: number): Promise<Uint8Array<ArrayBuffer> | null> {
+export async function readBounded(
+  request: Request,
+  mostBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
   if (request.body === null) return new Uint8Array(0);
   const reader = request.body.getReader();
   const bytes = new Uint8Array(mostBytes);
@@ -31,7 +34,10 @@ export async function readBounded(request: Request, mostBytes: number): Promise<
   }
 }
 
-async function drain(reader: ReadableStreamDefaultReader<Uint8Array>, mostBytes: number): Promise<void> {
+async function drain(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  mostBytes: number,
+): Promise<void> {
   let length = 0;
   try {
     while (length <= mostBytes) {

@@ -15,16 +15,26 @@ pre { overflow-x: auto; background: color-mix(in srgb, currentColor 7%, transpar
 td, th { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; }
 `;
 
-const GROUPS = { people: 'with a user token', operators: 'with X-Service-Key', anybody: 'open to all' } as const;
+const GROUPS = {
+  people: 'with a user token',
+  operators: 'with X-Service-Key',
+  anybody: 'open to all',
+} as const;
 
 /** The document as a page for people. */
 export function docsPage(document: OpenApiDocument): string {
   const { info, paths, components } = document;
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+    Object.entries(methods).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path,
+      operation,
+    })),
   );
   const groups = Object.entries(GROUPS).map(([tag, who]) => {
-    const shown = operations.filter(({ operation }) => operation.tags[0] === tag).map(operationHtml);
+    const shown = operations
+      .filter(({ operation }) => operation.tags[0] === tag)
+      .map(operationHtml);
     return shown.length === 0 ? '' : `<h2>For ${tag} <small>(${who})</small></h2>${shown.join('')}`;
   });
   const schemas = Object.entries(components.schemas).map(
@@ -37,13 +47,23 @@ export function docsPage(document: OpenApiDocument): string {
 <p>For programs: <a href="/openapi.json">openapi.json</a></p>${groups.join('')}<h2>Types</h2>${schemas.join('')}</body></html>`;
 }
 
-function operationHtml({ method, path, operation }: { method: string; path: string; operation: Operation }): string {
+function operationHtml({
+  method,
+  path,
+  operation,
+}: {
+  method: string;
+  path: string;
+  operation: Operation;
+}): string {
   const { parameters = [], requestBody, responses } = operation;
   const rows = parameters.map(
     ({ name, in: place, required, description = '', schema }) =>
       `<tr><td><code>${escape(name)}</code></td><td>${place}${required ? ', required' : ''}</td><td><code>${escape(typeText(schema))}</code> ${escape(description)}</td></tr>`,
   );
-  const bodies = Object.values(requestBody?.content ?? {}).map(({ schema }) => `<h4>Body</h4>${typeHtml(schema)}`);
+  const bodies = Object.values(requestBody?.content ?? {}).map(
+    ({ schema }) => `<h4>Body</h4>${typeHtml(schema)}`,
+  );
   const answers = Object.entries(responses).map(([status, { description, content = {} }]) => {
     const shapes = Object.entries(content).map(([type, { schema }]) =>
       Number(status) >= 400
@@ -80,5 +100,9 @@ function typeText(schema: Schema, indent = ''): string {
 }
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

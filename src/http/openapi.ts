@@ -7,7 +7,13 @@ type Json = Record<string, unknown>;
 export type Operation = Json & {
   summary: string;
   tags: [string];
-  parameters?: (Json & { name: string; in: string; required: boolean; schema: Json; description?: string })[];
+  parameters?: (Json & {
+    name: string;
+    in: string;
+    required: boolean;
+    schema: Json;
+    description?: string;
+  })[];
   requestBody?: { required: true; content: Record<string, { schema: Json }> };
   responses: Record<string, { description: string; content?: Record<string, { schema: Json }> }>;
   security?: readonly Json[];
@@ -22,7 +28,12 @@ export type OpenApiDocument = {
 };
 
 const SECURITY_SCHEMES: Record<SecurityScheme, Json> = {
-  userToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'EdDSA; `sub` is the user id' },
+  userToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'EdDSA; `sub` is the user id',
+  },
   serviceKey: { type: 'apiKey', in: 'header', name: 'X-Service-Key', description: 'for operators' },
   drainToken: {
     type: 'apiKey',
@@ -33,14 +44,22 @@ const SECURITY_SCHEMES: Record<SecurityScheme, Json> = {
 };
 
 /** Describes routes as they are served: from the very schemas that requests are checked with. */
-export function openApiDocument(info: OpenApiDocument['info'], routes: readonly RouteDefinition[]): OpenApiDocument {
+export function openApiDocument(
+  info: OpenApiDocument['info'],
+  routes: readonly RouteDefinition[],
+): OpenApiDocument {
   const components = new Components();
   const paths: OpenApiDocument['paths'] = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method]: operation(route, components) };
   }
   const { schemas } = components;
-  return { openapi: '3.1.1', info, paths, components: { schemas, securitySchemes: SECURITY_SCHEMES } };
+  return {
+    openapi: '3.1.1',
+    info,
+    paths,
+    components: { schemas, securitySchemes: SECURITY_SCHEMES },
+  };
 }
 
 /** Schemas that have an id stand once, under it. */
@@ -58,10 +77,12 @@ class Components {
       unrepresentable: 'any',
       override: ({ jsonSchema }) => {
         // An answer may gain fields; clients must not refuse them.
-        if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+        if (io === 'output' && jsonSchema.additionalProperties === false)
+          delete jsonSchema.additionalProperties;
       },
     }) as Json & { $defs?: Record<string, Json> };
-    for (const [id, definition] of Object.entries($defs)) this.schemas[id] = withoutId(hoisted(definition));
+    for (const [id, definition] of Object.entries($defs))
+      this.schemas[id] = withoutId(hoisted(definition));
     return hoisted(own);
   }
 }
@@ -86,11 +107,19 @@ function operation(route: RouteDefinition, components: Components): Operation {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(request?.body === undefined
       ? {}
-      : { requestBody: { required: true as const, content: contentOf(request.body.content, 'input', components) } }),
+      : {
+          requestBody: {
+            required: true as const,
+            content: contentOf(request.body.content, 'input', components),
+          },
+        }),
     responses: Object.fromEntries(
       Object.entries(responses).map(([status, { description, content }]) => [
         status,
-        { description, ...(content === undefined ? {} : { content: contentOf(content, 'output', components) }) },
+        {
+          description,
+          ...(content === undefined ? {} : { content: contentOf(content, 'output', components) }),
+        },
       ]),
     ),
   };
@@ -102,7 +131,10 @@ function contentOf(
   components: Components,
 ): Record<string, { schema: Json }> {
   return Object.fromEntries(
-    Object.entries(content).map(([type, { schema }]) => [type, { schema: components.of(schema, io) }]),
+    Object.entries(content).map(([type, { schema }]) => [
+      type,
+      { schema: components.of(schema, io) },
+    ]),
   );
 }
 
@@ -115,7 +147,10 @@ function pathParameters(path: string): NonNullable<Operation['parameters']> {
   }));
 }
 
-function fieldParameters({ request }: RouteDefinition, components: Components): NonNullable<Operation['parameters']> {
+function fieldParameters(
+  { request }: RouteDefinition,
+  components: Components,
+): NonNullable<Operation['parameters']> {
   return (['query', 'headers'] as const).flatMap((place) => {
     const schema = request?.[place];
     if (schema === undefined) return [];

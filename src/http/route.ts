@@ -6,7 +6,10 @@ type Json<Schema extends z.ZodType> = { content: { 'application/json': { schema:
 type Content = Readonly<Record<string, { schema: z.ZodType }>>;
 
 /** One route as data, in the form of an OpenAPI operation: what is validated here is what a description of the API says. */
-export type RouteDefinition<Body extends z.ZodType = z.ZodType, Query extends z.ZodType = z.ZodType> = {
+export type RouteDefinition<
+  Body extends z.ZodType = z.ZodType,
+  Query extends z.ZodType = z.ZodType,
+> = {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** parameters in braces: `/things/{id}` */
   path: string;
@@ -35,7 +38,9 @@ const refusal = z
   .meta({ id: 'Refusal' });
 
 /** The request part of a route that takes a JSON body. */
-export function takes<Body extends z.ZodType>(schema: Body): { body: Json<Body> & { required: true } } {
+export function takes<Body extends z.ZodType>(
+  schema: Body,
+): { body: Json<Body> & { required: true } } {
   return { body: { required: true, content: { 'application/json': { schema } } } };
 }
 
@@ -51,7 +56,9 @@ export function answers<Schema extends z.ZodType>(
 export function refusals(
   codes: Readonly<Record<number, string>>,
 ): Record<number, { description: string } & Json<typeof refusal>> {
-  return Object.fromEntries(Object.entries(codes).map(([status, names]) => [status, answers(names, refusal)]));
+  return Object.fromEntries(
+    Object.entries(codes).map(([status, names]) => [status, answers(names, refusal)]),
+  );
 }
 
 const served = new WeakMap<Hono, RouteDefinition[]>();
@@ -62,14 +69,19 @@ export function servedRoutes(app: Hono): readonly RouteDefinition[] {
 }
 
 /** Serves a route. Its guards and its handler stand in the order of their turn. */
-export function serveRoute(app: Hono, route: RouteDefinition, ...handlers: (MiddlewareHandler | Handler)[]): void {
+export function serveRoute(
+  app: Hono,
+  route: RouteDefinition,
+  ...handlers: (MiddlewareHandler | Handler)[]
+): void {
   const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
   served.set(app, [...servedRoutes(app), route]);
   app.on(route.method.toUpperCase(), [path], ...handlers);
 }
 
 /** What a request says where it fits its route's schema, else a sentence that names the first field that is wrong. */
-export type Read<Value> = { ok: true; value: Value } | { ok: false; code: 'BAD_REQUEST'; error: string };
+export type Read<Value> =
+  { ok: true; value: Value } | { ok: false; code: 'BAD_REQUEST'; error: string };
 export type ReadBody<Value> = Read<Value> | { ok: false; code: 'BODY_TOO_LARGE'; error: string };
 
 /** The request's body by a route's schema. The error names the first field that is wrong, never its value. */
@@ -80,7 +92,11 @@ export async function readBody<Body extends z.ZodType>(
 ): Promise<ReadBody<z.output<Body>>> {
   const bytes = await readBounded(c.req.raw, mostBytes);
   if (bytes === null) {
-    return { ok: false, code: 'BODY_TOO_LARGE', error: `The body is larger than ${mostBytes} bytes.` };
+    return {
+      ok: false,
+      code: 'BODY_TOO_LARGE',
+      error: `The body is larger than ${mostBytes} bytes.`,
+    };
   }
   return checked(request.body.content['application/json'].schema, jsonOf(bytes), 'The body');
 }
@@ -103,12 +119,20 @@ export function readQuery<Query extends z.ZodType>(
 }
 
 /** The error names the field, never its value. */
-function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, whole: string): Read<z.output<Schema>> {
+function checked<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  whole: string,
+): Read<z.output<Schema>> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, value: parsed.data };
   const [issue] = parsed.error.issues;
   const field = (issue?.path ?? []).map(String).join('.') || whole;
-  return { ok: false, code: 'BAD_REQUEST', error: `${field}: ${lowerFirst(issue?.message ?? 'is not valid')}.` };
+  return {
+    ok: false,
+    code: 'BAD_REQUEST',
+    error: `${field}: ${lowerFirst(issue?.message ?? 'is not valid')}.`,
+  };
 }
 
 function lowerFirst(text: string): string {

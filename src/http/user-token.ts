@@ -27,7 +27,11 @@ const GRANT_TYPE = /^(?:application\/)?mission-grant\+jwt$/i;
 const LONGEST_TOKEN = 16 * 1_024;
 
 /** Verifies user tokens against a key set; one at a URL is fetched when needed and kept: jose follows no redirects to another one. */
-export function createUserTokenVerifier({ issuer, audience, ...keys }: UserTokenOptions): UserTokenVerifier {
+export function createUserTokenVerifier({
+  issuer,
+  audience,
+  ...keys
+}: UserTokenOptions): UserTokenVerifier {
   const keySet = underEitherName(
     'jwksUrl' in keys ? createRemoteJWKSet(new URL(keys.jwksUrl)) : createLocalJWKSet(keys.keySet),
   );
@@ -41,7 +45,10 @@ export function createUserTokenVerifier({ issuer, audience, ...keys }: UserToken
         ? { ok: false, code: 'UNAUTHENTICATED' }
         : { ok: true, userId: payload.sub };
     } catch (thrown) {
-      return { ok: false, code: isKeySetFailure(thrown) ? 'KEY_SET_UNAVAILABLE' : 'UNAUTHENTICATED' };
+      return {
+        ok: false,
+        code: isKeySetFailure(thrown) ? 'KEY_SET_UNAVAILABLE' : 'UNAUTHENTICATED',
+      };
     }
   };
 }
@@ -62,7 +69,9 @@ function underEitherName(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
 /** jose has no class of its own for an answer other than 200 or for one that is no JSON; what fetch throws is not from jose at all. */
 function isKeySetFailure(thrown: unknown): boolean {
   if (!(thrown instanceof errors.JOSEError)) return true;
-  return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(thrown.code);
+  return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(
+    thrown.code,
+  );
 }
 
 /** The token of an Authorization header; without one the empty text, which is judged and refused like any other that is none. */

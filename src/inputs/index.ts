@@ -16,7 +16,8 @@ export { unknownUrls, urlsIn } from './urls.ts';
 export type ResolvedInput = { module: string; title: string; text: string; id?: string };
 
 export type InputReading =
-  ({ ok: true } & ResolvedInput) | { ok: false; reason: 'unsupported-module' | 'encrypted' | 'missing' };
+  | ({ ok: true } & ResolvedInput)
+  | { ok: false; reason: 'unsupported-module' | 'encrypted' | 'missing' };
 
 const FORMATS: Readonly<Record<string, ModuleFormat>> = {
   goals,
@@ -40,11 +41,19 @@ export function formatInput(module: string, record: Record<string, unknown> | nu
   if (format === undefined) return { ok: false, reason: 'unsupported-module' };
   if (record === null) return { ok: false, reason: 'missing' };
   const main = readLines(record, format.main);
-  if (main.text === '') return { ok: false, reason: main.encryptedFields > 0 ? 'encrypted' : 'missing' };
+  if (main.text === '')
+    return { ok: false, reason: main.encryptedFields > 0 ? 'encrypted' : 'missing' };
   const details = readLines(record, format.details);
-  const title = format.titleFields.map((name) => plainText(valueAt(record, name))).find((text) => text !== '');
+  const title = format.titleFields
+    .map((name) => plainText(valueAt(record, name)))
+    .find((text) => text !== '');
   // The id comes with it: tools name records by it.
   const { text: id } = readLines(record, [{ label: 'Id', fields: ['id'] }]);
   const text = [id, main.text, details.text].filter((lines) => lines !== '').join('\n');
-  return { ok: true, module, title: (title ?? format.fallbackTitle).slice(0, LONGEST_TITLE).toWellFormed(), text };
+  return {
+    ok: true,
+    module,
+    title: (title ?? format.fallbackTitle).slice(0, LONGEST_TITLE).toWellFormed(),
+    text,
+  };
 }

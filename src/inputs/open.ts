@@ -11,7 +11,8 @@ export type InputToOpen = {
   keys: GrantKeys;
 };
 
-export type OpenedInput = { ok: true; record: Record<string, unknown> } | { ok: false; reason: GrantReason };
+export type OpenedInput =
+  { ok: true; record: Record<string, unknown> } | { ok: false; reason: GrantReason };
 
 /**
  * Opens a record that an input names, under a grant: all of its encrypted fields, or none. Which fields are encrypted is for devices to decide;
@@ -23,7 +24,8 @@ export type OpenedInput = { ok: true; record: Record<string, unknown> } | { ok: 
  */
 export async function openInput({ source, record, keys }: InputToOpen): Promise<OpenedInput> {
   const ref = { tableName: source.tableName, recordId: source.recordId };
-  if (!isTableName(ref.tableName) || !isRecordName(ref.recordId)) return { ok: false, reason: 'malformed' };
+  if (!isTableName(ref.tableName) || !isRecordName(ref.recordId))
+    return { ok: false, reason: 'malformed' };
   // The mission's own key opens its texts and nothing that an input names.
   const own = ref.tableName === MISSIONS_TABLE ? undefined : keys.get(formatRecordRef(ref));
   if (own === undefined) return { ok: false, reason: 'not-covered' };

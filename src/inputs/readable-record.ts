@@ -33,7 +33,8 @@ export function plainText(value: unknown): string {
 /** A value of a record, of an object inside it where the path has a dot; own properties only. */
 export function valueAt(record: Record<string, unknown>, path: string): unknown {
   let value: unknown = record;
-  for (const name of path.split('.')) value = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  for (const name of path.split('.'))
+    value = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   return value;
 }
 

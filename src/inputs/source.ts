@@ -1,7 +1,12 @@
 import type { InputRef } from '../missions/mission.ts';
 
 /** Where an input's record lies in the log. `needsGrant`: it is the person's own and may be read only under a grant. */
-export type InputSource = { appId: string; tableName: string; recordId: string; needsGrant: boolean };
+export type InputSource = {
+  appId: string;
+  tableName: string;
+  recordId: string;
+  needsGrant: boolean;
+};
 
 /** The app of each module whose records can be an input. */
 const APP_OF_MODULE: Readonly<Record<string, string>> = {
@@ -24,5 +29,10 @@ const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 export function inputSource({ module, table, id }: InputRef): InputSource | null {
   const appId = Object.hasOwn(APP_OF_MODULE, module) ? APP_OF_MODULE[module] : undefined;
   if (appId === undefined || !TABLE_NAME.test(table)) return null;
-  return { appId, tableName: table, recordId: id, needsGrant: !READABLE_WITHOUT_GRANT.has(`${appId}/${table}`) };
+  return {
+    appId,
+    tableName: table,
+    recordId: id,
+    needsGrant: !READABLE_WITHOUT_GRANT.has(`${appId}/${table}`),
+  };
 }

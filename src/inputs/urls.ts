@@ -20,7 +20,10 @@ const NEVER_KNOWN = /^(?:javascript|vbscript|data|blob):/i;
 export function urlsIn(value: unknown): Set<string> {
   const known = new Set<string>();
   for (const found of allIn(value)) {
-    for (const key of [...keysOf(found), ...keysOf({ ...found, text: untilWidePunctuation(found.text) })])
+    for (const key of [
+      ...keysOf(found),
+      ...keysOf({ ...found, text: untilWidePunctuation(found.text) }),
+    ])
       known.add(key);
   }
   return known;
@@ -34,7 +37,8 @@ export function urlsIn(value: unknown): Set<string> {
 export function unknownUrls(value: unknown, known: ReadonlySet<string>): string[] {
   const unknown = new Set<string>();
   for (const found of allIn(value)) {
-    if (NEVER_KNOWN.test(found.text) || !keysOf(found).some((key) => known.has(key))) unknown.add(found.text);
+    if (NEVER_KNOWN.test(found.text) || !keysOf(found).some((key) => known.has(key)))
+      unknown.add(found.text);
   }
   return [...unknown];
 }
@@ -98,7 +102,9 @@ function withoutEntities(text: string): string {
     (whole, decimal?: string, hex?: string, name?: string) => {
       if (name !== undefined) return NAMED_ENTITIES[name.toLowerCase()] ?? whole;
       const point = decimal === undefined ? parseInt(hex ?? '', 16) : Number(decimal);
-      return point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : whole;
+      return point <= 0x10ffff && (point < 0xd800 || point > 0xdfff)
+        ? String.fromCodePoint(point)
+        : whole;
     },
   );
 }
@@ -136,7 +142,8 @@ const START =
 const SPLIT_SCHEME =
   /(?:h[\t\r\n]*t[\t\r\n]*t[\t\r\n]*p[\t\r\n]*s?|j[\t\r\n]*a[\t\r\n]*v[\t\r\n]*a[\t\r\n]*s[\t\r\n]*c[\t\r\n]*r[\t\r\n]*i[\t\r\n]*p[\t\r\n]*t)[\t\r\n]*:(?:[\t\r\n]*[\\/]){0,2}\S/gi;
 
-const EMAIL = /(?<![\p{L}\p{N}._%+'-])[\p{L}\p{N}._%+'-]{1,256}@(?:[\p{L}\p{N}-]{1,63}[.。])+[\p{L}\p{N}-]{2,63}/gu;
+const EMAIL =
+  /(?<![\p{L}\p{N}._%+'-])[\p{L}\p{N}._%+'-]{1,256}@(?:[\p{L}\p{N}-]{1,63}[.。])+[\p{L}\p{N}-]{2,63}/gu;
 
 const HOST_RUN = /[\p{L}\p{M}\p{N}_.。-]+/gu;
 
@@ -185,11 +192,16 @@ function bareHosts(text: string): Found[] {
     const run = match[0];
     if (!/[.。]/.test(run)) continue;
     const end = match.index + run.length;
-    const tail = /^(?::\d{1,5})?[\\/?#]/.test(text.slice(end, end + 8)) || /^:\d{1,5}/.test(text.slice(end, end + 6));
+    const tail =
+      /^(?::\d{1,5})?[\\/?#]/.test(text.slice(end, end + 8)) ||
+      /^:\d{1,5}/.test(text.slice(end, end + 6));
     const stop = tail ? endOf(text, match.index, end) : end;
     for (const { at, host } of hostsIn(run, tail)) {
       found.push({
-        text: text.slice(match.index + at, at + host.length === run.length ? stop : match.index + at + host.length),
+        text: text.slice(
+          match.index + at,
+          at + host.length === run.length ? stop : match.index + at + host.length,
+        ),
         kind: 'url',
       });
     }
@@ -209,12 +221,15 @@ function* hostsIn(run: string, hasTail: boolean): Generator<{ at: number; host: 
 
 function isHost(labels: readonly string[], hasTail: boolean): boolean {
   const last = labels.at(-1) ?? '';
-  if (hasTail && (/^(?=.*\p{L})[\p{L}\p{M}\p{N}-]{2,}$/u.test(last) || isAddress(labels))) return true;
+  if (hasTail && (/^(?=.*\p{L})[\p{L}\p{M}\p{N}-]{2,}$/u.test(last) || isAddress(labels)))
+    return true;
   return labels.some((label, index) => index > 0 && isTopLevel(label, labels.length));
 }
 
 function isAddress(labels: readonly string[]): boolean {
-  return labels.length === 4 && labels.every((label) => /^\d{1,3}$/.test(label) && Number(label) <= 255);
+  return (
+    labels.length === 4 && labels.every((label) => /^\d{1,3}$/.test(label) && Number(label) <= 255)
+  );
 }
 
 /** `Done.In` is two sentences, as long as it is no more than two words: a name that could hold data has more labels. */
@@ -240,7 +255,9 @@ const GENERIC: ReadonlySet<string> = new Set(
   web xyz online site website shop store tech cloud link click top live blog club vip icu work world today email media network systems
   agency space fun art design digital download file games group help host ink lol monster network one party pics press run social stream
   support team tools trade video wiki win zone zip mov beauty quest cfd sbs bond bar buzz cyou rest test example invalid localhost москва
-  рф укр бел срб онлайн сайт дети орг ком 中国 中國 公司 网络 在线 网站 香港 台灣 한국 ไทย भारत`.split(/\s+/),
+  рф укр бел срб онлайн сайт дети орг ком 中国 中國 公司 网络 在线 网站 香港 台灣 한국 ไทย भारत`.split(
+    /\s+/,
+  ),
 );
 
 // ---- Comparing ------------------------------------------------------------------------------------------------------
@@ -281,7 +298,11 @@ function emailKey(text: string): string {
 const HAS_SCHEME = /^[a-z][a-z\d+.-]*:(?!\d)/i;
 
 function urlKey(text: string): string {
-  const absolute = /^[\\/]{2}/.test(text) ? `https:${text}` : HAS_SCHEME.test(text) ? text : `https://${text}`;
+  const absolute = /^[\\/]{2}/.test(text)
+    ? `https:${text}`
+    : HAS_SCHEME.test(text)
+      ? text
+      : `https://${text}`;
   // A text that is no URL to a browser may be one to somebody else.
   if (!URL.canParse(absolute)) return `?${text}`;
   const url = new URL(absolute);

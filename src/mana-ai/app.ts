@@ -38,7 +38,11 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   app.notFound((c) => refuse(c, 'NOT_FOUND', 'There is no such route.'));
   app.onError((_thrown, c) => {
     // What was thrown may hold anything; its sentence stays out of the answer and of the log.
-    deps.logger.error('a request failed', { code: 'INTERNAL', method: c.req.method, requestId: requestIdOf(c) });
+    deps.logger.error('a request failed', {
+      code: 'INTERNAL',
+      method: c.req.method,
+      requestId: requestIdOf(c),
+    });
     return refuse(c, 'INTERNAL', 'Something went wrong on the server.');
   });
   if (!parsed.ok) {

@@ -3,7 +3,12 @@ import type { AuditPage } from '../audit/row.ts';
 import type { OpenedStream } from '../../durable-objects/event-hub.ts';
 import type { MissionCommand } from '../../durable-objects/projection/device-write.ts';
 import type { CommandOutcome } from '../../durable-objects/user-missions.ts';
-import type { ComponentHealth, InternalMission, OwnerMission, TickResult } from '../missions/views.ts';
+import type {
+  ComponentHealth,
+  InternalMission,
+  OwnerMission,
+  TickResult,
+} from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { UserTokenVerifier } from '../http/user-token.ts';
@@ -23,7 +28,10 @@ export type UserMissionsPort = {
   listMissions(userId: string): Promise<InternalMission[]>;
   listMissionsForOwner(userId: string): Promise<OwnerMission[]>;
   /** `ok: false` while Postgres cannot be asked. */
-  audit(userId: string, query: AuditQuery): Promise<{ ok: true; page: AuditPage } | { ok: false; code: string }>;
+  audit(
+    userId: string,
+    query: AuditQuery,
+  ): Promise<{ ok: true; page: AuditPage } | { ok: false; code: string }>;
   command(userId: string, request: MissionCommand): Promise<CommandOutcome>;
 };
 

@@ -1,5 +1,10 @@
 import { callAgainOnReset } from '../../durable-objects/life/call-again.ts';
-import { CHANGE_FEED_NAME, DISPATCHER_NAME, EVENT_HUB_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
+import {
+  CHANGE_FEED_NAME,
+  DISPATCHER_NAME,
+  EVENT_HUB_NAME,
+  type RunnerEnv,
+} from '../../durable-objects/settings.ts';
 
 /** A poll that was under way may have brought the person back; then all of it is done once more. */
 const MOST_TRIES = 3;

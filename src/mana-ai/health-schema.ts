@@ -13,7 +13,10 @@ export const healthAnswer = z
     postgres: component,
     llm: component.extend({
       locality: z.enum(['local', 'remote']),
-      tools: z.enum(['native', 'text', 'none']).optional().describe('how the model calls tools, once that is known'),
+      tools: z
+        .enum(['native', 'text', 'none'])
+        .optional()
+        .describe('how the model calls tools, once that is known'),
     }),
     tick: z.object({
       enabled: z.boolean(),

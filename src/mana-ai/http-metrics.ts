@@ -6,7 +6,10 @@ import type { AppDeps } from './deps.ts';
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** Counts and times every answer, and logs those that are the server's fault. */
-export function httpMetrics({ metrics, logger }: Pick<AppDeps, 'metrics' | 'logger'>): MiddlewareHandler {
+export function httpMetrics({
+  metrics,
+  logger,
+}: Pick<AppDeps, 'metrics' | 'logger'>): MiddlewareHandler {
   return async (c, next) => {
     const startedMs = Date.now();
     await next();
@@ -18,7 +21,13 @@ export function httpMetrics({ metrics, logger }: Pick<AppDeps, 'metrics' | 'logg
     metrics.httpRequestDurationSeconds.observe(durationMs / 1_000);
     if (status < 500) return;
     const requestId = requestIdOf(c);
-    logger.warn('a request was answered with an error', { requestId, method, path, status, durationMs });
+    logger.warn('a request was answered with an error', {
+      requestId,
+      method,
+      path,
+      status,
+      durationMs,
+    });
   };
 }
 

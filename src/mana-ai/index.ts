@@ -31,7 +31,11 @@ function runnerSettings(config: ManaAiConfig): RunnerSettings {
     timeZone,
     locale,
     llm: { ...llm, baseUrl: llm.baseUrl ?? '', model: llm.model ?? '' },
-    grants: { privateKeysPem: runnerKeys.privatePem, jwksUrl: grantJwksUrl, modelIsLocal: llm.locality === 'local' },
+    grants: {
+      privateKeysPem: runnerKeys.privatePem,
+      jwksUrl: grantJwksUrl,
+      modelIsLocal: llm.locality === 'local',
+    },
     research: researchUrl === null ? null : { baseUrl: researchUrl, serviceKey },
   };
 }

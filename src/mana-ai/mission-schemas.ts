@@ -15,7 +15,10 @@ const text = (longest: number) =>
   z
     .string()
     .max(longest)
-    .refine((value) => !value.startsWith('enc:') || CIPHERTEXT.test(value), 'wants plaintext or enc:2: ciphertext')
+    .refine(
+      (value) => !value.startsWith('enc:') || CIPHERTEXT.test(value),
+      'wants plaintext or enc:2: ciphertext',
+    )
     .describe('plaintext or `enc:2:` ciphertext under the record key of the mission');
 
 /** An id of a mission, an agent or another record. */
@@ -53,7 +56,9 @@ export const newMission = fields
   .extend({ id: recordId.optional(), objective: fields.shape.objective.min(1) });
 
 /** Body of PATCH /api/v1/me/missions/{missionId}: what is left out stays. */
-export const missionChange = fields.partial().extend({ state: z.enum(['done', 'archived']).optional() });
+export const missionChange = fields
+  .partial()
+  .extend({ state: z.enum(['done', 'archived']).optional() });
 
 /** Body of the review of an iteration. */
 export const review = z.strictObject({
@@ -66,7 +71,10 @@ export const review = z.strictObject({
       }),
     )
     .max(MOST_DECISIONS)
-    .refine((all) => new Set(all.map(({ stepId }) => stepId)).size === all.length, 'wants each step at most once'),
+    .refine(
+      (all) => new Set(all.map(({ stepId }) => stepId)).size === all.length,
+      'wants each step at most once',
+    ),
   feedback: text(LONGEST_TITLE).optional(),
 });
 
@@ -98,7 +106,9 @@ export const ownerMission = internalMission
     ),
     iterations: z
       .array(z.unknown())
-      .describe('as the record holds them; steps of those that await review carry a `digest`, which a review names'),
+      .describe(
+        'as the record holds them; steps of those that await review carry a `digest`, which a review names',
+      ),
     grant: z
       .object({ grantId: z.string(), expiresAt: z.string(), state: z.string() })
       .optional()

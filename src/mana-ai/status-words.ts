@@ -3,7 +3,10 @@ import type { HealthAnswer } from './routes/health.ts';
 
 /** The state of the runner in sentences, the most pressing first; `nowMs` since the epoch. */
 export function statusWords({ postgres, llm, tick }: HealthAnswer, nowMs: number): string[] {
-  const wrong = [...trouble('PostgreSQL', postgres, nowMs), ...trouble('The language model', llm, nowMs)];
+  const wrong = [
+    ...trouble('PostgreSQL', postgres, nowMs),
+    ...trouble('The language model', llm, nowMs),
+  ];
   return [
     ...(wrong.length === 0 ? [answerWords(llm.tools)] : wrong),
     ...toolWords(llm.tools),
@@ -14,7 +17,8 @@ export function statusWords({ postgres, llm, tick }: HealthAnswer, nowMs: number
 
 function trouble(name: string, { ok, since, error }: ComponentHealth, nowMs: number): string[] {
   if (ok) return [];
-  const forHowLong = since === undefined ? '' : ` for ${duration(nowMs - Date.parse(since))} (since ${since})`;
+  const forHowLong =
+    since === undefined ? '' : ` for ${duration(nowMs - Date.parse(since))} (since ${since})`;
   return [
     `${name} does not work${forHowLong}: ${error?.message ?? 'the reason is not known'} [${error?.code ?? 'UNKNOWN'}].`,
   ];
@@ -27,7 +31,9 @@ function answerWords(tools: HealthAnswer['llm']['tools']): string {
 }
 
 function toolWords(tools: HealthAnswer['llm']['tools']): string[] {
-  return tools === 'none' ? ['The language model calls no tools: plans will have no steps. Take another model.'] : [];
+  return tools === 'none'
+    ? ['The language model calls no tools: plans will have no steps. Take another model.']
+    : [];
 }
 
 function queueWords({ queued, running }: HealthAnswer['tick']): string {
@@ -38,7 +44,9 @@ function queueWords({ queued, running }: HealthAnswer['tick']): string {
 
 function tickWords({ enabled, lastTickAt }: HealthAnswer['tick'], nowMs: number): string {
   const last =
-    lastTickAt === null ? 'nothing has run yet' : `the last run began ${duration(nowMs - Date.parse(lastTickAt))} ago`;
+    lastTickAt === null
+      ? 'nothing has run yet'
+      : `the last run began ${duration(nowMs - Date.parse(lastTickAt))} ago`;
   return enabled
     ? `Missions run by themselves; ${last}.`
     : `Nothing runs by itself (MANA_AI_TICK_ENABLED is false), only POST /internal/tick; ${last}.`;

@@ -1,5 +1,9 @@
 import type { PassState, TurnCounts } from '../../durable-objects/dispatcher.ts';
-import { CHANGE_FEED_NAME, DISPATCHER_NAME, type RunnerEnv } from '../../durable-objects/settings.ts';
+import {
+  CHANGE_FEED_NAME,
+  DISPATCHER_NAME,
+  type RunnerEnv,
+} from '../../durable-objects/settings.ts';
 import type { TickResult } from '../missions/views.ts';
 
 const LONGEST_WAIT_MS = 60_000;
@@ -38,5 +42,12 @@ async function scan(env: RunnerEnv): Promise<string[]> {
 
 function answer(scannedAt: string, turns: TurnCounts, errors: string[]): TickResult {
   const { due, plansProduced, plansWrittenBack, parseFailures } = turns;
-  return { scannedAt, dueMissionCount: due, plansProduced, plansWrittenBack, parseFailures, errors };
+  return {
+    scannedAt,
+    dueMissionCount: due,
+    plansProduced,
+    plansWrittenBack,
+    parseFailures,
+    errors,
+  };
 }

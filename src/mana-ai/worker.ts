@@ -27,17 +27,21 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
       ? createUserTokenVerifier(config.config.userTokens)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
     userMissions: (name) => ({
-      listMissions: (userId) => callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissions(userId)),
+      listMissions: (userId) =>
+        callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissions(userId)),
       listMissionsForOwner: (userId) =>
         callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissionsForOwner(userId)),
       audit: (userId, query) =>
-        callAgainOnReset(async (): Promise<AuditAnswer> => env.USER_MISSIONS.getByName(name).audit(userId, query)),
+        callAgainOnReset(async (): Promise<AuditAnswer> =>
+          env.USER_MISSIONS.getByName(name).audit(userId, query),
+        ),
       command: (userId, request) =>
         callAgainOnReset(async (): Promise<CommandOutcome> =>
           env.USER_MISSIONS.getByName(name).command(userId, request),
         ),
     }),
-    openEvents: (userId, lastEventId) => env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
+    openEvents: (userId, lastEventId) =>
+      env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
     tick: () => tickOnce(env),
     health: () => readHealth(config, env),
     forget: (userId) => forgetUser(env, userId),

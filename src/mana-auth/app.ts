@@ -34,7 +34,11 @@ export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   app.onError((thrown, c) => {
     // What was thrown may hold anything; its sentence stays out of the answer and of the log.
     const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
-    deps.logger.error('a request failed', { code, method: c.req.method, requestId: requestIdOf(c) });
+    deps.logger.error('a request failed', {
+      code,
+      method: c.req.method,
+      requestId: requestIdOf(c),
+    });
     if (thrown instanceof PostgresError && thrown.code !== 'POSTGRES_REFUSED') {
       return refuse(c, 'POSTGRES_UNAVAILABLE', 'PostgreSQL does not answer; nothing was done.');
     }

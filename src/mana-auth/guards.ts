@@ -15,7 +15,11 @@ export function userTokenGuard(verify: UserTokenVerifier): MiddlewareHandler<Use
       return next();
     }
     if (verdict.code === 'KEY_SET_UNAVAILABLE') {
-      return refuse(c, verdict.code, 'The keys that user tokens are checked with could not be fetched.');
+      return refuse(
+        c,
+        verdict.code,
+        'The keys that user tokens are checked with could not be fetched.',
+      );
     }
     c.header('www-authenticate', 'Bearer');
     return refuse(c, verdict.code, 'The user token is missing, expired or not valid here.');
@@ -26,7 +30,11 @@ export function userTokenGuard(verify: UserTokenVerifier): MiddlewareHandler<Use
 export function serviceKeyGuard(expected: string | null): MiddlewareHandler {
   return async (c, next) => {
     if (expected === null) {
-      return refuse(c, 'SERVICE_KEY_NOT_CONFIGURED', 'MANA_SERVICE_KEY is not set, so this route is closed.');
+      return refuse(
+        c,
+        'SERVICE_KEY_NOT_CONFIGURED',
+        'MANA_SERVICE_KEY is not set, so this route is closed.',
+      );
     }
     if (!(await serviceKeyMatches(c.req.header('x-service-key') ?? '', expected))) {
       return refuse(c, 'UNAUTHENTICATED', 'X-Service-Key is missing or wrong.');

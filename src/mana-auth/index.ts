@@ -22,7 +22,9 @@ let woken = false;
 function buildApp(env: ManaAuthEnv): Hono {
   return createApp({
     config: parseManaAuthConfig(env),
-    database: pooledDatabase({ run: (request) => env.POSTGRES_POOL.getByName(POOL_NAME).run(request) }),
+    database: pooledDatabase({
+      run: (request) => env.POSTGRES_POOL.getByName(POOL_NAME).run(request),
+    }),
     postgresHealth: () => health(env),
     logger: createLogger({ component: 'mana-auth' }),
     nowMs: () => Date.now(),

@@ -12,7 +12,8 @@ export type KekRing = {
 
 export type WrappedKey = { text: string; kekId: string };
 export type Unwrapped =
-  { ok: true; masterKey: Uint8Array<ArrayBuffer> } | { ok: false; reason: 'unknown-kek' | 'tampered' };
+  | { ok: true; masterKey: Uint8Array<ArrayBuffer> }
+  | { ok: false; reason: 'unknown-kek' | 'tampered' };
 
 type Kek = { id: string; key: CryptoKey };
 
@@ -62,7 +63,8 @@ async function wrap(kek: Kek, masterKey: Uint8Array<ArrayBuffer>, userId: string
 
 async function unwrap(kek: Kek, text: string, userId: string): Promise<Unwrapped> {
   const bytes = fromBase64(text);
-  if (bytes?.length !== IV_BYTES + MASTER_KEY_BYTES + TAG_BYTES) return { ok: false, reason: 'tampered' };
+  if (bytes?.length !== IV_BYTES + MASTER_KEY_BYTES + TAG_BYTES)
+    return { ok: false, reason: 'tampered' };
   try {
     const iv = bytes.subarray(0, IV_BYTES);
     const algorithm = { name: 'AES-GCM', iv, additionalData: additionalData(kek.id, userId) };

@@ -69,9 +69,20 @@ export async function mint(
   const keys = await recordKeys(await importMasterKey(opened.masterKey), request);
   const { missionId } = request;
   const expiresAtSec = Date.parse(grant.expiresAt) / 1_000;
-  const keysJwe = await sealKeys({ recipient: deps.recipients[0], userId, missionId, expiresAtSec, keys });
+  const keysJwe = await sealKeys({
+    recipient: deps.recipients[0],
+    userId,
+    missionId,
+    expiresAtSec,
+    keys,
+  });
   if (keysJwe.length > LARGEST_KEYS_JWE) {
-    return { ok: false, code: 'BAD_REQUEST', field: 'keyVersions', message: 'names too many keys for one grant' };
+    return {
+      ok: false,
+      code: 'BAD_REQUEST',
+      field: 'keyVersions',
+      message: 'names too many keys for one grant',
+    };
   }
   return sign(deps, userId, grant, keysJwe);
 }
@@ -88,7 +99,8 @@ export async function mintSealed(
   const grantExpSec = Date.parse(grant.expiresAt) / 1_000;
   const knownKids = deps.recipients.map(({ kid }) => kid);
   const checked = checkSealedHeader({ keysJwe, userId, missionId, grantExpSec, knownKids });
-  if (!checked.ok) return { ok: false, code: 'BAD_REQUEST', field: checked.field, message: checked.message };
+  if (!checked.ok)
+    return { ok: false, code: 'BAD_REQUEST', field: checked.field, message: checked.message };
   return sign(deps, userId, grant, keysJwe);
 }
 
@@ -100,7 +112,11 @@ export async function listGrants(database: Database, userId: string): Promise<Li
 }
 
 /** Ends a grant at once and erases its keys. False: the person has no such grant. */
-export async function revoke(database: Database, userId: string, grantId: string): Promise<boolean> {
+export async function revoke(
+  database: Database,
+  userId: string,
+  grantId: string,
+): Promise<boolean> {
   const statements = [revokeGrant(userId, grantId)];
   const [rows = []] = await database.transaction({ role: 'mana_auth_service', userId, statements });
   return rows.length > 0;
@@ -113,7 +129,10 @@ async function mintWait(database: Database, userId: string): Promise<number> {
 }
 
 /** Times of a token are whole seconds, so those of the row are too. */
-function newGrant({ missionId, records, llm, lifetimeMs }: GrantRequest, nowMs: number): StoredGrant {
+function newGrant(
+  { missionId, records, llm, lifetimeMs }: GrantRequest,
+  nowMs: number,
+): StoredGrant {
   const issuedAtSec = Math.floor(nowMs / 1_000);
   const expiresAtSec = issuedAtSec + grantLifetimeSec(lifetimeMs);
   return {
@@ -151,16 +170,42 @@ async function versionsOf(
   return new Map(await Promise.all(derived));
 }
 
-async function sign(deps: MintingDeps, userId: string, grant: StoredGrant, keysJwe: string): Promise<Minted> {
+async function sign(
+  deps: MintingDeps,
+  userId: string,
+  grant: StoredGrant,
+  keysJwe: string,
+): Promise<Minted> {
   const { grantId, missionId, records, llm, issuedAt, expiresAt } = grant;
   const iat = Date.parse(issuedAt) / 1_000;
   const exp = Date.parse(expiresAt) / 1_000;
-  const claims = { sub: userId, jti: grantId, iat, nbf: iat, exp, mission: missionId, records, llm };
+  const claims = {
+    sub: userId,
+    jti: grantId,
+    iat,
+    nbf: iat,
+    exp,
+    mission: missionId,
+    records,
+    llm,
+  };
   const token = await mintGrant({ signingKey: deps.signingKey, claims, keysJwe });
-  const statements = [lockMints(userId), insertGrant(userId, grant, keysJwe), selectMintWait(userId)];
-  const results = await deps.database.transaction({ role: 'mana_auth_service', userId, statements });
+  const statements = [
+    lockMints(userId),
+    insertGrant(userId, grant, keysJwe),
+    selectMintWait(userId),
+  ];
+  const results = await deps.database.transaction({
+    role: 'mana_auth_service',
+    userId,
+    statements,
+  });
   if (results[1]?.length !== 1) {
-    return { ok: false, code: 'RATE_LIMITED', waitSeconds: Math.max(1, mintWaitOf(results[2]?.[0])) };
+    return {
+      ok: false,
+      code: 'RATE_LIMITED',
+      waitSeconds: Math.max(1, mintWaitOf(results[2]?.[0])),
+    };
   }
   return { ok: true, grant: { grantId, token, records, llm, issuedAt, expiresAt } };
 }

@@ -32,7 +32,8 @@ export async function rewrapAll(database: Database, keks: KekRing): Promise<Rewr
   }
 }
 
-type Outcome = { kind: 'rewrapped' | 'unchanged' } | { kind: 'unreadable'; missingKekId: string | null };
+type Outcome =
+  { kind: 'rewrapped' | 'unchanged' } | { kind: 'unreadable'; missingKekId: string | null };
 
 /** A row that its owner changes meanwhile is left to that change: it was wrapped by the current KEK, or is gone. */
 async function rewrapUser(database: Database, keks: KekRing, userId: string): Promise<Outcome> {
@@ -45,11 +46,23 @@ async function rewrapUser(database: Database, keks: KekRing, userId: string): Pr
   }
   const text = await keks.wrap(opened.masterKey, userId);
   opened.masterKey.fill(0);
-  const done = await ask(database, userId, rewrapVault(userId, old, { text, kekId: keks.currentId }));
+  const done = await ask(
+    database,
+    userId,
+    rewrapVault(userId, old, { text, kekId: keks.currentId }),
+  );
   return { kind: done.length === 1 ? 'rewrapped' : 'unchanged' };
 }
 
-async function ask(database: Database, userId: string | null, statement: Statement): Promise<readonly Row[]> {
-  const [rows = []] = await database.transaction({ role: 'mana_auth_service', userId, statements: [statement] });
+async function ask(
+  database: Database,
+  userId: string | null,
+  statement: Statement,
+): Promise<readonly Row[]> {
+  const [rows = []] = await database.transaction({
+    role: 'mana_auth_service',
+    userId,
+    statements: [statement],
+  });
   return rows;
 }

@@ -130,7 +130,11 @@ export function usersToRewrap(currentKekId: string, after: string, most: number)
 }
 
 /** An update and its audit row in one statement: neither is without the other. $2 is the action. */
-function changeVault(action: VaultAction, change: string, [userId, ...values]: [string, ...string[]]): Statement {
+function changeVault(
+  action: VaultAction,
+  change: string,
+  [userId, ...values]: [string, ...string[]],
+): Statement {
   return {
     text: `with changed as (update mana_auth.vault set ${change} returning user_id, kek_id)
            insert into mana_auth.vault_audit (user_id, action, kek_id) select user_id, $2, kek_id from changed returning id`,

@@ -29,7 +29,12 @@ type Refused = { ok: false; code: VaultRefusal };
 /** What a device gets: its master key, or in zero-knowledge mode what its recovery code opens. Binary is base64. */
 export type VaultKey =
   | { masterKey: string; kekId: string; formatVersion: number }
-  | { requiresRecoveryCode: true; recoveryWrappedMk: string; recoveryIv: string; formatVersion: number };
+  | {
+      requiresRecoveryCode: true;
+      recoveryWrappedMk: string;
+      recoveryIv: string;
+      formatVersion: number;
+    };
 export type VaultAnswer = { ok: true; key: VaultKey } | Refused;
 export type VaultDone = { ok: true } | Refused;
 export type MasterKey = { ok: true; masterKey: Uint8Array<ArrayBuffer> } | Refused;
@@ -59,7 +64,11 @@ export class Vault {
     const present = await this.#use(userId, 'init');
     if (present !== null) return this.#answer(userId, present);
     const fresh = await this.#freshKey(userId);
-    const statements = [insertVault(userId, fresh, this.#keks.currentId), noteUse(userId, 'init'), selectVault(userId)];
+    const statements = [
+      insertVault(userId, fresh, this.#keks.currentId),
+      noteUse(userId, 'init'),
+      selectVault(userId),
+    ];
     return this.#answer(userId, await this.#vaultAfter(userId, statements));
   }
 
@@ -98,10 +107,16 @@ export class Vault {
    * Takes the master key back into the vault, and overwrites the bytes. Repeating it is harmless; a key that differs from the one in the vault is not
    * taken.
    */
-  async disableZeroKnowledge(userId: string, masterKey: Uint8Array<ArrayBuffer>): Promise<VaultDone> {
+  async disableZeroKnowledge(
+    userId: string,
+    masterKey: Uint8Array<ArrayBuffer>,
+  ): Promise<VaultDone> {
     try {
       const wrapped = await this.#keks.wrap(masterKey, userId);
-      const row = await this.#change(userId, disableZeroKnowledge(userId, wrapped, this.#keks.currentId));
+      const row = await this.#change(
+        userId,
+        disableZeroKnowledge(userId, wrapped, this.#keks.currentId),
+      );
       if (row?.wrapped?.text === wrapped) return { ok: true };
       const kept = await this.#open(userId, await this.#use(userId, 'zero-knowledge-off'));
       if (!kept.ok) return kept;
@@ -138,7 +153,11 @@ export class Vault {
 
   /** One transaction whose last statement is selectVault. */
   async #vaultAfter(userId: string, statements: readonly Statement[]): Promise<VaultRow | null> {
-    const results = await this.#database.transaction({ role: 'mana_auth_service', userId, statements });
+    const results = await this.#database.transaction({
+      role: 'mana_auth_service',
+      userId,
+      statements,
+    });
     const rows: readonly Row[] = results.at(-1) ?? [];
     return vaultRowOf(rows[0]);
   }
@@ -154,13 +173,19 @@ export class Vault {
     if (row !== null && row.zeroKnowledge && row.recovery !== null) {
       const { wrappedMk, iv } = row.recovery;
       const recovery = { recoveryWrappedMk: wrappedMk, recoveryIv: iv };
-      return { ok: true, key: { requiresRecoveryCode: true, ...recovery, formatVersion: FORMAT_VERSION } };
+      return {
+        ok: true,
+        key: { requiresRecoveryCode: true, ...recovery, formatVersion: FORMAT_VERSION },
+      };
     }
     const opened = await this.#open(userId, row);
     if (!opened.ok) return opened;
     const masterKey = toBase64(opened.masterKey);
     opened.masterKey.fill(0);
-    return { ok: true, key: { masterKey, kekId: row?.wrapped?.kekId ?? '', formatVersion: FORMAT_VERSION } };
+    return {
+      ok: true,
+      key: { masterKey, kekId: row?.wrapped?.kekId ?? '', formatVersion: FORMAT_VERSION },
+    };
   }
 
   async #open(userId: string, row: VaultRow | null): Promise<MasterKey> {
@@ -183,5 +208,7 @@ function refused(code: VaultRefusal): Refused {
 
 /** Both have 32 bytes. All of them are looked at, so the time tells nothing. */
 function sameBytes(some: Uint8Array, others: Uint8Array): boolean {
-  return some.reduce((difference, byte, index) => difference | (byte ^ (others[index] ?? 0)), 0) === 0;
+  return (
+    some.reduce((difference, byte, index) => difference | (byte ^ (others[index] ?? 0)), 0) === 0
+  );
 }

@@ -6,7 +6,11 @@ import { foregroundEndMs } from './status.ts';
  * Until when (ms) an agent is busy with as many other missions as it may have at once; null while it is not. The runner plans one
  * mission of a person at a time, so the others are those that a browser tab is at.
  */
-export function agentBusyUntilMs(agent: Agent, others: readonly Mission[], nowMs: number): number | null {
+export function agentBusyUntilMs(
+  agent: Agent,
+  others: readonly Mission[],
+  nowMs: number,
+): number | null {
   const ends = others
     .filter(({ agentId }) => agentId === agent.id)
     .map(({ iterations }) => foregroundEndMs(iterations, nowMs))

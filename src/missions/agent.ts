@@ -47,7 +47,9 @@ export function parseAgent(record: Record<string, unknown>): Agent {
     ),
     // Below zero is read as "nothing", not as "no limit": a broken budget must not cost money.
     maxTokensPerDay: fields.take<number | null>('maxTokensPerDay', null, (value) =>
-      typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.floor(value)) : undefined,
+      typeof value === 'number' && Number.isFinite(value)
+        ? Math.max(0, Math.floor(value))
+        : undefined,
     ),
     policy: readPolicy(fields),
     ignoredFields: fields.ignored,
@@ -55,8 +57,15 @@ export function parseAgent(record: Record<string, unknown>): Agent {
 }
 
 /** The decision for a tool: its own entry, else its module's, else the general default, else 'propose'. */
-export function resolvePolicy(policy: Policy, tool: { name: string; module: string }): PolicyDecision {
-  return ownEntry(policy.tools, tool.name) ?? ownEntry(policy.defaultsByModule, tool.module) ?? policy.defaultForAi;
+export function resolvePolicy(
+  policy: Policy,
+  tool: { name: string; module: string },
+): PolicyDecision {
+  return (
+    ownEntry(policy.tools, tool.name) ??
+    ownEntry(policy.defaultsByModule, tool.module) ??
+    policy.defaultForAi
+  );
 }
 
 function readState(fields: FieldReader): AgentState {
@@ -82,14 +91,21 @@ function readPolicy(fields: FieldReader): Policy {
 }
 
 function readDecisions(policy: FieldReader, name: string): Record<string, PolicyDecision> {
-  const entries = Object.entries(policy.take(name, {}, (value) => (isRecord(value) ? value : undefined)));
-  const known = entries.filter((entry): entry is [string, PolicyDecision] => isOneOf(policyDecisions, entry[1]));
+  const entries = Object.entries(
+    policy.take(name, {}, (value) => (isRecord(value) ? value : undefined)),
+  );
+  const known = entries.filter((entry): entry is [string, PolicyDecision] =>
+    isOneOf(policyDecisions, entry[1]),
+  );
   if (known.length < entries.length) policy.ignore(name);
   // fromEntries defines own properties, so even a key `__proto__` stays an entry like any other.
   return Object.fromEntries(known);
 }
 
 /** Tool and module names come from outside: `constructor` must not find Object's. */
-function ownEntry(entries: Record<string, PolicyDecision>, name: string): PolicyDecision | undefined {
+function ownEntry(
+  entries: Record<string, PolicyDecision>,
+  name: string,
+): PolicyDecision | undefined {
   return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }

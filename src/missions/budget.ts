@@ -9,7 +9,12 @@ export type Spending = { atMs: number; tokens: number };
  * the calls that have not ended. It may where it fits, or where something is left and no other call is open: so the last call may
  * go over the limit, and it alone, however many begin at once.
  */
-export function mayCall({ limit, used, open, wanted }: Record<'limit' | 'used' | 'open' | 'wanted', number>): boolean {
+export function mayCall({
+  limit,
+  used,
+  open,
+  wanted,
+}: Record<'limit' | 'used' | 'open' | 'wanted', number>): boolean {
   return used + wanted <= limit || (used < limit && open === 0);
 }
 
@@ -17,7 +22,11 @@ export function mayCall({ limit, used, open, wanted }: Record<'limit' | 'used' |
  * When the window first holds fewer tokens than the limit, if nothing is added: ms since the epoch, not before `nowMs`. null where
  * it never will, for a limit of 0.
  */
-export function budgetFreesAtMs(spendings: readonly Spending[], limit: number, nowMs: number): number | null {
+export function budgetFreesAtMs(
+  spendings: readonly Spending[],
+  limit: number,
+  nowMs: number,
+): number | null {
   if (limit <= 0) return null;
   let newer = 0;
   for (const { atMs, tokens } of spendings.toSorted((a, b) => b.atMs - a.atMs)) {

@@ -32,7 +32,10 @@ export const cadenceSchema = z.discriminatedUnion('kind', [
     kind: z.literal('cron'),
     expression: z
       .string()
-      .refine((expression) => parseCron(expression) !== null, 'wants a cron expression of five fields'),
+      .refine(
+        (expression) => parseCron(expression) !== null,
+        'wants a cron expression of five fields',
+      ),
     timeZone: optionalZone,
   }),
 ]);
@@ -44,7 +47,8 @@ export type Cadence = z.infer<typeof cadenceSchema>;
 export type CadenceParse = { ok: true; cadence: Cadence } | { ok: false };
 
 /** `nextMs` is null where there is no next time (manual). */
-export type NextDue = { ok: true; nextMs: number | null } | { ok: false; reason: 'invalid-cadence' };
+export type NextDue =
+  { ok: true; nextMs: number | null } | { ok: false; reason: 'invalid-cadence' };
 
 /**
  * `afterMs`: for an interval the start of the last run, otherwise the instant after which to look (after a downtime: now).
@@ -61,7 +65,8 @@ export function parseCadence(value: unknown): CadenceParse {
 /** The next due instant (ms), strictly after `afterMs`. Refuses only where the default zone is needed and unknown. */
 export function nextDue(cadence: Cadence, question: DueQuestion): NextDue {
   if (cadence.kind === 'manual') return { ok: true, nextMs: null };
-  if (cadence.kind === 'interval') return { ok: true, nextMs: question.afterMs + cadence.everyMinutes * MINUTE_MS };
+  if (cadence.kind === 'interval')
+    return { ok: true, nextMs: question.afterMs + cadence.everyMinutes * MINUTE_MS };
   const pattern = wallPattern(cadence);
   const zone = findZone(cadence.timeZone ?? question.defaultZone);
   if (pattern === null || zone === null) return { ok: false, reason: 'invalid-cadence' };
@@ -96,7 +101,8 @@ function wallPattern(cadence: WallCadence): WallPattern | null {
 /** A number in [0, 1) from a text: FNV-1a over its code units, mixed once more because similar ids differ at their end only. */
 function fraction(text: string): number {
   let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  for (let index = 0; index < text.length; index++)
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32;
 }

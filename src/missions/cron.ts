@@ -75,15 +75,20 @@ function parseField(text: string, shape: FieldShape): Set<number> | null {
 }
 
 /** One of `*`, `a`, `a-b`, each with an optional `/step`; `a/step` runs from a to the end of the field. */
-function parsePart(part: string, shape: FieldShape): { from: number; to: number; step: number } | null {
-  const match = /^(?:\*|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:\/([0-9]{1,2}))?$/i.exec(part);
+function parsePart(
+  part: string,
+  shape: FieldShape,
+): { from: number; to: number; step: number } | null {
+  const match =
+    /^(?:\*|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:\/([0-9]{1,2}))?$/i.exec(part);
   if (match === null) return null;
   const [, first, last, steps] = match;
   const step = steps === undefined ? 1 : Number(steps);
   const from = first === undefined ? shape.min : parseValue(first, shape);
   const open = first === undefined || steps !== undefined;
   const to = last === undefined ? (open ? shape.last : from) : parseValue(last, shape);
-  if (from === null || to === null || from > to || step < 1 || step > shape.last - shape.min + 1) return null;
+  if (from === null || to === null || from > to || step < 1 || step > shape.last - shape.min + 1)
+    return null;
   return { from, to, step };
 }
 

@@ -10,10 +10,17 @@ export type OverallStatus = (typeof overallStatuses)[number];
 export type PlanStepStatus = (typeof stepStatuses)[number];
 
 export type StepIntent =
-  { kind: 'toolCall'; toolName: string; params: Record<string, unknown> } | { kind: 'note'; body: string };
+  | { kind: 'toolCall'; toolName: string; params: Record<string, unknown> }
+  | { kind: 'note'; body: string };
 
 /** A step as the runner writes it: always 'planned', devices take it from there. `id` is `<iterationId>-<n>`. */
-export type PlanStep = { id: string; summary: string; rationale?: string; status: 'planned'; intent: StepIntent };
+export type PlanStep = {
+  id: string;
+  summary: string;
+  rationale?: string;
+  status: 'planned';
+  intent: StepIntent;
+};
 
 /** An iteration as the runner writes it; times are ISO instants. Under a grant, texts and params are ciphertext by then. */
 export type Iteration = {

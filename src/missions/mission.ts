@@ -11,7 +11,8 @@ export type MissionState = (typeof missionStates)[number] | 'invalid';
 export type InputRef = { module: string; table: string; id: string };
 
 /** `ms` since the epoch; `iso` is the text exactly as the device wrote it. */
-export type NextRunAt = { kind: 'none' } | { kind: 'at'; ms: number; iso: string } | { kind: 'invalid' };
+export type NextRunAt =
+  { kind: 'none' } | { kind: 'at'; ms: number; iso: string } | { kind: 'invalid' };
 
 /** A mission as the runner understands it; plain JSON. Text fields may be ciphertext, see `isEncrypted`. */
 export type Mission = {
@@ -55,9 +56,13 @@ export function parseMission(record: Record<string, unknown>): Mission {
       isOneOf(missionStates, value) ? value : undefined,
     ),
     nextRunAt: readNextRunAt(fields),
-    agentId: fields.take<string | null>('agentId', null, (value) => (isName(value) ? value : undefined)),
+    agentId: fields.take<string | null>('agentId', null, (value) =>
+      isName(value) ? value : undefined,
+    ),
     inputs: readInputs(fields),
-    iterations: fields.take<unknown[]>('iterations', [], (value) => (Array.isArray(value) ? value : undefined)),
+    iterations: fields.take<unknown[]>('iterations', [], (value) =>
+      Array.isArray(value) ? value : undefined,
+    ),
     grant: fields.raw('grant'),
     cadence: readCadence(fields),
     ignoredFields: fields.ignored,
@@ -74,7 +79,9 @@ function readNextRunAt(fields: FieldReader): NextRunAt {
 }
 
 function readInputs(fields: FieldReader): InputRef[] {
-  const items = fields.take<unknown[]>('inputs', [], (value) => (Array.isArray(value) ? value : undefined));
+  const items = fields.take<unknown[]>('inputs', [], (value) =>
+    Array.isArray(value) ? value : undefined,
+  );
   const refs = items.map(readInputRef).filter((ref) => ref !== null);
   if (refs.length < items.length) fields.ignore('inputs');
   return refs;

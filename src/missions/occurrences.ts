@@ -46,7 +46,9 @@ export function dueMoments(question: MomentsQuestion): number[] {
   const { dueMs, settledMs, untilMs } = question;
   const fromMs = Math.max(dueMs, settledMs ?? dueMs);
   const later =
-    question.cadence === null || untilMs <= fromMs ? [] : cadenceMoments(question.cadence, question, fromMs);
+    question.cadence === null || untilMs <= fromMs
+      ? []
+      : cadenceMoments(question.cadence, question, fromMs);
   return [dueMs, ...later.slice(-(KEPT_OCCURRENCES - 1))];
 }
 
@@ -70,7 +72,11 @@ export function fatesOfRun(run: {
 }
 
 /** The fates of moments that will have no run of their own. */
-export function fatesOfSkip(moments: readonly number[], reason: SkipReason, atMs: number): Occurrence[] {
+export function fatesOfSkip(
+  moments: readonly number[],
+  reason: SkipReason,
+  atMs: number,
+): Occurrence[] {
   return moments.map((dueMs) => ({ dueMs, fate: 'skipped', atMs, reason }));
 }
 
@@ -78,7 +84,11 @@ export function fatesOfSkip(moments: readonly number[], reason: SkipReason, atMs
  * Why a mission that is due does not run, as its records tell; null where nothing stands in its way. One that is done or archived has no
  * due moments, and what cannot be read names none.
  */
-export function obstacleOf(question: { mission: Mission; agent: Agent | null; nowMs: number }): SkipReason | null {
+export function obstacleOf(question: {
+  mission: Mission;
+  agent: Agent | null;
+  nowMs: number;
+}): SkipReason | null {
   if (question.mission.state === 'paused') return 'paused';
   const { reason } = missionStatus(question);
   if (reason === 'grant-missing') return 'grant';
@@ -98,7 +108,8 @@ export function ranInForeground(iterations: readonly unknown[], dueMs: number): 
 /** The newest moments of a cadence in (fromMs, untilMs]: at least KEPT_OCCURRENCES of them where there are as many. */
 function cadenceMoments(cadence: Cadence, question: MomentsQuestion, fromMs: number): number[] {
   if (cadence.kind === 'manual') return [];
-  if (cadence.kind === 'interval') return intervalMoments(cadence.everyMinutes * 60_000, question, fromMs);
+  if (cadence.kind === 'interval')
+    return intervalMoments(cadence.everyMinutes * 60_000, question, fromMs);
   let tooFew = question.untilMs;
   for (let spanMs = HOUR_MS; ; spanMs *= 4) {
     const startMs = Math.max(fromMs, question.untilMs - spanMs);
@@ -110,7 +121,11 @@ function cadenceMoments(cadence: Cadence, question: MomentsQuestion, fromMs: num
 }
 
 /** A cadence may be dense for a month and silent for the rest of the year: looks for a start between one too early and one too late. */
-function bisect(cadence: Cadence, question: MomentsQuestion, range: { tooMany: number; tooFew: number }): number[] {
+function bisect(
+  cadence: Cadence,
+  question: MomentsQuestion,
+  range: { tooMany: number; tooFew: number },
+): number[] {
   let { tooMany, tooFew } = range;
   for (;;) {
     const middle = Math.floor((tooMany + tooFew) / 2);
@@ -134,8 +149,15 @@ function walk(cadence: Cadence, question: MomentsQuestion, startMs: number): num
 }
 
 /** An interval counts on from the named moment. */
-function intervalMoments(stepMs: number, { dueMs, untilMs }: MomentsQuestion, fromMs: number): number[] {
+function intervalMoments(
+  stepMs: number,
+  { dueMs, untilMs }: MomentsQuestion,
+  fromMs: number,
+): number[] {
   const last = Math.floor((untilMs - dueMs) / stepMs);
   const first = Math.max(Math.floor((fromMs - dueMs) / stepMs) + 1, last - KEPT_OCCURRENCES + 1);
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => dueMs + (first + index) * stepMs);
+  return Array.from(
+    { length: Math.max(0, last - first + 1) },
+    (_, index) => dueMs + (first + index) * stepMs,
+  );
 }

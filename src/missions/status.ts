@@ -28,14 +28,20 @@ export const FOREGROUND_WINDOW_MS = 10 * 60_000;
  * mission names none or one that does not exist (it then runs as the default agent). A mission without a title is fine; one
  * whose title, objective and concept are all empty has nothing to plan and is idle with 'invalid-state'.
  */
-export function missionStatus(question: { mission: Mission; agent: Agent | null; nowMs: number }): MissionStatus {
+export function missionStatus(question: {
+  mission: Mission;
+  agent: Agent | null;
+  nowMs: number;
+}): MissionStatus {
   const { mission, agent, nowMs } = question;
   if (mission.state === 'invalid') return idle('invalid-state');
   if (mission.nextRunAt.kind === 'invalid') return idle('invalid-next-run');
   if (mission.state !== 'active') return idle();
   if (isBlank(mission)) return idle('invalid-state');
-  if (mission.nextRunAt.kind === 'none') return idle(mission.cadence.ok ? undefined : 'invalid-cadence');
-  const blocked = hasCiphertext(mission) && !carriesGrant(mission) ? 'grant-missing' : agentObstacle(agent);
+  if (mission.nextRunAt.kind === 'none')
+    return idle(mission.cadence.ok ? undefined : 'invalid-cadence');
+  const blocked =
+    hasCiphertext(mission) && !carriesGrant(mission) ? 'grant-missing' : agentObstacle(agent);
   if (blocked !== undefined) return answer('waiting', blocked, null);
   const nextRunAtMs = mission.nextRunAt.ms;
   const foregroundUntilMs = foregroundEndMs(mission.iterations, nowMs);
@@ -54,7 +60,8 @@ export function foregroundEndMs(iterations: readonly unknown[], nowMs: number): 
   let endMs: number | null = null;
   for (const item of iterations) {
     // Cheap tests first: there may be thousands of old iterations.
-    if (!isRecord(item) || item['overallStatus'] !== 'running' || item['source'] !== 'browser') continue;
+    if (!isRecord(item) || item['overallStatus'] !== 'running' || item['source'] !== 'browser')
+      continue;
     const startedAtMs = parseInstantMs(item['startedAt']);
     if (startedAtMs === null || startedAtMs > nowMs + FOREGROUND_WINDOW_MS) continue;
     const end = startedAtMs + FOREGROUND_WINDOW_MS;

@@ -21,7 +21,12 @@ export async function withStepDigests(iterations: readonly unknown[]): Promise<u
 }
 
 async function withDigests(item: unknown): Promise<unknown> {
-  if (!isRecord(item) || item['overallStatus'] !== 'awaiting-review' || !Array.isArray(item['plan'])) return item;
+  if (
+    !isRecord(item) ||
+    item['overallStatus'] !== 'awaiting-review' ||
+    !Array.isArray(item['plan'])
+  )
+    return item;
   const plan: readonly unknown[] = item['plan'];
   return { ...item, plan: await Promise.all(plan.map(withDigest)) };
 }

@@ -3,7 +3,13 @@ import type { MissionStatusReason } from './status.ts';
 
 /** Why a mission does something other than simply wait for its time. */
 export type MissionReason =
-  MissionStatusReason | 'agent-busy' | 'budget' | 'back-off' | 'llm-down' | 'postgres-down' | 'research-pending';
+  | MissionStatusReason
+  | 'agent-busy'
+  | 'budget'
+  | 'back-off'
+  | 'llm-down'
+  | 'postgres-down'
+  | 'research-pending';
 
 /** A mission as operators see it (GET /internal/missions/:userId): nothing of its content but the title. */
 export type InternalMission = {
@@ -16,7 +22,13 @@ export type InternalMission = {
 };
 
 /** What became of one due moment. `runId` is the id of the iteration that it led to. */
-export type Occurrence = { dueAt: string; fate: string; at?: string; reason?: string; runId?: string };
+export type Occurrence = {
+  dueAt: string;
+  fate: string;
+  at?: string;
+  reason?: string;
+  runId?: string;
+};
 
 /** `state` is 'ok', 'expires-soon' or the reason for which the runner refuses the grant. */
 export type GrantView = { grantId: string; expiresAt: string; state: string };
@@ -41,4 +53,8 @@ export type TickResult = {
 };
 
 /** One dependency on /health. `since` is when it came to be as it is. */
-export type ComponentHealth = { ok: boolean; since?: string; error?: { code: string; message: string } };
+export type ComponentHealth = {
+  ok: boolean;
+  since?: string;
+  error?: { code: string; message: string };
+};

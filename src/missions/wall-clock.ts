@@ -48,8 +48,13 @@ function makeZone(timeZone: string): Zone | null {
   return {
     offsetAt(instantMs) {
       // "11/24/2026, 10:20:26"; parsing that is several times faster than formatToParts.
-      const [month = 1, day = 1, year = 0, hour, minute, second] = format.format(instantMs).split(/\D+/).map(Number);
-      return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instantMs / 1000) * 1000;
+      const [month = 1, day = 1, year = 0, hour, minute, second] = format
+        .format(instantMs)
+        .split(/\D+/)
+        .map(Number);
+      return (
+        Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instantMs / 1000) * 1000
+      );
     },
   };
 }
@@ -72,7 +77,9 @@ function nextAhead(pattern: WallPattern, zone: Zone, afterMs: number): number | 
   let wall = nextWall(pattern, lastWall + MINUTE_MS);
   while (wall !== null) {
     const instants = occurrences(zone, wall);
-    const due = (pattern.everyHour ? instants : instants.slice(0, 1)).find((instant) => instant > afterMs);
+    const due = (pattern.everyHour ? instants : instants.slice(0, 1)).find(
+      (instant) => instant > afterMs,
+    );
     if (due !== undefined) return due;
     // Only inside the second pass of a repeated hour: a few more steps and it is over.
     wall = nextWall(pattern, wall + MINUTE_MS);
@@ -101,7 +108,9 @@ function occurrences(zone: Zone, wall: number): number[] {
   const before = zone.offsetAt(wall - DAY_MS);
   const after = zone.offsetAt(wall + DAY_MS);
   const candidates =
-    before === after ? [wall - before] : [wall - Math.max(before, after), wall - Math.min(before, after)];
+    before === after
+      ? [wall - before]
+      : [wall - Math.max(before, after), wall - Math.min(before, after)];
   const instants = candidates.filter((instant) => instant + zone.offsetAt(instant) === wall);
   return instants.length > 0 ? instants : [gapEnd(zone, wall, wall - DAY_MS, wall + DAY_MS)];
 }
@@ -145,7 +154,11 @@ function nextDay(pattern: WallPattern, fromMidnight: number): number | null {
 function nextDayOfMonth(pattern: WallPattern, from: Date): number | null {
   const month = from.getUTCMonth();
   if (!pattern.months.has(month + 1)) return null;
-  for (const day = new Date(from); day.getUTCMonth() === month; day.setUTCDate(day.getUTCDate() + 1)) {
+  for (
+    const day = new Date(from);
+    day.getUTCMonth() === month;
+    day.setUTCDate(day.getUTCDate() + 1)
+  ) {
     if (matchesDay(pattern, day)) return day.getTime();
   }
   return null;

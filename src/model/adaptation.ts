@@ -13,7 +13,12 @@ export type Adaptation = { thoughts: 'free' | 'off' | 'stuck'; promptLimit: numb
 export const UNADAPTED: Adaptation = { thoughts: 'free', promptLimit: null };
 
 /** One request and what came of it. */
-export type Attempt = { reading: AnswerReading; usage: Usage; counted: PromptCount; isOllama: boolean };
+export type Attempt = {
+  reading: AnswerReading;
+  usage: Usage;
+  counted: PromptCount;
+  isOllama: boolean;
+};
 
 /** The way the next call is made, and whether it is worth making at once. */
 export function adaptationAfter(
@@ -24,11 +29,13 @@ export function adaptationAfter(
   const { kind } = reading.error;
   if (kind === 'context-overflow') return shorter(given, counted.total / 2, true);
   // The server has answered already, at the price of the whole prompt. The next attempt is the run's own, after its back-off.
-  if (kind === 'context-truncated') return shorter(given, (usage.promptTokens ?? counted.total) / 2, false);
+  if (kind === 'context-truncated')
+    return shorter(given, (usage.promptTokens ?? counted.total) / 2, false);
   if (given.thoughts === 'off' && (kind === 'empty-answer' || kind === 'bad-request')) {
     return { adaptation: { ...given, thoughts: 'stuck' }, again: false };
   }
-  const thoughtItselfEmpty = kind === 'empty-answer' || (kind === 'answer-truncated' && reading.thought);
+  const thoughtItselfEmpty =
+    kind === 'empty-answer' || (kind === 'answer-truncated' && reading.thought);
   if (given.thoughts === 'free' && thoughtItselfEmpty)
     return { adaptation: { ...given, thoughts: 'off' }, again: true };
   return { adaptation: given, again: false };
@@ -37,7 +44,17 @@ export function adaptationAfter(
 /** Below this there is nothing left to leave out. */
 const SHORTEST_PROMPT = 512;
 
-function shorter(given: Adaptation, limit: number, atOnce: boolean): { adaptation: Adaptation; again: boolean } {
-  const promptLimit = Math.max(SHORTEST_PROMPT, Math.floor(Math.min(limit, given.promptLimit ?? limit)));
-  return { adaptation: { ...given, promptLimit }, again: atOnce && promptLimit !== given.promptLimit };
+function shorter(
+  given: Adaptation,
+  limit: number,
+  atOnce: boolean,
+): { adaptation: Adaptation; again: boolean } {
+  const promptLimit = Math.max(
+    SHORTEST_PROMPT,
+    Math.floor(Math.min(limit, given.promptLimit ?? limit)),
+  );
+  return {
+    adaptation: { ...given, promptLimit },
+    again: atOnce && promptLimit !== given.promptLimit,
+  };
 }

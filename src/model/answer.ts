@@ -25,20 +25,25 @@ export function readAnswer(
 ): AnswerReading {
   const choices = isRecord(body) ? body['choices'] : undefined;
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
-  if (!isRecord(choice) || !isRecord(choice['message'])) return refused(llmError('bad-answer'), false);
+  if (!isRecord(choice) || !isRecord(choice['message']))
+    return refused(llmError('bad-answer'), false);
   const { message } = choice;
   const finishReason = typeof choice['finish_reason'] === 'string' ? choice['finish_reason'] : null;
   const raw = cutText(contentOf(message['content']), MAX_CONTENT);
   const said = stripThoughts(raw);
   const thought =
-    said !== raw.trim() || textOf(message['reasoning']) !== '' || textOf(message['reasoning_content']) !== '';
+    said !== raw.trim() ||
+    textOf(message['reasoning']) !== '' ||
+    textOf(message['reasoning_content']) !== '';
   const sent = Array.isArray(message['tool_calls']) ? message['tool_calls'] : [];
   const native = sent
     .slice(0, MAX_CALLS)
     .map(readCall)
     .filter((call) => call !== null);
   const written =
-    native.length > 0 || tools.length === 0 ? { calls: [], rest: said, attempted: 0 } : readTextCalls(said, tools);
+    native.length > 0 || tools.length === 0
+      ? { calls: [], rest: said, attempted: 0 }
+      : readTextCalls(said, tools);
   const toolCalls = [...native, ...written.calls.slice(0, MAX_CALLS)];
   const problem = problemOf({
     calls: toolCalls.length,
@@ -57,7 +62,10 @@ export function readAnswer(
 export function readUsage(body: unknown): Usage {
   const usage = isRecord(body) ? body['usage'] : undefined;
   const counts = isRecord(usage) ? usage : {};
-  return { promptTokens: countOf(counts['prompt_tokens']), completionTokens: countOf(counts['completion_tokens']) };
+  return {
+    promptTokens: countOf(counts['prompt_tokens']),
+    completionTokens: countOf(counts['completion_tokens']),
+  };
 }
 
 type Findings = {
@@ -70,11 +78,19 @@ type Findings = {
 };
 
 /** Why an answer without calls is no end of a plan; null where it is one. */
-function problemOf({ calls, promised, attempted, content, finishReason, mayBeEmpty }: Findings): LlmError | null {
+function problemOf({
+  calls,
+  promised,
+  attempted,
+  content,
+  finishReason,
+  mayBeEmpty,
+}: Findings): LlmError | null {
   if (calls > 0) return null;
   // mlx-lm drops calls that it cannot read and still reports them as the reason: that is no end of the plan.
   if (promised) return llmError('bad-answer', null, LOST_CALLS);
-  if (content === '' && attempted === 0) return mayBeEmpty && finishReason === 'stop' ? null : llmError('empty-answer');
+  if (content === '' && attempted === 0)
+    return mayBeEmpty && finishReason === 'stop' ? null : llmError('empty-answer');
   if (mayBeEmpty) return null;
   if (finishReason === 'length') return llmError('answer-truncated');
   return attempted > 0 ? llmError('tool-less', null, UNREADABLE_CALLS) : null;
@@ -97,7 +113,9 @@ function textOf(value: unknown): string {
 function contentOf(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
-  const parts = content.filter(isRecord).filter(({ type }) => type === 'text' || type === undefined);
+  const parts = content
+    .filter(isRecord)
+    .filter(({ type }) => type === 'text' || type === undefined);
   return parts.map(({ text }) => (typeof text === 'string' ? text : '')).join('');
 }
 
@@ -117,5 +135,10 @@ function readCall(item: unknown): ToolCall | null {
 const MOST_TOKENS = 10_000_000;
 
 function countOf(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MOST_TOKENS ? value : null;
+  return typeof value === 'number' &&
+    Number.isSafeInteger(value) &&
+    value >= 0 &&
+    value <= MOST_TOKENS
+    ? value
+    : null;
 }

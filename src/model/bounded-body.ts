@@ -2,7 +2,11 @@
  * The text of a reply, read no further than `most` bytes; null where there is more. A server that never stops must not fill the
  * memory. Throws what the connection or an aborted `signal` throws.
  */
-export async function readBoundedText(response: Response, most: number, signal?: AbortSignal): Promise<string | null> {
+export async function readBoundedText(
+  response: Response,
+  most: number,
+  signal?: AbortSignal,
+): Promise<string | null> {
   if (response.body === null) return '';
   const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
   const cancel = (): void => void reader.cancel().catch(() => undefined);

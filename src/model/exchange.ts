@@ -36,7 +36,11 @@ export class Exchange {
 
   async fetch(url: string, init: RequestInit): Promise<Response> {
     // A redirect is an error: following it could carry the key and the prompt to another host.
-    const response = await this.#fetch(url, { ...init, redirect: 'manual', signal: this.#abort.signal });
+    const response = await this.#fetch(url, {
+      ...init,
+      redirect: 'manual',
+      signal: this.#abort.signal,
+    });
     const { status, headers } = response;
     this.status = status;
     this.retryAfterMs = parseRetryAfter(headers.get('retry-after'), Date.now());
@@ -56,7 +60,11 @@ export class Exchange {
 }
 
 /** The error of an exchange that ended with `error`. */
-export function classify(error: unknown, exchange: Exchange, signal: AbortSignal | undefined): LlmError {
+export function classify(
+  error: unknown,
+  exchange: Exchange,
+  signal: AbortSignal | undefined,
+): LlmError {
   if (signal?.aborted === true) return llmError('cancelled');
   if (exchange.timedOut || error instanceof APIConnectionTimeoutError) return llmError('timeout');
   if (exchange.tooLarge) return llmError('bad-answer');

@@ -38,8 +38,12 @@ function readString(text: string, start: number): Literal | null {
     }
     at += 1;
     const escaped = text.charAt(at);
-    const code = escaped === 'u' ? /^[0-9a-f]{4}/i.exec(text.slice(at + 1, at + 5))?.[0] : undefined;
-    value += code === undefined ? (ESCAPES[escaped] ?? escaped) : String.fromCharCode(Number.parseInt(code, 16));
+    const code =
+      escaped === 'u' ? /^[0-9a-f]{4}/i.exec(text.slice(at + 1, at + 5))?.[0] : undefined;
+    value +=
+      code === undefined
+        ? (ESCAPES[escaped] ?? escaped)
+        : String.fromCharCode(Number.parseInt(code, 16));
     if (code !== undefined) at += 4;
   }
   return null;

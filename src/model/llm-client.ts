@@ -51,7 +51,8 @@ export type CompletionReport = {
   isOllama: boolean;
 };
 
-export type CompletionResult = CompletionReport & ({ ok: true; answer: LlmAnswer } | { ok: false; error: LlmError });
+export type CompletionResult = CompletionReport &
+  ({ ok: true; answer: LlmAnswer } | { ok: false; error: LlmError });
 
 // Sent always: what a server takes when they are absent differs from 0 to 1.
 const TEMPERATURE = 0.2;
@@ -78,7 +79,10 @@ export async function complete(request: CompletionRequest): Promise<CompletionRe
   const retried = first.reading.ok ? null : first.reading.error.kind;
   // A server that refuses the second request for what is new in it has said nothing about the first one.
   const shown = !second.reading.ok && second.reading.error.kind === 'bad-request' ? first : second;
-  return resultOf({ ...shown, usage: addUsage(first.usage, second.usage) }, { adaptation, retried });
+  return resultOf(
+    { ...shown, usage: addUsage(first.usage, second.usage) },
+    { adaptation, retried },
+  );
 }
 
 async function attempt(request: CompletionRequest, adaptation: Adaptation): Promise<Attempt> {
@@ -99,9 +103,15 @@ async function attempt(request: CompletionRequest, adaptation: Adaptation): Prom
       ...(request.signal === undefined ? [] : [{ signal: request.signal }]),
     );
     const usage = readUsage(body);
-    if (isTruncated(counted, usage.promptTokens)) return failed(llmError('context-truncated'), counted, usage);
+    if (isTruncated(counted, usage.promptTokens))
+      return failed(llmError('context-truncated'), counted, usage);
     const reading = readAnswer(body, { mayBeEmpty: messages.at(-1)?.role === 'tool', tools });
-    return { reading, usage, counted, isOllama: isRecord(body) && body['system_fingerprint'] === 'fp_ollama' };
+    return {
+      reading,
+      usage,
+      counted,
+      isOllama: isRecord(body) && body['system_fingerprint'] === 'fp_ollama',
+    };
   } catch (error) {
     return failed(classify(error, exchange, request.signal), counted);
   } finally {
@@ -164,7 +174,8 @@ function clientFor({ baseUrl, apiKey, timeoutMs }: CompletionRequest, exchange: 
     logLevel: 'off',
     // Ours ends first; the package's own does not cover the body of an error.
     timeout: timeoutMs + 1_000,
-    fetch: async (url, init) => exchange.fetch(url instanceof Request ? url.url : String(url), init ?? {}),
+    fetch: async (url, init) =>
+      exchange.fetch(url instanceof Request ? url.url : String(url), init ?? {}),
   });
 }
 

@@ -33,16 +33,20 @@ export type LlmError = {
 };
 
 const ADVICE: Record<LlmErrorKind, string> = {
-  unreachable: 'The language model cannot be reached. Check that its server runs and that MANA_LLM_URL points to it.',
+  unreachable:
+    'The language model cannot be reached. Check that its server runs and that MANA_LLM_URL points to it.',
   timeout:
     'The language model did not answer in time. Check its load; a smaller model or a higher MANA_LLM_TIMEOUT_MS helps.',
   cancelled: 'The call was cancelled.',
   'rate-limited':
     'The language model takes no more requests for now. Lower MANA_LLM_MAX_CONCURRENCY or raise the limit there.',
   'server-error': 'The language model reports an error of its own. Check the log of its server.',
-  unauthorized: 'The language model refuses the access. Check MANA_LLM_API_KEY and the account behind it.',
-  'not-found': 'The language model was not found. Check the path of MANA_LLM_URL and the name in MANA_LLM_MODEL.',
-  'bad-request': 'The language model refuses the request. Check that MANA_LLM_MODEL can chat and call tools.',
+  unauthorized:
+    'The language model refuses the access. Check MANA_LLM_API_KEY and the account behind it.',
+  'not-found':
+    'The language model was not found. Check the path of MANA_LLM_URL and the name in MANA_LLM_MODEL.',
+  'bad-request':
+    'The language model refuses the request. Check that MANA_LLM_MODEL can chat and call tools.',
   'context-overflow':
     "The prompt is longer than the model's context. Raise the context of the server or lower MANA_LLM_MAX_TOOLS.",
   'context-truncated':
@@ -57,7 +61,12 @@ const ADVICE: Record<LlmErrorKind, string> = {
     'The answer is not one of an OpenAI-compatible server. Check MANA_LLM_URL, and whether the model can call tools.',
 };
 
-const OUTAGES: ReadonlySet<LlmErrorKind> = new Set(['unreachable', 'timeout', 'rate-limited', 'server-error']);
+const OUTAGES: ReadonlySet<LlmErrorKind> = new Set([
+  'unreachable',
+  'timeout',
+  'rate-limited',
+  'server-error',
+]);
 
 /** The error of a kind; `message` replaces the usual advice. */
 export function llmError(
@@ -69,7 +78,12 @@ export function llmError(
   return { kind, code, outage: OUTAGES.has(kind), retryAfterMs, message };
 }
 
-const UNREADABLE: ReadonlySet<LlmErrorKind> = new Set(['bad-answer', 'empty-answer', 'answer-truncated', 'tool-less']);
+const UNREADABLE: ReadonlySet<LlmErrorKind> = new Set([
+  'bad-answer',
+  'empty-answer',
+  'answer-truncated',
+  'tool-less',
+]);
 
 /** Whether there was an answer that no plan can be read from, as opposed to none at all. */
 export function isUnreadable({ kind }: LlmError): boolean {
@@ -79,7 +93,9 @@ export function isUnreadable({ kind }: LlmError): boolean {
 /** The usual message of an error's code; null for a code that is none of ours. */
 export function adviceOf(code: string): string | null {
   const kind = code.replace(/^LLM_/, '').toLowerCase().replaceAll('_', '-');
-  return code.startsWith('LLM_') && Object.hasOwn(ADVICE, kind) ? ADVICE[kind as LlmErrorKind] : null;
+  return code.startsWith('LLM_') && Object.hasOwn(ADVICE, kind)
+    ? ADVICE[kind as LlmErrorKind]
+    : null;
 }
 
 const MAX_RETRY_AFTER_MS = 60 * 60_000;
@@ -91,7 +107,11 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
   // Beyond the RFC some servers send fractions of a second.
   const isSeconds = /^\d+(\.\d+)?$/.test(value);
   // Date.parse also makes dates of bare numbers such as "-3"; an HTTP date begins with the day's name.
-  const ms = isSeconds ? Number(value) * 1_000 : /^[a-z]{3}/i.test(value) ? Date.parse(value) - nowMs : Number.NaN;
+  const ms = isSeconds
+    ? Number(value) * 1_000
+    : /^[a-z]{3}/i.test(value)
+      ? Date.parse(value) - nowMs
+      : Number.NaN;
   return Number.isNaN(ms) ? null : Math.round(Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS));
 }
 
@@ -99,7 +119,8 @@ const OVERFLOW =
   /context[_ ](length|window|size)|maximum context|tokens to keep|exceeds? the (available )?context|n_ctx|prompt is too long|too many tokens|context overflow/i;
 
 /** Ollama says it of a model, vLLM and llama.cpp of how they were started. */
-const NO_TOOLS = /does not support (tools|tool calls|function calling)|enable-auto-tool-choice|requires? --jinja/i;
+const NO_TOOLS =
+  /does not support (tools|tool calls|function calling)|enable-auto-tool-choice|requires? --jinja/i;
 
 /**
  * The kind of a reply that is an error, from its status and the body's `error`, which is text with some servers and an object
@@ -124,5 +145,7 @@ export function errorTextOf(body: unknown): string {
   if (error === undefined || error === null) return typeof message === 'string' ? message : '';
   if (typeof error !== 'object') return `error ${typeof error === 'string' ? error : ''}`;
   const parts = error as { message?: unknown; code?: unknown; type?: unknown };
-  return ['error', parts.message, parts.code, parts.type].filter((part) => typeof part === 'string').join(' ');
+  return ['error', parts.message, parts.code, parts.type]
+    .filter((part) => typeof part === 'string')
+    .join(' ');
 }

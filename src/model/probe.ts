@@ -5,7 +5,8 @@ import { readingTool, text, type Tool } from '../planner/tools/tool.ts';
 /** How a model calls tools: as the API has it, as text that we read, or not at all. */
 export type ToolAbility = 'native' | 'text' | 'none';
 
-export type ProbeResult = { ok: true; tools: ToolAbility; isOllama: boolean } | { ok: false; error: LlmError };
+export type ProbeResult =
+  { ok: true; tools: ToolAbility; isOllama: boolean } | { ok: false; error: LlmError };
 
 /** Enough for a call and for a model that thinks a little first. */
 const PROBE_TOKENS = 512;
@@ -25,11 +26,19 @@ const probeTool: Tool = {
  * outage, a key that is refused, thoughts that used up the answer).
  */
 export async function probeModel(
-  server: Pick<CompletionRequest, 'baseUrl' | 'apiKey' | 'model' | 'timeoutMs' | 'signal' | 'fetch'>,
+  server: Pick<
+    CompletionRequest,
+    'baseUrl' | 'apiKey' | 'model' | 'timeoutMs' | 'signal' | 'fetch'
+  >,
 ): Promise<ProbeResult> {
   const content = 'Call the tool report_ready with the word "ready". Say nothing else.';
   const messages = [{ role: 'user' as const, content }];
-  const result = await complete({ ...server, maxTokens: PROBE_TOKENS, messages, tools: [probeTool] });
+  const result = await complete({
+    ...server,
+    maxTokens: PROBE_TOKENS,
+    messages,
+    tools: [probeTool],
+  });
   const { isOllama } = result;
   if (!result.ok) {
     const cannot = result.error.kind === 'tool-less' || result.error.kind === 'bad-answer';
@@ -61,7 +70,10 @@ export async function isPassedOn({
       signal: AbortSignal.timeout(SHOW_TIMEOUT_MS),
     });
     const body: unknown = response.ok ? await response.json() : null;
-    const host = typeof body === 'object' && body !== null ? (body as { remote_host?: unknown }).remote_host : '';
+    const host =
+      typeof body === 'object' && body !== null
+        ? (body as { remote_host?: unknown }).remote_host
+        : '';
     return typeof host === 'string' && host !== '';
   } catch {
     return false;

@@ -6,10 +6,21 @@ import type { Findings } from '../planner/research.ts';
 export const RESEARCH_PROVIDER = 'gemini-deep-research';
 
 export type ResearchErrorKind =
-  'unreachable' | 'timeout' | 'refused' | 'rate-limited' | 'not-found' | 'server-error' | 'bad-answer';
+  | 'unreachable'
+  | 'timeout'
+  | 'refused'
+  | 'rate-limited'
+  | 'not-found'
+  | 'server-error'
+  | 'bad-answer';
 
 /** `passing`: asking again may help. `message` says what to check; it holds nothing of the query and no key. */
-export type ResearchError = { kind: ResearchErrorKind; code: string; passing: boolean; message: string };
+export type ResearchError = {
+  kind: ResearchErrorKind;
+  code: string;
+  passing: boolean;
+  message: string;
+};
 
 export type ResearchEndpoint = {
   /** MANA_RESEARCH_URL, with or without a slash at its end */
@@ -22,7 +33,8 @@ export type ResearchEndpoint = {
 
 const jobStatuses = ['queued', 'running', 'completed', 'failed', 'cancelled'] as const;
 
-export type SubmitResult = { ok: true; taskId: string; providerId: string } | { ok: false; error: ResearchError };
+export type SubmitResult =
+  { ok: true; taskId: string; providerId: string } | { ok: false; error: ResearchError };
 
 export type PollResult =
   | { ok: true; state: 'pending' | 'failed' }
@@ -39,9 +51,11 @@ const MAX_ANSWER = 200_000;
 const ADVICE: Record<ResearchErrorKind, string> = {
   unreachable: 'The research endpoint cannot be reached. Check MANA_RESEARCH_URL.',
   timeout: 'The research endpoint did not answer in time.',
-  refused: 'The research endpoint refuses the request. Check MANA_SERVICE_KEY and the person’s credits.',
+  refused:
+    'The research endpoint refuses the request. Check MANA_SERVICE_KEY and the person’s credits.',
   'rate-limited': 'The research endpoint takes no more requests for now.',
-  'not-found': 'The research endpoint does not know the job, or MANA_RESEARCH_URL has the wrong path.',
+  'not-found':
+    'The research endpoint does not know the job, or MANA_RESEARCH_URL has the wrong path.',
   'server-error': 'The research endpoint reports an error of its own.',
   'bad-answer': 'The answer is not one of a research endpoint. Check MANA_RESEARCH_URL.',
 };
@@ -55,19 +69,30 @@ const PASSING: ReadonlySet<ResearchErrorKind> = new Set([
 ]);
 
 /** Begins a job, which costs the person money; never repeated here. Never throws for what a server does. */
-export async function submitResearch(endpoint: ResearchEndpoint, query: string): Promise<SubmitResult> {
+export async function submitResearch(
+  endpoint: ResearchEndpoint,
+  query: string,
+): Promise<SubmitResult> {
   const reply = await ask(endpoint, PATH, {
     method: 'POST',
     body: JSON.stringify({ query, provider: RESEARCH_PROVIDER }),
   });
   if (!reply.ok) return reply;
   const { taskId, providerId } = reply.body;
-  if (typeof taskId !== 'string' || taskId === '' || taskId.length > MAX_TASK_ID) return failed('bad-answer');
-  return { ok: true, taskId, providerId: typeof providerId === 'string' ? providerId : RESEARCH_PROVIDER };
+  if (typeof taskId !== 'string' || taskId === '' || taskId.length > MAX_TASK_ID)
+    return failed('bad-answer');
+  return {
+    ok: true,
+    taskId,
+    providerId: typeof providerId === 'string' ? providerId : RESEARCH_PROVIDER,
+  };
 }
 
 /** Asks how a job stands. Never throws for what a server does. */
-export async function pollResearch(endpoint: ResearchEndpoint, taskId: string): Promise<PollResult> {
+export async function pollResearch(
+  endpoint: ResearchEndpoint,
+  taskId: string,
+): Promise<PollResult> {
   const reply = await ask(endpoint, `${PATH}/${encodeURIComponent(taskId)}`, { method: 'GET' });
   if (!reply.ok) return reply;
   const { status, result } = reply.body;
@@ -75,7 +100,9 @@ export async function pollResearch(endpoint: ResearchEndpoint, taskId: string): 
   if (status === 'failed' || status === 'cancelled') return { ok: true, state: 'failed' };
   if (status !== 'completed') return { ok: true, state: 'pending' };
   const findings = findingsOf(result);
-  return findings === null ? { ok: true, state: 'failed' } : { ok: true, state: 'completed', findings };
+  return findings === null
+    ? { ok: true, state: 'failed' }
+    : { ok: true, state: 'completed', findings };
 }
 
 type Reply = { ok: true; body: Record<string, unknown> } | { ok: false; error: ResearchError };
@@ -89,7 +116,8 @@ async function ask(endpoint: ResearchEndpoint, path: string, init: RequestInit):
     ...(serviceKey === null ? {} : { 'x-service-key': serviceKey }),
   };
   // Called without `this`: workerd refuses a fetch that is bound to something else.
-  const send = endpoint.fetch ?? ((url: string, request: RequestInit) => globalThis.fetch(url, request));
+  const send =
+    endpoint.fetch ?? ((url: string, request: RequestInit) => globalThis.fetch(url, request));
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     // A redirect could carry the key and the query to another host.
@@ -117,13 +145,18 @@ function readReply(status: number, received: string | null): Reply {
 
 function findingsOf(result: unknown): Findings | null {
   const answer = isRecord(result) ? result['answer'] : undefined;
-  if (!isRecord(answer) || typeof answer['answer'] !== 'string' || answer['answer'].trim() === '') return null;
+  if (!isRecord(answer) || typeof answer['answer'] !== 'string' || answer['answer'].trim() === '')
+    return null;
   const citations = Array.isArray(answer['citations']) ? answer['citations'].filter(isRecord) : [];
   return {
     answer: answer['answer'].slice(0, MAX_ANSWER).toWellFormed(),
     citations: citations
       .slice(0, 50)
-      .map(({ title, url, snippet }) => ({ title: text(title), url: text(url), snippet: text(snippet) })),
+      .map(({ title, url, snippet }) => ({
+        title: text(title),
+        url: text(url),
+        snippet: text(snippet),
+      })),
   };
 }
 

@@ -4,7 +4,11 @@ import { cutText } from '../planner/text.ts';
 import { countPrompt, type PromptCount } from '../planner/tokens.ts';
 import type { Tool } from '../planner/tools/tool.ts';
 
-export type ShrunkPrompt = { messages: readonly ChatMessage[]; tools: readonly Tool[]; counted: PromptCount };
+export type ShrunkPrompt = {
+  messages: readonly ChatMessage[];
+  tools: readonly Tool[];
+  counted: PromptCount;
+};
 
 /** Most tools, and longest block of data in UTF-16 code units; the mission's own words may be four times as long. */
 const LEVELS = [
@@ -32,7 +36,10 @@ export function shrinkPrompt(
 
 type Level = (typeof LEVELS)[number];
 
-function shrinkTo(prompt: { messages: readonly ChatMessage[]; tools: readonly Tool[] }, level: Level): ShrunkPrompt {
+function shrinkTo(
+  prompt: { messages: readonly ChatMessage[]; tools: readonly Tool[] },
+  level: Level,
+): ShrunkPrompt {
   const messages = prompt.messages.map((message) => shrinkMessage(message, level.block));
   const tools = fewestTools(prompt.tools, level.tools);
   return { messages, tools, counted: countPrompt(messages, tools) };

@@ -24,7 +24,8 @@ export function readTextCalls(content: string, tools: readonly Tool[]): TextCall
     const taken = place.written.map((written) => toCall(written, tools));
     const calls = taken.filter((call) => call !== null);
     result.calls.push(...calls);
-    result.attempted += place.written.length === 0 ? Number(place.marked) : taken.length - calls.length;
+    result.attempted +=
+      place.written.length === 0 ? Number(place.marked) : taken.length - calls.length;
     result.rest += content.slice(from, place.from);
     from = place.end;
   }
@@ -35,7 +36,9 @@ export function readTextCalls(content: string, tools: readonly Tool[]): TextCall
 function toCall({ name, given }: Written, tools: readonly Tool[]): ToolCall | null {
   const tool = tools.find((offered) => offered.name === name);
   const text = typeof given === 'string' ? given : JSON.stringify(given ?? {});
-  return tool !== undefined && readArguments(tool, text).ok ? { id: '', name, arguments: text } : null;
+  return tool !== undefined && readArguments(tool, text).ok
+    ? { id: '', name, arguments: text }
+    : null;
 }
 
 // `$` would be the end of a line here.
@@ -120,7 +123,9 @@ function writtenIn(value: unknown): Written[] {
   const inner = isRecord(value['function']) ? value['function'] : value;
   const name = inner['name'] ?? inner['tool'] ?? inner['function'];
   const given = inner['arguments'] ?? inner['parameters'] ?? inner['args'];
-  return typeof name === 'string' && (isRecord(given) || typeof given === 'string') ? [{ name, given }] : [];
+  return typeof name === 'string' && (isRecord(given) || typeof given === 'string')
+    ? [{ name, given }]
+    : [];
 }
 
 /** `[name(arg=1), other()]` as Llama and others write it. */

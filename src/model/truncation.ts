@@ -11,7 +11,9 @@ const USUAL_CONTEXT = 4_096;
 /** Tokenizers differ from our estimate by less than this; only a count below it means that something is missing. */
 const FAR_BELOW = 0.6;
 /** Contexts people set. A count that is exactly one of them is the context's size and not the prompt's. */
-const CONTEXT_SIZES: ReadonlySet<number> = new Set(Array.from({ length: 8 }, (_, power) => 2_048 * 2 ** power));
+const CONTEXT_SIZES: ReadonlySet<number> = new Set(
+  Array.from({ length: 8 }, (_, power) => 2_048 * 2 ** power),
+);
 
 /**
  * Whether a server that counted `reported` tokens has cut the prompt: Ollama drops its beginning without a word. Tools are left

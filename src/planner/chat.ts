@@ -11,4 +11,9 @@ export type ChatMessage =
 export type Usage = { promptTokens: number | null; completionTokens: number | null };
 
 /** One answer of the model. `content` holds no thoughts; it is '' where the model only calls tools. */
-export type LlmAnswer = { content: string; toolCalls: ToolCall[]; usage: Usage; finishReason: string | null };
+export type LlmAnswer = {
+  content: string;
+  toolCalls: ToolCall[];
+  usage: Usage;
+  finishReason: string | null;
+};

@@ -42,7 +42,10 @@ export function findTools(query: string, choice: ToolChoice): FoundTools {
     const modules = [...new Set([...choice.chosen, ...choice.rest].map(({ module }) => module))];
     return {
       names: [],
-      reply: { status: 'none', note: `Nothing fits these words. There are tools for: ${modules.join(', ')}.` },
+      reply: {
+        status: 'none',
+        note: `Nothing fits these words. There are tools for: ${modules.join(', ')}.`,
+      },
     };
   }
   const tools = found.map(({ name, description }) => ({ name, description }));
@@ -55,7 +58,9 @@ export function findTools(query: string, choice: ToolChoice): FoundTools {
 /** The tools that a plan has looked for so far, from the keys of its answered reading calls, oldest first. */
 export function foundTools(readings: readonly string[], choice: ToolChoice): string[] {
   const prefix = `${FIND_TOOLS} `;
-  const searches = readings.filter((key) => key.startsWith(prefix)).map((key) => parseObject(key.slice(prefix.length)));
+  const searches = readings
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => parseObject(key.slice(prefix.length)));
   return searches.flatMap((params) => findTools(queryOf(params ?? {}), choice).names);
 }
 

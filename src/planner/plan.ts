@@ -26,14 +26,20 @@ const MAX_CALL_ID = 100;
 const MAX_READING = 8_000;
 const MAX_ROUND_READINGS = 24_000;
 const MAX_LINKS = 500;
-const LINKS_LEFT_OUT = "The model's words were left out: they held a link that stands in nothing you shared.";
+const LINKS_LEFT_OUT =
+  "The model's words were left out: they held a link that stands in nothing you shared.";
 const MAX_TITLES = 300;
 const MAX_TITLE = 80;
 const MAX_ID = 256;
 const MAX_STEP_SUMMARY = 199;
 
 /** A call that was recorded for the person to approve. */
-export type RecordedStep = { toolName: string; params: Record<string, unknown>; summary: string; rationale?: string };
+export type RecordedStep = {
+  toolName: string;
+  params: Record<string, unknown>;
+  summary: string;
+  rationale?: string;
+};
 
 /**
  * A plan in the making, after each answer of the model; plain JSON, bounded, so that every round can be a checkpoint.
@@ -120,7 +126,10 @@ export function applyAnswer(
   const round = state.round + 1;
   const content = cleanText(answer.content, MAX_CONTENT);
   const calls = boundedCalls(answer.toolCalls, round);
-  const judge = new Judge(state, offered, { ...help, rationale: withoutUnknownLinks(content, state.links, '') });
+  const judge = new Judge(state, offered, {
+    ...help,
+    rationale: withoutUnknownLinks(content, state.links, ''),
+  });
   const replies = calls.map((call, index): ChatMessage => {
     // Judge what the model sent, not the bounded text that stays in the history.
     const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '');
@@ -136,9 +145,11 @@ export function applyAnswer(
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
     links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
-    fruitlessRounds: judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
+    fruitlessRounds:
+      judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
-    answerText: content === '' ? state.answerText : withoutUnknownLinks(content, state.links, LINKS_LEFT_OUT),
+    answerText:
+      content === '' ? state.answerText : withoutUnknownLinks(content, state.links, LINKS_LEFT_OUT),
   };
 }
 
@@ -146,7 +157,9 @@ export function applyAnswer(
 export function refusedNames(before: PlanState, after: PlanState): string[] {
   const added = after.messages.slice(before.messages.length);
   const refused = new Set(
-    added.flatMap((m) => (m.role === 'tool' && m.content.startsWith(REFUSED) ? [m.toolCallId] : [])),
+    added.flatMap((m) =>
+      m.role === 'tool' && m.content.startsWith(REFUSED) ? [m.toolCallId] : [],
+    ),
   );
   const calls = added.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
   return calls.filter(({ id }) => refused.has(id)).map(({ name }) => name);
@@ -177,7 +190,9 @@ export function endPlan(state: PlanState, note: string): PlanState {
 export function planSummary({ answerText, steps, notes }: PlanState): string {
   const ours = notes.join(' ');
   const words = answerText ?? countOf(steps.length);
-  return [cutText(words, MAX_SUMMARY - ours.length - 2), ...(ours === '' ? [] : [ours])].join('\n\n');
+  return [cutText(words, MAX_SUMMARY - ours.length - 2), ...(ours === '' ? [] : [ours])].join(
+    '\n\n',
+  );
 }
 
 function countOf(steps: number): string {
@@ -186,13 +201,22 @@ function countOf(steps: number): string {
 }
 
 type Reply =
-  { status: 'recorded'; note: string } | { status: 'read'; result: unknown } | { status: 'refused'; reason: string };
+  | { status: 'recorded'; note: string }
+  | { status: 'read'; result: unknown }
+  | { status: 'refused'; reason: string };
 
 /** What was read is data like the prompt's own and stands between the same marks; in it they would not be ours. */
 function replyText(reply: Reply, delimiter: string | undefined): string {
   if (reply.status !== 'read' || delimiter === undefined) return JSON.stringify(reply);
-  const result = JSON.parse(JSON.stringify(reply.result).replaceAll(delimiter, '(removed)')) as unknown;
-  return JSON.stringify({ status: 'read', begin: `BEGIN RESULT ${delimiter}`, result, end: `END RESULT ${delimiter}` });
+  const result = JSON.parse(
+    JSON.stringify(reply.result).replaceAll(delimiter, '(removed)'),
+  ) as unknown;
+  return JSON.stringify({
+    status: 'read',
+    begin: `BEGIN RESULT ${delimiter}`,
+    result,
+    end: `END RESULT ${delimiter}`,
+  });
 }
 
 /** Decides about the calls of one round, one after the other: each knows of those before it. */
@@ -223,17 +247,24 @@ class Judge {
 
   judge(name: string, sentArguments: string): Reply {
     const tool = this.#offered.find((candidate) => candidate.name === name);
-    if (tool === undefined) return this.#refuse('There is no tool of this name. Use the tools that you were given.');
+    if (tool === undefined)
+      return this.#refuse('There is no tool of this name. Use the tools that you were given.');
     const reading = readArguments(tool, sentArguments);
-    if (!reading.ok) return this.#refuse(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
-    return tool.kind === 'read' ? this.#read(tool, reading.params) : this.#record(tool, reading.params);
+    if (!reading.ok)
+      return this.#refuse(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
+    return tool.kind === 'read'
+      ? this.#read(tool, reading.params)
+      : this.#record(tool, reading.params);
   }
 
   #read(tool: Tool, params: Record<string, unknown>): Reply {
     const key = stepKey(tool.name, params);
-    if (this.readings.includes(key)) return this.#refuse('You have read this already; its answer stands above.');
-    if (this.#help.read === undefined) return this.#refuse('Nothing can be read with this tool now.');
-    if (this.#room <= 0) return this.#refuse('That is too much for one turn. Ask again in the next one.');
+    if (this.readings.includes(key))
+      return this.#refuse('You have read this already; its answer stands above.');
+    if (this.#help.read === undefined)
+      return this.#refuse('Nothing can be read with this tool now.');
+    if (this.#room <= 0)
+      return this.#refuse('That is too much for one turn. Ask again in the next one.');
     const result = boundedReading(this.#help.read(tool, params), Math.min(MAX_READING, this.#room));
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
@@ -245,12 +276,20 @@ class Judge {
   #record(tool: Tool, params: Record<string, unknown>): Reply {
     if (this.steps.length >= MAX_STEPS)
       return this.#refuse(`The plan is full: it has ${MAX_STEPS} steps. Finish with a summary.`);
-    if (this.steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(params)) > MAX_PLAN_CHARACTERS)
-      return this.#refuse('The plan is full: its steps are too long in all. Finish with a summary.');
+    if (
+      this.steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(params)) >
+      MAX_PLAN_CHARACTERS
+    )
+      return this.#refuse(
+        'The plan is full: its steps are too long in all. Finish with a summary.',
+      );
     const key = stepKey(tool.name, params);
-    if (this.#recorded.has(key)) return this.#refuse('This very step is already recorded. Do not repeat it.');
+    if (this.#recorded.has(key))
+      return this.#refuse('This very step is already recorded. Do not repeat it.');
     if (this.#help.rejected?.has(key) === true)
-      return this.#refuse('The person rejected this very step earlier. Leave it, or propose something different.');
+      return this.#refuse(
+        'The person rejected this very step earlier. Leave it, or propose something different.',
+      );
     const [link] = this.links === null ? [] : unknownUrls(params, this.links);
     if (link !== undefined)
       return this.#refuse(
@@ -259,7 +298,10 @@ class Judge {
     this.#recorded.add(key);
     const summary = withTitles(tool.summarise(params), params, this.titles);
     this.steps.push(withRationale({ toolName: tool.name, params, summary }, this.#help.rationale));
-    return { status: 'recorded', note: 'Recorded as a proposal; the person decides. Nothing was executed.' };
+    return {
+      status: 'recorded',
+      note: 'Recorded as a proposal; the person decides. Nothing was executed.',
+    };
   }
 
   #refuse(reason: string): Reply {
@@ -276,11 +318,16 @@ function boundedReading(result: unknown, most: number): unknown {
 }
 
 /** A person knows records by their titles, not by their ids. */
-function withTitles(summary: string, params: Record<string, unknown>, titles: ReadonlyMap<string, string>): string {
+function withTitles(
+  summary: string,
+  params: Record<string, unknown>,
+  titles: ReadonlyMap<string, string>,
+): string {
   let text = summary;
   for (const value of Object.values(params)) {
     const title = typeof value === 'string' ? titles.get(value) : undefined;
-    if (typeof value === 'string' && title !== undefined) text = text.replaceAll(quote(value), () => quote(title));
+    if (typeof value === 'string' && title !== undefined)
+      text = text.replaceAll(quote(value), () => quote(title));
   }
   return oneLine(text, MAX_STEP_SUMMARY);
 }
@@ -297,11 +344,17 @@ function titlesIn(result: unknown): [string, string][] {
 
 function boundedTitles(titles: readonly [string, string][]): Record<string, string> {
   const known = titles.map(([id, title]) => [id, oneLine(title, MAX_TITLE)] as const);
-  return Object.fromEntries(known.filter(([id, title]) => id.length <= MAX_ID && title !== '').slice(-MAX_TITLES));
+  return Object.fromEntries(
+    known.filter(([id, title]) => id.length <= MAX_ID && title !== '').slice(-MAX_TITLES),
+  );
 }
 
 /** An app shows words as it shows steps, and loads a picture without asking: a link in them is a way out too. */
-function withoutUnknownLinks(words: string, links: readonly string[] | null, instead: string): string {
+function withoutUnknownLinks(
+  words: string,
+  links: readonly string[] | null,
+  instead: string,
+): string {
   return links === null || unknownUrls(words, new Set(links)).length === 0 ? words : instead;
 }
 
@@ -317,7 +370,10 @@ function boundedCalls(toolCalls: readonly ToolCall[], round: number): ToolCall[]
     const given = cutText(call.id, MAX_CALL_ID, '');
     const id = given === '' || ids.has(given) ? `call_${round}_${index + 1}` : given;
     ids.add(id);
-    const kept = call.arguments.length <= room && isObjectText(call.arguments) ? call.arguments.toWellFormed() : '{}';
+    const kept =
+      call.arguments.length <= room && isObjectText(call.arguments)
+        ? call.arguments.toWellFormed()
+        : '{}';
     room -= kept.length;
     return { id, name: historyName(call.name), arguments: kept };
   });
@@ -344,7 +400,11 @@ function cleanText(text: string, max: number): string {
  * What one answer cost, in tokens. Where the provider counts nothing, or nonsense, our own estimate stands in: a budget must not be
  * free of charge.
  */
-export function usageOfRound(state: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
+export function usageOfRound(
+  state: PlanState,
+  answer: LlmAnswer,
+  offered: readonly Tool[],
+): PlanState['usage'] {
   const { promptTokens, completionTokens } = answer.usage;
   return {
     promptTokens: counted(promptTokens) ?? estimatePromptTokens(state.messages, offered),
@@ -352,7 +412,11 @@ export function usageOfRound(state: PlanState, answer: LlmAnswer, offered: reado
   };
 }
 
-function addUsage(state: PlanState, answer: LlmAnswer, offered: readonly Tool[]): PlanState['usage'] {
+function addUsage(
+  state: PlanState,
+  answer: LlmAnswer,
+  offered: readonly Tool[],
+): PlanState['usage'] {
   const round = usageOfRound(state, answer, offered);
   return {
     promptTokens: state.usage.promptTokens + round.promptTokens,
@@ -361,7 +425,9 @@ function addUsage(state: PlanState, answer: LlmAnswer, offered: readonly Tool[])
 }
 
 function answerTokens({ content, toolCalls }: LlmAnswer): number {
-  return estimateTokens([content, ...toolCalls.map((call) => `${call.name}${call.arguments}`)].join('\n'));
+  return estimateTokens(
+    [content, ...toolCalls.map((call) => `${call.name}${call.arguments}`)].join('\n'),
+  );
 }
 
 function counted(count: number | null): number | null {

@@ -61,7 +61,10 @@ export function buildPrompt(parts: PromptParts): { system: string; user: string 
 
 type Fence = (label: string, text: string) => string;
 
-function systemMessage({ persona, memory, locale, nowIso, timeZone, delimiter }: PromptParts, fence: Fence): string {
+function systemMessage(
+  { persona, memory, locale, nowIso, timeZone, delimiter }: PromptParts,
+  fence: Fence,
+): string {
   const instructions = `You plan the next steps of a standing mission for one person. You work while they are away.
 
 How you work
@@ -93,13 +96,19 @@ function dayIn(nowIso: string, timeZone: string): string {
   return `that is ${day.format(new Date(nowIso))} in ${timeZone}`;
 }
 
-function userMessage({ mission, inputs, lastIterations, research }: PromptParts, fence: Fence): string {
+function userMessage(
+  { mission, inputs, lastIterations, research }: PromptParts,
+  fence: Fence,
+): string {
   const title = oneLine(readable(mission.title), PROMPT_LIMITS.title);
   const objective = part(readable(mission.objective), PROMPT_LIMITS.objective);
   const concept = part(readable(mission.conceptMarkdown), PROMPT_LIMITS.concept);
   const iterations = lastIterations.slice(-PROMPT_LIMITS.iterations);
   return [
-    fence('MISSION', `Title: ${title || '(none)'}\n\nObjective:\n${objective || '(none; the title is all there is)'}`),
+    fence(
+      'MISSION',
+      `Title: ${title || '(none)'}\n\nObjective:\n${objective || '(none; the title is all there is)'}`,
+    ),
     ...(concept === '' ? [] : [fence('CONCEPT', concept)]),
     ...inputSections(inputs, fence),
     ...researchSection(research, fence),
@@ -128,7 +137,9 @@ function inputSections(inputs: readonly ResolvedInput[], fence: Fence): string[]
 function researchSection(research: PromptParts['research'], fence: Fence): string[] {
   if (research === undefined) return [];
   if (research === 'failed')
-    return ['(The research that the objective asks for could not be done. Plan without it and make up no findings.)'];
+    return [
+      '(The research that the objective asks for could not be done. Plan without it and make up no findings.)',
+    ];
   return [fence('RESEARCH', part(describeFindings(research), PROMPT_LIMITS.research))];
 }
 
@@ -143,7 +154,13 @@ function feedbackSection(older: readonly IterationView[], fence: Fence): string[
     : [fence('EARLIER FEEDBACK OF THE PERSON', said.map((words) => `- ${words}`).join('\n'))];
 }
 
-function describeIteration({ startedAtMs, overallStatus, summary, userFeedback, plan }: IterationView): string {
+function describeIteration({
+  startedAtMs,
+  overallStatus,
+  summary,
+  userFeedback,
+  plan,
+}: IterationView): string {
   const when = startedAtMs === null ? 'at an unknown time' : new Date(startedAtMs).toISOString();
   const lines = [`Planned ${when}; status: ${overallStatus ?? 'unknown'}`];
   const said = part(readable(summary ?? ''), PROMPT_LIMITS.note);

@@ -2,7 +2,11 @@ import type { ChatMessage } from './chat.ts';
 import { MAX_ROUNDS, type PlanState } from './plan.ts';
 
 /** A word to the model before one round; `producer` and `severity` are labels of a metric. */
-export type Reminder = { producer: 'budget' | 'retry-loop' | 'last-turn'; severity: 'info' | 'warning'; text: string };
+export type Reminder = {
+  producer: 'budget' | 'retry-loop' | 'last-turn';
+  severity: 'info' | 'warning';
+  text: string;
+};
 
 /** Tokens of the agent's rolling day: used so far, and the most. */
 export type BudgetUse = { usedTokens: number; maxTokens: number };
@@ -14,7 +18,9 @@ const RETRY_LOOP = 2;
 
 /** What the model is told before its next round, for that round alone. `budget` is null for an agent without one. */
 export function remindersFor(state: PlanState, budget: BudgetUse | null): Reminder[] {
-  return [budgetReminder(budget), retryReminder(state), lastTurnReminder(state)].filter((found) => found !== null);
+  return [budgetReminder(budget), retryReminder(state), lastTurnReminder(state)].filter(
+    (found) => found !== null,
+  );
 }
 
 /**

@@ -28,17 +28,24 @@ export function withoutControls(text: string): string {
 export function oneLine(text: string, max: number): string {
   // Cut generously first: the text can be a megabyte of blanks.
   const start = cutText(text, max * 4);
-  return cutText(start.replace(/\s+/g, ' ').replace(CONTROL, '').replace(DECEPTIVE, '').trim(), max);
+  return cutText(
+    start.replace(/\s+/g, ' ').replace(CONTROL, '').replace(DECEPTIVE, '').trim(),
+    max,
+  );
 }
 
-const TEMPLATE_TOKENS = /<[|｜]|<\/?(?=(?:start_of_turn|end_of_turn|s|think|tool_call|tool_response)>)|\[\/?INST\]/gi;
+const TEMPLATE_TOKENS =
+  /<[|｜]|<\/?(?=(?:start_of_turn|end_of_turn|s|think|tool_call|tool_response)>)|\[\/?INST\]/gi;
 
 /**
  * Text that somebody wrote, without the control tokens of chat templates (`<|im_end|>` and its kin): a server that renders a template would
  * take them for the end of the message. Their replacement is as long, and JSON stays JSON.
  */
 export function withoutTemplateTokens(text: string): string {
-  return text.replace(TEMPLATE_TOKENS, (token) => `${token.startsWith('<') ? '‹' : '('}${token.slice(1)}`);
+  return text.replace(
+    TEMPLATE_TOKENS,
+    (token) => `${token.startsWith('<') ? '‹' : '('}${token.slice(1)}`,
+  );
 }
 
 /**

@@ -24,7 +24,8 @@ function tokensOfPiece(piece: string): number {
   if (/^\p{Nd}/u.test(piece)) return length / 2;
   // One blank belongs to the word behind it.
   if (/^\s/.test(piece)) return piece === ' ' ? 0 : 1;
-  if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(piece)) return length * 0.8;
+  if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(piece))
+    return length * 0.8;
   // The vowel signs of Indic scripts are marks: they belong to their letters.
   if (/^\p{L}/u.test(piece)) return Math.max(1, length / 3);
   // A rule of dashes is next to nothing.
@@ -44,14 +45,20 @@ export function countPrompt(messages: readonly ChatMessage[], tools: readonly To
 }
 
 /** About how many tokens a request's messages and tools are. */
-export function estimatePromptTokens(messages: readonly ChatMessage[], tools: readonly Tool[]): number {
+export function estimatePromptTokens(
+  messages: readonly ChatMessage[],
+  tools: readonly Tool[],
+): number {
   return countPrompt(messages, tools).total;
 }
 
 /** A prompt is counted several times, and grows by a message or two between them. */
 const counts = new WeakMap<ChatMessage | Tool, number>();
 
-function countedOnce<Part extends ChatMessage | Tool>(part: Part, count: (part: Part) => number): number {
+function countedOnce<Part extends ChatMessage | Tool>(
+  part: Part,
+  count: (part: Part) => number,
+): number {
   const known = counts.get(part);
   if (known !== undefined) return known;
   const tokens = count(part);
@@ -61,13 +68,17 @@ function countedOnce<Part extends ChatMessage | Tool>(part: Part, count: (part: 
 
 function messageTokens(message: ChatMessage): number {
   const calls = message.role === 'assistant' ? message.toolCalls : [];
-  const called = calls.map(({ name, arguments: text }) => TOKENS_PER_MESSAGE + estimateTokens(`${name}${text}`));
+  const called = calls.map(
+    ({ name, arguments: text }) => TOKENS_PER_MESSAGE + estimateTokens(`${name}${text}`),
+  );
   return TOKENS_PER_MESSAGE + estimateTokens(message.content) + sum(called);
 }
 
 function toolTokens(tool: Tool): number {
   const { name, description } = tool;
-  return TOKENS_PER_TOOL + estimateTokens(`${name}${description}${JSON.stringify(jsonSchemaOf(tool))}`);
+  return (
+    TOKENS_PER_TOOL + estimateTokens(`${name}${description}${JSON.stringify(jsonSchemaOf(tool))}`)
+  );
 }
 
 function sum(numbers: readonly number[]): number {

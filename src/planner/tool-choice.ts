@@ -84,7 +84,9 @@ export function chooseTools(question: {
       rank: modules.has(tool.module) ? Infinity : matches(tool, words),
       approved: question.approvals.get(tool.name) ?? 0,
     }));
-  ranked.sort((a, b) => (a.rank === b.rank ? b.approved - a.approved || a.order - b.order : b.rank - a.rank));
+  ranked.sort((a, b) =>
+    a.rank === b.rank ? b.approved - a.approved || a.order - b.order : b.rank - a.rank,
+  );
   const tools = ranked.map(({ tool }) => tool);
   const maxTools = Math.max(1, question.maxTools);
   const most = tools.length <= maxTools || maxTools === 1 ? maxTools : maxTools - 1;
@@ -96,7 +98,11 @@ export function chooseTools(question: {
  * tool that searches) where something is left to find. Names that the choice does not know are passed over: a tool may have been
  * denied since it was found.
  */
-export function toolsOfRound(choice: ToolChoice, foundTools: readonly string[], finder: Tool): readonly Tool[] {
+export function toolsOfRound(
+  choice: ToolChoice,
+  foundTools: readonly string[],
+  finder: Tool,
+): readonly Tool[] {
   if (choice.rest.length === 0) return choice.chosen;
   const found = choice.rest.filter(({ name }) => foundTools.includes(name));
   found.sort((a, b) => foundTools.lastIndexOf(b.name) - foundTools.lastIndexOf(a.name));
@@ -134,14 +140,20 @@ export function toLlmTools(tools: readonly Tool[]): LlmTool[] {
 }
 
 function toolModule(inputModule: string): string {
-  return Object.hasOwn(MODULE_OF_INPUT, inputModule) ? (MODULE_OF_INPUT[inputModule] ?? inputModule) : inputModule;
+  return Object.hasOwn(MODULE_OF_INPUT, inputModule)
+    ? (MODULE_OF_INPUT[inputModule] ?? inputModule)
+    : inputModule;
 }
 
 /** How many of the tool's words the text uses, inflected ones included ("tasks", "Aufgaben"). */
 function matches(tool: Tool, words: readonly string[]): number {
-  const own = new Set([...tool.words, ...tool.name.split('_').filter((word) => word.length > 2 && !VERBS.has(word))]);
-  return [...own].filter((word) => words.some((used) => used === word || (word.length >= 4 && used.startsWith(word))))
-    .length;
+  const own = new Set([
+    ...tool.words,
+    ...tool.name.split('_').filter((word) => word.length > 2 && !VERBS.has(word)),
+  ]);
+  return [...own].filter((word) =>
+    words.some((used) => used === word || (word.length >= 4 && used.startsWith(word))),
+  ).length;
 }
 
 function wordsOf(text: string): readonly string[] {

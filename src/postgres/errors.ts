@@ -1,5 +1,9 @@
 export type PostgresErrorCode =
-  'POSTGRES_UNAVAILABLE' | 'POSTGRES_BUSY' | 'POSTGRES_TIMEOUT' | 'POSTGRES_READ_ONLY' | 'POSTGRES_REFUSED';
+  | 'POSTGRES_UNAVAILABLE'
+  | 'POSTGRES_BUSY'
+  | 'POSTGRES_TIMEOUT'
+  | 'POSTGRES_READ_ONLY'
+  | 'POSTGRES_REFUSED';
 
 /** A failure of Postgres as plain data: it crosses object boundaries, where Error classes do not. */
 export type PostgresFailure = { code: PostgresErrorCode; message: string; sqlState?: string };
@@ -17,15 +21,18 @@ export class PostgresError extends Error {
 }
 
 const SENTENCES: Record<PostgresErrorCode, string> = {
-  POSTGRES_UNAVAILABLE: 'Postgres cannot be reached; check that it runs and that DATABASE_URL names it',
+  POSTGRES_UNAVAILABLE:
+    'Postgres cannot be reached; check that it runs and that DATABASE_URL names it',
   POSTGRES_BUSY: 'no Postgres connection became free in time; the statements were not sent',
   POSTGRES_TIMEOUT: 'Postgres did not answer in time; the connection was given up',
   POSTGRES_READ_ONLY: 'Postgres is read-only; a failover may be under way, or its disk is full',
-  POSTGRES_REFUSED: 'Postgres refused a statement; run `npm run migrate`, then look up the SQLSTATE',
+  POSTGRES_REFUSED:
+    'Postgres refused a statement; run `npm run migrate`, then look up the SQLSTATE',
 };
 
 export function postgresFailure(code: PostgresErrorCode, sqlState?: string): PostgresFailure {
-  const message = sqlState === undefined ? SENTENCES[code] : `${SENTENCES[code]} (SQLSTATE ${sqlState})`;
+  const message =
+    sqlState === undefined ? SENTENCES[code] : `${SENTENCES[code]} (SQLSTATE ${sqlState})`;
   return sqlState === undefined ? { code, message } : { code, message, sqlState };
 }
 
@@ -40,7 +47,8 @@ export function classifyDriverError(thrown: unknown): PostgresFailure {
   }
   const sqlState = sqlStateOf(thrown);
   if (sqlState === undefined) return postgresFailure('POSTGRES_UNAVAILABLE');
-  if (sqlState === '25006' || sqlState === '53100') return postgresFailure('POSTGRES_READ_ONLY', sqlState);
+  if (sqlState === '25006' || sqlState === '53100')
+    return postgresFailure('POSTGRES_READ_ONLY', sqlState);
   if (sqlState === '57014') return postgresFailure('POSTGRES_TIMEOUT', sqlState);
   if (/^(08|53|57P|28|3D)/.test(sqlState)) return postgresFailure('POSTGRES_UNAVAILABLE', sqlState);
   return postgresFailure('POSTGRES_REFUSED', sqlState);
@@ -64,5 +72,7 @@ export function isOfTheData({ sqlState }: { sqlState?: string | undefined }): bo
 
 function sqlStateOf(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
-  return typeof thrown.code === 'string' && /^[0-9A-Z]{5}$/.test(thrown.code) ? thrown.code : undefined;
+  return typeof thrown.code === 'string' && /^[0-9A-Z]{5}$/.test(thrown.code)
+    ? thrown.code
+    : undefined;
 }

@@ -51,7 +51,9 @@ export class TransactionPipeline {
   }
 
   handleDataRow(message: DataRow): void {
-    this.#rows.push(Object.fromEntries(this.#columns.map((name, index) => [name, message.fields[index] ?? null])));
+    this.#rows.push(
+      Object.fromEntries(this.#columns.map((name, index) => [name, message.fields[index] ?? null])),
+    );
   }
 
   handleCommandComplete(): void {

@@ -4,7 +4,11 @@ import type { Database, Row, TransactionRequest } from './port.ts';
 export type TransactionOutcome =
   { ok: true; results: readonly (readonly Row[])[] } | { ok: false; failure: PostgresFailure };
 
-export type PostgresHealth = { ok: boolean; since?: string; error?: { code: string; message: string } };
+export type PostgresHealth = {
+  ok: boolean;
+  since?: string;
+  error?: { code: string; message: string };
+};
 
 /** What the pool object offers to the other objects and Workers. */
 export interface TransactionRunner {

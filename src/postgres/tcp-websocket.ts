@@ -15,7 +15,10 @@ export class TcpWebSocket {
 
   constructor(url: string) {
     const { hostname, port } = new URL(url);
-    this.#socket = connect({ hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 5432) });
+    this.#socket = connect({
+      hostname: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port || 5432),
+    });
     this.#writer = this.#socket.writable.getWriter();
     // Started in the next microtask: the driver adds its listeners right after construction.
     queueMicrotask(() => void this.#run());
@@ -52,16 +55,20 @@ export class TcpWebSocket {
       const { done, value } = await reader.read();
       if (done) return;
       const bytes = value as Uint8Array<ArrayBuffer>;
-      this.#emit('message', { data: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) });
+      this.#emit('message', {
+        data: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength),
+      });
     }
   }
 
   #fail(cause: unknown): void {
     if (this.#closed) return;
-    const error = cause instanceof Error ? cause : new Error('the TCP connection to Postgres broke');
+    const error =
+      cause instanceof Error ? cause : new Error('the TCP connection to Postgres broke');
     this.#closed = true;
     // The driver takes whatever the error event carries as the Error itself, so an Error it must be.
-    for (const listener of this.#listeners.get('error') ?? []) listener(error as unknown as { error: Error });
+    for (const listener of this.#listeners.get('error') ?? [])
+      listener(error as unknown as { error: Error });
     this.#emit('close', {});
   }
 

@@ -9,7 +9,11 @@ const IDLE_TIMEOUT_MS = 30_000;
 /** Above the server's own statement timeout: only a stalled server or a broken path gets here. */
 const ANSWER_TIMEOUT_MS = 20_000;
 
-export type TcpDatabaseSettings = { databaseUrl: string; applicationName: string; maxConnections: number };
+export type TcpDatabaseSettings = {
+  databaseUrl: string;
+  applicationName: string;
+  maxConnections: number;
+};
 
 /** Transactions over TCP: bounded connections, each transaction in one round trip. Belongs to the object that makes it. */
 export function tcpDatabase(settings: TcpDatabaseSettings): Database {
@@ -24,7 +28,10 @@ export function tcpDatabase(settings: TcpDatabaseSettings): Database {
   return { transaction: (request) => transactionOnPool(pool, request) };
 }
 
-async function transactionOnPool(pool: Pool, request: TransactionRequest): Promise<readonly (readonly Row[])[]> {
+async function transactionOnPool(
+  pool: Pool,
+  request: TransactionRequest,
+): Promise<readonly (readonly Row[])[]> {
   const client = await checkOut(pool);
   try {
     const results = await answered(client, request);
@@ -46,11 +53,16 @@ async function checkOut(pool: Pool): Promise<PoolClient> {
   }
 }
 
-async function answered(client: PoolClient, request: TransactionRequest): Promise<readonly (readonly Row[])[]> {
+async function answered(
+  client: PoolClient,
+  request: TransactionRequest,
+): Promise<readonly (readonly Row[])[]> {
   const pipeline = new TransactionPipeline([scopeStatement(request), ...request.statements]);
   // A connection that ends never answers; the driver tells it by an event.
-  const broken = (): void => pipeline.handleError(new PostgresError(postgresFailure('POSTGRES_UNAVAILABLE')));
-  const stalled = (): void => pipeline.handleError(new PostgresError(postgresFailure('POSTGRES_TIMEOUT')));
+  const broken = (): void =>
+    pipeline.handleError(new PostgresError(postgresFailure('POSTGRES_UNAVAILABLE')));
+  const stalled = (): void =>
+    pipeline.handleError(new PostgresError(postgresFailure('POSTGRES_TIMEOUT')));
   client.once('error', broken);
   client.once('end', broken);
   const timer = setTimeout(stalled, ANSWER_TIMEOUT_MS);
@@ -83,7 +95,9 @@ export function neonHttpDatabase(databaseUrl: string): Database {
     async transaction(request) {
       const statements = [scopeStatement(request), ...request.statements];
       try {
-        const results = await sql.transaction(statements.map(({ text, values }) => sql.query(text, [...values])));
+        const results = await sql.transaction(
+          statements.map(({ text, values }) => sql.query(text, [...values])),
+        );
         return results.slice(1);
       } catch (thrown) {
         throw new PostgresError(classifyDriverError(thrown));

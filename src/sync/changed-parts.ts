@@ -10,7 +10,8 @@ export function changedParts(before: RecordState | null, after: RecordState): st
   if (before === null) return ['', ...iterationsById(after).keys()];
   const parts: string[] = [];
   if (fieldsText(before) !== fieldsText(after)) parts.push('');
-  const isSameArray = register(before, 'iterations')?.rowId === register(after, 'iterations')?.rowId;
+  const isSameArray =
+    register(before, 'iterations')?.rowId === register(after, 'iterations')?.rowId;
   return isSameArray ? parts : [...parts, ...changedIterations(before, after)];
 }
 

@@ -16,9 +16,11 @@ export type ReviewCommand = {
 
 /** STEP_CHANGED: the step is not the one that was decided about. STEP_DECIDED: somebody decided otherwise, or it was carried out. */
 export type ReviewRefusal =
-  { code: 'ITERATION_NOT_FOUND' } | { code: 'STEP_NOT_FOUND' | 'STEP_CHANGED' | 'STEP_DECIDED'; stepId: string };
+  | { code: 'ITERATION_NOT_FOUND' }
+  | { code: 'STEP_NOT_FOUND' | 'STEP_CHANGED' | 'STEP_DECIDED'; stepId: string };
 
-type Reviewed = { ok: true; data: { iterations: unknown[] } } | { ok: false; refusal: ReviewRefusal };
+type Reviewed =
+  { ok: true; data: { iterations: unknown[] } } | { ok: false; refusal: ReviewRefusal };
 type Item = Record<string, unknown>;
 
 const STATUS_OF = { approve: 'approved', reject: 'rejected' } as const;
@@ -37,13 +39,20 @@ export async function buildReview(state: RecordState, review: ReviewCommand): Pr
   const steps: readonly unknown[] = Array.isArray(iteration['plan']) ? iteration['plan'] : [];
   const statuses = new Map<unknown, string>();
   for (const decision of review.decisions) {
-    const step = steps.find((candidate) => isObject(candidate) && candidate['id'] === decision.stepId);
+    const step = steps.find(
+      (candidate) => isObject(candidate) && candidate['id'] === decision.stepId,
+    );
     const code = isObject(step) ? await obstacle(step, decision) : 'STEP_NOT_FOUND';
     if (code !== null) return { ok: false, refusal: { code, stepId: decision.stepId } };
     statuses.set(step, STATUS_OF[decision.decision]);
   }
-  const plan = steps.map((step) => (statuses.has(step) ? { ...(step as Item), status: statuses.get(step) } : step));
-  return { ok: true, data: { iterations: items.with(index, reviewed(iteration, plan, review.feedback)) } };
+  const plan = steps.map((step) =>
+    statuses.has(step) ? { ...(step as Item), status: statuses.get(step) } : step,
+  );
+  return {
+    ok: true,
+    data: { iterations: items.with(index, reviewed(iteration, plan, review.feedback)) },
+  };
 }
 
 async function obstacle(
@@ -59,19 +68,27 @@ function reviewed(iteration: Item, plan: readonly unknown[], feedback: string | 
   return {
     ...iteration,
     ...(Array.isArray(iteration['plan']) ? { plan } : {}),
-    ...(iteration['overallStatus'] === 'awaiting-review' ? { overallStatus: overallStatus(plan) } : {}),
-    ...(feedback === undefined ? {} : { userFeedback: withFeedback(iteration['userFeedback'], feedback) }),
+    ...(iteration['overallStatus'] === 'awaiting-review'
+      ? { overallStatus: overallStatus(plan) }
+      : {}),
+    ...(feedback === undefined
+      ? {}
+      : { userFeedback: withFeedback(iteration['userFeedback'], feedback) }),
   };
 }
 
 function overallStatus(plan: readonly unknown[]): 'awaiting-review' | 'approved' | 'rejected' {
   const statuses = plan.map((step) => (isObject(step) ? (step['status'] ?? null) : 'skipped'));
   if (statuses.some((status) => OPEN.includes(status))) return 'awaiting-review';
-  return statuses.length > 0 && statuses.every((status) => status === 'rejected') ? 'rejected' : 'approved';
+  return statuses.length > 0 && statuses.every((status) => status === 'rejected')
+    ? 'rejected'
+    : 'approved';
 }
 
 /** A second remark stands below the first. Ciphertext cannot be added to: the newer text replaces it. */
 function withFeedback(before: unknown, feedback: string): string {
   const apart = typeof before !== 'string' || before === '' || before === feedback;
-  return apart || isEncrypted(before) || isEncrypted(feedback) ? feedback : `${before}\n${feedback}`;
+  return apart || isEncrypted(before) || isEncrypted(feedback)
+    ? feedback
+    : `${before}\n${feedback}`;
 }

@@ -32,10 +32,14 @@ export type DeviceCommand =
   | ReviewCommand;
 
 export type DeviceRefusal =
-  { code: 'MISSION_NOT_FOUND' } | { code: 'MISSION_EXISTS' } | { code: 'MISSION_NOT_ACTIVE' } | ReviewRefusal;
+  | { code: 'MISSION_NOT_FOUND' }
+  | { code: 'MISSION_EXISTS' }
+  | { code: 'MISSION_NOT_ACTIVE' }
+  | ReviewRefusal;
 
 /** `row` null: the mission is already as the command wants it. */
-export type DeviceWrite = { ok: true; row: DeviceChangeRow | null } | { ok: false; refusal: DeviceRefusal };
+export type DeviceWrite =
+  { ok: true; row: DeviceChangeRow | null } | { ok: false; refusal: DeviceRefusal };
 
 /**
  * `rowId`: uuid of the row to write; the same request repeated has the same one. `state` null: no row of the mission is known.
@@ -68,8 +72,19 @@ const NEW_MISSION = {
  * The id of the row that a request writes, from its Idempotency-Key: the same request repeated writes the same row, which Postgres
  * takes once. Another body under the same key is another request.
  */
-export function requestRowId(request: { userId: string; route: string; body: unknown; key: string }): string {
-  return derivedId('request', request.userId, request.route, canonicalJson(request.body), request.key);
+export function requestRowId(request: {
+  userId: string;
+  route: string;
+  body: unknown;
+  key: string;
+}): string {
+  return derivedId(
+    'request',
+    request.userId,
+    request.route,
+    canonicalJson(request.body),
+    request.key,
+  );
 }
 
 /** The id of a mission whose creator named none; a repeated request creates the same one. */
@@ -78,7 +93,10 @@ export function newMissionId(rowId: string): string {
 }
 
 /** The one change row that a command asks for, as a device of the person would write it, on top of the merged record. */
-export async function buildDeviceRow(context: DeviceContext, command: DeviceCommand): Promise<DeviceWrite> {
+export async function buildDeviceRow(
+  context: DeviceContext,
+  command: DeviceCommand,
+): Promise<DeviceWrite> {
   const alive = context.state !== null && isAlive(context.state);
   if (command.kind === 'create') {
     return alive
@@ -95,7 +113,9 @@ export async function buildDeviceRow(context: DeviceContext, command: DeviceComm
     case 'resume':
       return update(context, state, { state: 'active', ...timeAfterPause(context, state) });
     case 'run':
-      return isActive(state) ? update(context, state, dueNow(context, state)) : refused('MISSION_NOT_ACTIVE');
+      return isActive(state)
+        ? update(context, state, dueNow(context, state))
+        : refused('MISSION_NOT_ACTIVE');
     case 'delete':
       return written(context, { op: 'delete', data: {} });
     case 'review': {
@@ -122,8 +142,11 @@ function onlyGiven(fields: MissionFields): Record<string, unknown> {
 /** A new cadence counts from now (cadence policy, rule 9), unless the person says when. */
 function rescheduled(context: DeviceContext, fields: MissionFields): Record<string, unknown> {
   if (fields.cadence === undefined || fields.nextRunAt !== undefined) return fields;
-  const unchanged = canonicalJson(valueOf(context.state, 'cadence')) === canonicalJson(fields.cadence);
-  return unchanged ? fields : { ...fields, nextRunAt: firstTime(context, fields.cadence, startOf(context.state)) };
+  const unchanged =
+    canonicalJson(valueOf(context.state, 'cadence')) === canonicalJson(fields.cadence);
+  return unchanged
+    ? fields
+    : { ...fields, nextRunAt: firstTime(context, fields.cadence, startOf(context.state)) };
 }
 
 /** What was missed during a pause was meant to be missed: the mission goes on with its next regular time. */
@@ -152,9 +175,14 @@ function firstTime(context: DeviceContext, cadence: Cadence, due: typeof nextDue
 }
 
 /** Only what differs is written: a field that is repeated would win over another device's newer value. */
-function update(context: DeviceContext, state: RecordState, fields: Record<string, unknown>): DeviceWrite {
+function update(
+  context: DeviceContext,
+  state: RecordState,
+  fields: Record<string, unknown>,
+): DeviceWrite {
   const changed = Object.entries(fields).filter(
-    ([name, value]) => value !== undefined && canonicalJson(value) !== canonicalJson(valueOf(state, name)),
+    ([name, value]) =>
+      value !== undefined && canonicalJson(value) !== canonicalJson(valueOf(state, name)),
   );
   if (changed.length === 0) return { ok: true, row: null };
   return written(context, { op: 'update', data: Object.fromEntries(changed) });
@@ -164,7 +192,10 @@ function written(context: DeviceContext, { op, data }: Written): DeviceWrite {
   const { userId, missionId, rowId, state, nowMs } = context;
   const names = Object.keys(data);
   // One instant for the whole row: a next time belongs to the cadence that it comes from.
-  const after = [...names.map((name) => (state === null ? null : register(state, name))), state?.existence ?? null];
+  const after = [
+    ...names.map((name) => (state === null ? null : register(state, name))),
+    state?.existence ?? null,
+  ];
   const stamp = nextStamp({ nowMs, after });
   const stamped = op === 'update' ? names : [...names, '__deleted'];
   return {

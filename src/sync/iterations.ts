@@ -39,9 +39,13 @@ export function startedUs(item: unknown): number {
  * the newer). Everything else stays, in its order.
  */
 export function dropOldRunnerIterations(items: readonly unknown[]): unknown[] {
-  const ours = items.map((item, index) => ({ item, index })).filter(({ item }) => isRunnerIteration(item));
+  const ours = items
+    .map((item, index) => ({ item, index }))
+    .filter(({ item }) => isRunnerIteration(item));
   if (ours.length <= KEPT_ITERATIONS) return [...items];
-  const newestFirst = ours.toSorted((a, b) => startedUs(b.item) - startedUs(a.item) || b.index - a.index);
+  const newestFirst = ours.toSorted(
+    (a, b) => startedUs(b.item) - startedUs(a.item) || b.index - a.index,
+  );
   const dropped = new Set(newestFirst.slice(KEPT_ITERATIONS).map(({ index }) => index));
   return items.filter((item, index) => !dropped.has(index) || awaitsReview(item));
 }

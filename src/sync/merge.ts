@@ -33,10 +33,14 @@ export function emptyState(): RecordState {
  * Merges one row into a record by the rules of field-level last-writer-wins; `state` is not changed. Rows of one record may come in
  * any order and any number of times. `skipped` names why a row was left out; the state is then as before.
  */
-export function applyRow(state: RecordState | null, row: ChangeRow): { state: RecordState; skipped?: SkipReason } {
+export function applyRow(
+  state: RecordState | null,
+  row: ChangeRow,
+): { state: RecordState; skipped?: SkipReason } {
   const before = state ?? emptyState();
   if (row.schemaVersion > SCHEMA_VERSION) return { state: before, skipped: 'schema-version' };
-  if (row.op !== 'delete' && !isObject(row.data)) return { state: before, skipped: 'data-not-object' };
+  if (row.op !== 'delete' && !isObject(row.data))
+    return { state: before, skipped: 'data-not-object' };
   return {
     state: {
       fields: mergeFields(before.fields, row),
@@ -112,7 +116,10 @@ function mergeFields(fields: RecordState['fields'], row: ChangeRow): RecordState
 }
 
 /** Inserts and deletes write the existence register, both stamped alike; updates leave it alone. */
-function mergeExistence(existence: RecordState['existence'], row: ChangeRow): RecordState['existence'] {
+function mergeExistence(
+  existence: RecordState['existence'],
+  row: ChangeRow,
+): RecordState['existence'] {
   if (row.op === 'update') return existence;
   const order = orderOf(row, '__deleted');
   if (existence && compareOrder(order, existence) <= 0) return existence;

@@ -2,7 +2,8 @@ import type { DeviceChangeRow, NewChangeRow } from './change-row.ts';
 import type { Statement } from '../postgres/port.ts';
 
 /** Where a page of changes starts: rows at or after an instant, or strictly after a row already read. */
-export type ChangeCursor = { kind: 'from'; createdAt: string } | { kind: 'after'; createdAt: string; id: string };
+export type ChangeCursor =
+  { kind: 'from'; createdAt: string } | { kind: 'after'; createdAt: string; id: string };
 
 /** The whole log of a user. */
 export const FROM_THE_BEGINNING: ChangeCursor = { kind: 'from', createdAt: '-infinity' };
@@ -28,7 +29,11 @@ const CHANGE_COLUMNS = `id::text as id, table_name, record_id, op, client_id,
 
 /** One page of a user's missions and agents in log order. */
 export function selectChanges(userId: string, cursor: ChangeCursor): Statement {
-  return pageOf(`user_id = $3 and app_id = 'ai' and table_name in ('aiMissions', 'agents')`, [userId], cursor);
+  return pageOf(
+    `user_id = $3 and app_id = 'ai' and table_name in ('aiMissions', 'agents')`,
+    [userId],
+    cursor,
+  );
 }
 
 /** One page of the changes of one record of any app, in log order. */
@@ -38,17 +43,28 @@ export function selectRecordChanges(
 ): Statement {
   const { userId, appId, tableName, recordId } = record;
   const values = [userId, appId, tableName, recordId];
-  return pageOf(`user_id = $3 and app_id = $4 and table_name = $5 and record_id = $6`, values, cursor);
+  return pageOf(
+    `user_id = $3 and app_id = $4 and table_name = $5 and record_id = $6`,
+    values,
+    cursor,
+  );
 }
 
 /** One page of the changes of a mission that write its `iterations`, in log order. */
-export function selectIterationChanges(userId: string, missionId: string, cursor: ChangeCursor): Statement {
+export function selectIterationChanges(
+  userId: string,
+  missionId: string,
+  cursor: ChangeCursor,
+): Statement {
   const where = `user_id = $3 and app_id = 'ai' and table_name = 'aiMissions' and record_id = $4 and data ? 'iterations'`;
   return pageOf(where, [userId, missionId], cursor);
 }
 
 /** Ids of a table's records, those that changed last first. */
-export function selectRecordIds(table: { userId: string; appId: string; tableName: string }, most: number): Statement {
+export function selectRecordIds(
+  table: { userId: string; appId: string; tableName: string },
+  most: number,
+): Statement {
   return {
     text: `select record_id from sync_changes where user_id = $1 and app_id = $2 and table_name = $3
       group by record_id order by max(created_at) desc, record_id limit $4`,

@@ -91,7 +91,14 @@ export class RepairLog {
     const ours = firstById(items.filter(isRunnerIteration));
     const ids = new Set(ours.keys());
     const oldest = oldestKeptUs(items);
-    this.#carriers.set(row.id, { rowId: row.id, clientId: row.clientId, isDevice, order, ids, oldestKeptUs: oldest });
+    this.#carriers.set(row.id, {
+      rowId: row.id,
+      clientId: row.clientId,
+      isDevice,
+      order,
+      ids,
+      oldestKeptUs: oldest,
+    });
     this.#noteVersions(ours, order, isDevice);
     if (isDevice && (this.#winner === null || compareOrder(order, this.#winner.order) > 0))
       this.#winner = { rowId: row.id, order, items, ids: new Set(firstById(items).keys()) };
@@ -121,8 +128,16 @@ export class RepairLog {
   #noteVersions(items: ReadonlyMap<string, unknown>, order: Order, isDevice: boolean): void {
     let index = 0;
     for (const [id, item] of items) {
-      const known = this.#versions.get(id) ?? { first: null, ours: null, finished: null, device: null };
-      this.#versions.set(id, isDevice ? withDevice(known, { item, order }) : withOurs(known, { item, order }, index));
+      const known = this.#versions.get(id) ?? {
+        first: null,
+        ours: null,
+        finished: null,
+        device: null,
+      };
+      this.#versions.set(
+        id,
+        isDevice ? withDevice(known, { item, order }) : withOurs(known, { item, order }, index),
+      );
       index += 1;
     }
   }
@@ -138,7 +153,9 @@ export class RepairLog {
     const known = new Set(allowedTexts);
     const surplus = [...merged].some((text) => !known.has(text));
     if (!missing && !surplus) return null;
-    return allowed.filter((_, index) => required.has(allowedTexts[index]!) || merged.has(allowedTexts[index]!));
+    return allowed.filter(
+      (_, index) => required.has(allowedTexts[index]!) || merged.has(allowedTexts[index]!),
+    );
   }
 
   /** Our iterations by id, in the order in which we wrote them first. */
@@ -146,7 +163,9 @@ export class RepairLog {
     const written = [...this.#versions].flatMap(([id, versions]) =>
       versions.first === null ? [] : [{ id, first: versions.first, versions }],
     );
-    written.sort((a, b) => compareOrder(a.first.order, b.first.order) || a.first.index - b.first.index);
+    written.sort(
+      (a, b) => compareOrder(a.first.order, b.first.order) || a.first.index - b.first.index,
+    );
     return new Map(
       written.map(({ id, versions: { ours, device, finished } }) => [
         id,
@@ -158,7 +177,9 @@ export class RepairLog {
   /** Leaves out what a row of ours dropped for its age: the row holds KEPT_ITERATIONS of ours that are newer. */
   #withoutDropped(items: readonly unknown[], winner: Winner): unknown[] {
     const ours = [...this.#carriers.values()].filter(({ isDevice }) => !isDevice);
-    const limit = ours.map((carrier) => carrier.oldestKeptUs).reduce((a, b) => Math.max(a, b), -Infinity);
+    const limit = ours
+      .map((carrier) => carrier.oldestKeptUs)
+      .reduce((a, b) => Math.max(a, b), -Infinity);
     const isDropped = (item: unknown): boolean =>
       isRunnerIteration(item) &&
       !winner.ids.has(iterationId(item) ?? '') &&
@@ -187,7 +208,9 @@ export class RepairLog {
 }
 
 /** The repair that the given rows of one mission ask for (see RepairLog); null where they ask for none. */
-export function repairRow(repair: WriteBackContext & { rows: Iterable<ChangeRow> }): NewChangeRow | null {
+export function repairRow(
+  repair: WriteBackContext & { rows: Iterable<ChangeRow> },
+): NewChangeRow | null {
   const log = new RepairLog(repair.missionId);
   for (const row of repair.rows) log.add(row);
   const { userId, missionId, state, nowMs } = repair;
@@ -199,11 +222,16 @@ export function repairRow(repair: WriteBackContext & { rows: Iterable<ChangeRow>
  * it looks at what was merged alone; it may say yes for nothing, and never no where a repair is due. What ordinary use writes (a device that
  * had seen the array, a row of ours on top of it) answers no.
  */
-export function mayNeedRepair(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): boolean {
+export function mayNeedRepair(merge: {
+  before: RecordState | null;
+  after: RecordState;
+  row: ChangeRow;
+}): boolean {
   const items = carriedItems(merge.row);
   const winner = register(merge.after, 'iterations');
   if (items === null || winner === null) return false;
-  if (winner.rowId !== merge.row.id) return !isSubset(items, winner.value) || !isSubset(listOf(winner.value), items);
+  if (winner.rowId !== merge.row.id)
+    return !isSubset(items, winner.value) || !isSubset(listOf(winner.value), items);
   const standing = merge.before === null ? null : register(merge.before, 'iterations');
   if (standing === null) return false;
   const before = listOf(standing.value);
@@ -282,7 +310,10 @@ function oldestKeptUs(items: readonly unknown[]): number {
 }
 
 /** Which of our iterations the devices have deleted on purpose; `devices` in order of arrival. */
-function deletedIds(devices: readonly Carrier[], runnerIds: readonly string[]): ReadonlySet<string> {
+function deletedIds(
+  devices: readonly Carrier[],
+  runnerIds: readonly string[],
+): ReadonlySet<string> {
   const deleted = new Set<string>();
   /** by iteration: the write that wins among those which lacked it without their client's having decided so */
   const blind = new Map<string, Order>();
@@ -330,6 +361,8 @@ function canonicalSet(items: readonly unknown[]): Set<string> {
 /** JSON text with sorted keys: jsonb gives an object back with its keys in another order. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    isObject(inner) ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => compareIds(a, b))) : inner,
+    isObject(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => compareIds(a, b)))
+      : inner,
   );
 }

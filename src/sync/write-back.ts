@@ -1,7 +1,19 @@
 import { v5 } from 'uuid';
-import { type ChangeRow, type DeviceChangeRow, type NewChangeRow, RUNNER_CLIENT_ID } from './change-row.ts';
+import {
+  type ChangeRow,
+  type DeviceChangeRow,
+  type NewChangeRow,
+  RUNNER_CLIENT_ID,
+} from './change-row.ts';
 import { dropOldRunnerIterations, iterationId } from './iterations.ts';
-import { isAlive, isObject, type Order, type RecordState, type Register, register } from './merge.ts';
+import {
+  isAlive,
+  isObject,
+  type Order,
+  type RecordState,
+  type Register,
+  register,
+} from './merge.ts';
 import { LATEST_US } from '../values/stamps.ts';
 
 /** Every id that we derive hangs below this one. Never change it: runs in flight would be written twice. */
@@ -20,13 +32,22 @@ export const SYSTEM_ACTOR = {
 export type RunIdentity = { runId: string; iterationId: string; rowId: string };
 
 /** What every builder needs; `nowMs` since the epoch. */
-export type WriteBackContext = { userId: string; missionId: string; state: RecordState; nowMs: number };
+export type WriteBackContext = {
+  userId: string;
+  missionId: string;
+  state: RecordState;
+  nowMs: number;
+};
 
 /**
  * The ids of the run that the winning `nextRunAt` asks for. A repeated run writes the same row id, which Postgres then refuses.
  * The name is JSON: it keeps the parts apart and stands for any text, broken surrogates included.
  */
-export function runIdentity(run: { userId: string; missionId: string; nextRunAt: Register }): RunIdentity {
+export function runIdentity(run: {
+  userId: string;
+  missionId: string;
+  nextRunAt: Register;
+}): RunIdentity {
   const { value, stampUs, rowId } = run.nextRunAt;
   const runId = v5(JSON.stringify([run.userId, run.missionId, value, stampUs, rowId]), NAMESPACE);
   return { runId, iterationId: v5('iteration', runId), rowId: v5('row', runId) };
@@ -45,7 +66,9 @@ export function derivedId(
  * of them, in `toISOString()` form. At the end of the range of stamps it is equal instead, and the later created_at wins.
  */
 export function nextStamp(stamp: { nowMs: number; after: readonly (Order | null)[] }): string {
-  const beaten = stamp.after.filter((order) => order !== null).map((order) => Math.floor(order.stampUs / 1000) + 1);
+  const beaten = stamp.after
+    .filter((order) => order !== null)
+    .map((order) => Math.floor(order.stampUs / 1000) + 1);
   return new Date(Math.min(Math.max(stamp.nowMs, ...beaten), LATEST_US / 1000)).toISOString();
 }
 
@@ -95,7 +118,9 @@ export function buildIterationRow(
  * A time that happens to be the same is written all the same: it is the newer stamp that settles the matter. Without it the question
  * would be open still when the time comes, and the answer from then on is the time after it: a run would be lost.
  */
-export function buildRescheduleRow(write: WriteBackContext & { nextRunAt: string | null }): NewChangeRow | null {
+export function buildRescheduleRow(
+  write: WriteBackContext & { nextRunAt: string | null },
+): NewChangeRow | null {
   const { userId, missionId, state, nowMs } = write;
   const cadence = register(state, 'cadence');
   const current = register(state, 'nextRunAt');
@@ -116,11 +141,21 @@ export function buildRescheduleRow(write: WriteBackContext & { nextRunAt: string
  * the time alone because the mission was not active then. null where the mission is dead or not active, or somebody moved the time.
  */
 export function buildMoveOnRow(
-  write: WriteBackContext & { identity: RunIdentity; dueRegister: Register; nextRunAt: string | null },
+  write: WriteBackContext & {
+    identity: RunIdentity;
+    dueRegister: Register;
+    nextRunAt: string | null;
+  },
 ): NewChangeRow | null {
   const { state, nowMs, nextRunAt, identity } = write;
   const current = register(state, 'nextRunAt');
-  if (!isAlive(state) || !isActive(state) || current === null || !isSameWrite(current, write.dueRegister)) return null;
+  if (
+    !isAlive(state) ||
+    !isActive(state) ||
+    current === null ||
+    !isSameWrite(current, write.dueRegister)
+  )
+    return null;
   return newRow(write, {
     id: derivedId('move-on', identity.runId),
     data: { nextRunAt },
@@ -182,7 +217,9 @@ function withIteration(value: unknown, iteration: { readonly id: string }): unkn
 
 /** What the person wrote about an iteration outlives our newer version of it. */
 function feedbackOf(item: unknown): { userFeedback?: unknown } {
-  return isObject(item) && Object.hasOwn(item, 'userFeedback') ? { userFeedback: item['userFeedback'] } : {};
+  return isObject(item) && Object.hasOwn(item, 'userFeedback')
+    ? { userFeedback: item['userFeedback'] }
+    : {};
 }
 
 function isActive(state: RecordState): boolean {
@@ -191,5 +228,9 @@ function isActive(state: RecordState): boolean {
 
 /** created_at is left out: the projection may hold a row of ours before Postgres' own time for it is known. */
 function isSameWrite(a: Register, b: Register): boolean {
-  return a.rowId === b.rowId && a.stampUs === b.stampUs && JSON.stringify(a.value) === JSON.stringify(b.value);
+  return (
+    a.rowId === b.rowId &&
+    a.stampUs === b.stampUs &&
+    JSON.stringify(a.value) === JSON.stringify(b.value)
+  );
 }

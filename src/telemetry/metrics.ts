@@ -18,20 +18,41 @@ const ROUNDS = [1, 2, 3, 4, 5, 6, 8, 10];
 /** Makes a fresh set in a registry of its own. Nothing is collected by timer, so it may be called at module scope in workerd. */
 export function createMetrics() {
   const registry = new Registry();
-  return { registry, ...runCounters(registry), ...labelledCounters(registry), ...measures(registry) };
+  return {
+    registry,
+    ...runCounters(registry),
+    ...labelledCounters(registry),
+    ...measures(registry),
+  };
 }
 
 function runCounters(registry: Registry) {
-  const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
+  const counter = (name: string, help: string) =>
+    new Counter({ name, help, registers: [registry] });
   return {
     ticks: counter('mana_ai_ticks_total', 'Ticks of users begun'),
     plansProduced: counter('mana_ai_plans_produced_total', 'Plans that the planner finished'),
-    plansWrittenBack: counter('mana_ai_plans_written_back_total', 'Plans written back to the change log'),
-    parseFailures: counter('mana_ai_parse_failures_total', 'Answers of the language model that could not be read'),
+    plansWrittenBack: counter(
+      'mana_ai_plans_written_back_total',
+      'Plans written back to the change log',
+    ),
+    parseFailures: counter(
+      'mana_ai_parse_failures_total',
+      'Answers of the language model that could not be read',
+    ),
     missionErrors: counter('mana_ai_mission_errors_total', 'Attempts at missions that failed'),
-    snapshotsNew: counter('mana_ai_snapshots_new_total', 'Records that appeared in the merged state'),
-    snapshotsUpdated: counter('mana_ai_snapshots_updated_total', 'Records of the merged state that changed'),
-    snapshotRowsApplied: counter('mana_ai_snapshot_rows_applied_total', 'Rows of the change log that were merged'),
+    snapshotsNew: counter(
+      'mana_ai_snapshots_new_total',
+      'Records that appeared in the merged state',
+    ),
+    snapshotsUpdated: counter(
+      'mana_ai_snapshots_updated_total',
+      'Records of the merged state that changed',
+    ),
+    snapshotRowsApplied: counter(
+      'mana_ai_snapshot_rows_applied_total',
+      'Rows of the change log that were merged',
+    ),
     researchJobsPendingSkips: counter(
       'mana_ai_research_jobs_pending_skips_total',
       'Turns that left a mission alone because its research was pending',
@@ -40,12 +61,18 @@ function runCounters(registry: Registry) {
       'mana_ai_iteration_repairs_total',
       'Missions whose iterations were brought back after a device had overwritten them',
     ),
-    checkpointResumes: counter('mana_ai_checkpoint_resumes_total', 'Runs continued from a checkpoint'),
+    checkpointResumes: counter(
+      'mana_ai_checkpoint_resumes_total',
+      'Runs continued from a checkpoint',
+    ),
     auditBreaks: counter(
       'mana_ai_audit_breaks_total',
       'Times that an audit in Postgres was found cut, changed or restored',
     ),
-    textToolCalls: counter('mana_ai_text_tool_calls_total', 'Tool calls that a model wrote as text, read as calls'),
+    textToolCalls: counter(
+      'mana_ai_text_tool_calls_total',
+      'Tool calls that a model wrote as text, read as calls',
+    ),
     duplicateWritesAvoided: counter(
       'mana_ai_duplicate_writes_avoided_total',
       'Write-backs that were in the change log already',
@@ -55,7 +82,9 @@ function runCounters(registry: Registry) {
 
 function labelledCounters(registry: Registry) {
   return {
-    decrypts: labelled(registry, 'mana_ai_decrypts_total', 'Records opened under a grant', ['table']),
+    decrypts: labelled(registry, 'mana_ai_decrypts_total', 'Records opened under a grant', [
+      'table',
+    ]),
     grantScopeViolations: labelled(
       registry,
       'mana_ai_grant_scope_violations_total',
@@ -68,20 +97,30 @@ function labelledCounters(registry: Registry) {
       'Inputs or missions left out for want of a good grant',
       ['reason'],
     ),
-    agentDecisions: labelled(registry, 'mana_ai_agent_decisions_total', 'Decisions about the agent of a due mission', [
-      'decision',
+    agentDecisions: labelled(
+      registry,
+      'mana_ai_agent_decisions_total',
+      'Decisions about the agent of a due mission',
+      ['decision'],
+    ),
+    prompts: labelled(registry, 'mana_ai_prompts_total', 'Prompts built, by their version', [
+      'version',
     ]),
-    prompts: labelled(registry, 'mana_ai_prompts_total', 'Prompts built, by their version', ['version']),
-    tokensUsed: labelled(registry, 'mana_ai_tokens_used_total', 'Tokens used, by agent', ['agent_id']),
-    toolCalls: labelled(registry, 'mana_ai_tool_calls_total', 'Tool calls that the planner proposed', [
-      'tool',
-      'policy',
-      'outcome',
+    tokensUsed: labelled(registry, 'mana_ai_tokens_used_total', 'Tokens used, by agent', [
+      'agent_id',
     ]),
-    providerErrors: labelled(registry, 'mana_ai_provider_errors_total', 'Failed calls of the language model', [
-      'provider',
-      'kind',
-    ]),
+    toolCalls: labelled(
+      registry,
+      'mana_ai_tool_calls_total',
+      'Tool calls that the planner proposed',
+      ['tool', 'policy', 'outcome'],
+    ),
+    providerErrors: labelled(
+      registry,
+      'mana_ai_provider_errors_total',
+      'Failed calls of the language model',
+      ['provider', 'kind'],
+    ),
     llmRetries: labelled(
       registry,
       'mana_ai_llm_retries_total',
@@ -93,27 +132,48 @@ function labelledCounters(registry: Registry) {
       'path',
       'status',
     ]),
-    remindersEmitted: labelled(registry, 'mana_ai_reminders_emitted_total', 'Reminders put before the planner', [
-      'producer',
-      'severity',
-    ]),
-    researchJobsSubmitted: labelled(registry, 'mana_ai_research_jobs_submitted_total', 'Research jobs begun', [
-      'provider',
-    ]),
-    researchJobsCompleted: labelled(registry, 'mana_ai_research_jobs_completed_total', 'Research jobs finished', [
-      'provider',
-    ]),
-    researchJobsFailed: labelled(registry, 'mana_ai_research_jobs_failed_total', 'Research jobs failed', ['provider']),
-    skippedRows: labelled(registry, 'mana_ai_skipped_rows_total', 'Rows of the change log that could not be merged', [
-      'reason',
-    ]),
+    remindersEmitted: labelled(
+      registry,
+      'mana_ai_reminders_emitted_total',
+      'Reminders put before the planner',
+      ['producer', 'severity'],
+    ),
+    researchJobsSubmitted: labelled(
+      registry,
+      'mana_ai_research_jobs_submitted_total',
+      'Research jobs begun',
+      ['provider'],
+    ),
+    researchJobsCompleted: labelled(
+      registry,
+      'mana_ai_research_jobs_completed_total',
+      'Research jobs finished',
+      ['provider'],
+    ),
+    researchJobsFailed: labelled(
+      registry,
+      'mana_ai_research_jobs_failed_total',
+      'Research jobs failed',
+      ['provider'],
+    ),
+    skippedRows: labelled(
+      registry,
+      'mana_ai_skipped_rows_total',
+      'Rows of the change log that could not be merged',
+      ['reason'],
+    ),
     postgresErrors: labelled(
       registry,
       'mana_ai_postgres_errors_total',
       'Transactions that Postgres did not carry out',
       ['code'],
     ),
-    occurrences: labelled(registry, 'mana_ai_occurrences_total', 'Due moments, by what became of them', ['fate']),
+    occurrences: labelled(
+      registry,
+      'mana_ai_occurrences_total',
+      'Due moments, by what became of them',
+      ['fate'],
+    ),
   };
 }
 
@@ -121,25 +181,41 @@ function measures(registry: Registry) {
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, buckets, registers: [registry] });
   return {
-    tickDurationSeconds: histogram('mana_ai_tick_duration_seconds', 'Duration of one tick of one user', CALL_SECONDS),
+    tickDurationSeconds: histogram(
+      'mana_ai_tick_duration_seconds',
+      'Duration of one tick of one user',
+      CALL_SECONDS,
+    ),
     plannerRequestDurationSeconds: histogram(
       'mana_ai_planner_request_duration_seconds',
       'Duration of one call of the language model',
       CALL_SECONDS,
     ),
-    plannerRounds: histogram('mana_ai_planner_rounds', 'Calls of the language model that one plan took', ROUNDS),
+    plannerRounds: histogram(
+      'mana_ai_planner_rounds',
+      'Calls of the language model that one plan took',
+      ROUNDS,
+    ),
     httpRequestDurationSeconds: histogram(
       'mana_ai_http_request_duration_seconds',
       'Duration of HTTP requests',
       HTTP_SECONDS,
     ),
-    promptTokens: histogram('mana_ai_prompt_tokens', 'Prompts as counted before they are sent, in tokens', TOKENS),
+    promptTokens: histogram(
+      'mana_ai_prompt_tokens',
+      'Prompts as counted before they are sent, in tokens',
+      TOKENS,
+    ),
     slotWaitSeconds: histogram(
       'mana_ai_slot_wait_seconds',
       'Wait for a permit to call the language model',
       CALL_SECONDS,
     ),
-    wakeDelaySeconds: histogram('mana_ai_wake_delay_seconds', 'From due to admitted', DELAY_SECONDS),
+    wakeDelaySeconds: histogram(
+      'mana_ai_wake_delay_seconds',
+      'From due to admitted',
+      DELAY_SECONDS,
+    ),
     outages: {
       llm: outageGauge(registry, 'mana_ai_llm_down', 'the language model'),
       postgres: outageGauge(registry, 'mana_ai_postgres_down', 'Postgres'),
@@ -153,7 +229,11 @@ function measures(registry: Registry) {
 }
 
 function outageGauge(registry: Registry, name: string, what: string) {
-  return new Gauge({ name, help: `1 while missions wait because ${what} is down, else 0`, registers: [registry] });
+  return new Gauge({
+    name,
+    help: `1 while missions wait because ${what} is down, else 0`,
+    registers: [registry],
+  });
 }
 
 /** Every label is bounded: one that our own code chooses never gets near the limit. */

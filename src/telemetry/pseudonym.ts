@@ -10,7 +10,9 @@ const DIGITS = 12;
  * user can be found together. It is not anonymous: who can guess an id can recognise it.
  */
 export async function pseudonym(userId: string): Promise<Pseudonym> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(userId)));
+  const digest = new Uint8Array(
+    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(userId)),
+  );
   const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return hex.slice(0, DIGITS) as Pseudonym;
 }

@@ -14,7 +14,14 @@ export const LATEST_US = Date.UTC(2255, 0, 1) * 1000;
 const rfc3339 =
   /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i;
 
-type DateParts = [year: number, month: number, day: number, hour: number, minute: number, second: number];
+type DateParts = [
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+];
 
 /** Keeps the regular expression off megabytes of garbage; no real stamp comes near. */
 const MAX_LENGTH = 64;

@@ -28,12 +28,21 @@ beforeEach(() => llm.behave('plan'));
 afterAll(() => stage?.dispose());
 
 async function writeAgent(userId: string, fields: MissionFields, op = 'insert'): Promise<void> {
-  const data = op === 'insert' ? { name: 'Ada', role: 'planner', state: 'active', ...fields } : fields;
+  const data =
+    op === 'insert' ? { name: 'Ada', role: 'planner', state: 'active', ...fields } : fields;
   await writeRecord(stage.postgres, { userId, recordId: 'ada', table: 'agents', op, data });
 }
 
-async function writeMission(userId: string, recordId: string, fields: MissionFields, op = 'insert'): Promise<void> {
-  const data = op === 'insert' ? dueMission({ agentId: 'ada', objective: `For ${userId}`, ...fields }) : fields;
+async function writeMission(
+  userId: string,
+  recordId: string,
+  fields: MissionFields,
+  op = 'insert',
+): Promise<void> {
+  const data =
+    op === 'insert'
+      ? dueMission({ agentId: 'ada', objective: `For ${userId}`, ...fields })
+      : fields;
   await writeRecord(stage.postgres, { userId, recordId, op, data });
 }
 
@@ -44,7 +53,11 @@ async function views(userId: string): Promise<View[]> {
   return (await response.json<{ missions: View[] }>()).missions;
 }
 
-async function shows(userId: string, missionId: string, expected: { status: string; reason?: string }): Promise<void> {
+async function shows(
+  userId: string,
+  missionId: string,
+  expected: { status: string; reason?: string },
+): Promise<void> {
   await waitFor(
     async () => {
       const view = (await views(userId)).find(({ id }) => id === missionId);
@@ -62,7 +75,9 @@ async function rowsOf(userId: string, missionId: string, count = 1) {
 }
 
 function promptsFor(userId: string): string[] {
-  return llm.requests.map(({ body }) => JSON.stringify(body)).filter((text) => text.includes(userId));
+  return llm.requests
+    .map(({ body }) => JSON.stringify(body))
+    .filter((text) => text.includes(userId));
 }
 
 function offeredIn(body: ChatBody): string[] {
@@ -73,21 +88,33 @@ describe('the gate of an agent', () => {
   it.each([
     ['paused', 'agent-paused'],
     ['archived', 'agent-archived'],
-  ])('that is %s keeps its mission waiting; opened, it runs at once, as that agent', async (state, reason) => {
-    const userId = randomUUID();
-    await writeAgent(userId, { state });
-    await writeMission(userId, 'm', {});
-    await shows(userId, 'm', { status: 'waiting', reason });
-    expect(promptsFor(userId)).toEqual([]);
-    await writeAgent(userId, { state: 'active' }, 'update');
-    const [row] = await rowsOf(userId, 'm');
-    expect(row?.actor).toMatchObject({ kind: 'ai', principalId: 'ada', displayName: 'Ada', missionId: 'm' });
-    expect(row?.data.iterations?.[0]).toMatchObject({ promptVersion: String(PROMPT_VERSION) });
-    const metrics = await (await runner.get('/metrics')).text();
-    expect(metrics).toMatch(new RegExp(`^mana_ai_agent_decisions_total\\{decision="${reason}"\\} [1-9]`, 'm'));
-    expect(metrics).toMatch(/^mana_ai_agent_decisions_total\{decision="run"\} [1-9]/m);
-    expect(metrics).toMatch(new RegExp(`^mana_ai_prompts_total\\{version="${PROMPT_VERSION}"\\} [1-9]`, 'm'));
-  });
+  ])(
+    'that is %s keeps its mission waiting; opened, it runs at once, as that agent',
+    async (state, reason) => {
+      const userId = randomUUID();
+      await writeAgent(userId, { state });
+      await writeMission(userId, 'm', {});
+      await shows(userId, 'm', { status: 'waiting', reason });
+      expect(promptsFor(userId)).toEqual([]);
+      await writeAgent(userId, { state: 'active' }, 'update');
+      const [row] = await rowsOf(userId, 'm');
+      expect(row?.actor).toMatchObject({
+        kind: 'ai',
+        principalId: 'ada',
+        displayName: 'Ada',
+        missionId: 'm',
+      });
+      expect(row?.data.iterations?.[0]).toMatchObject({ promptVersion: String(PROMPT_VERSION) });
+      const metrics = await (await runner.get('/metrics')).text();
+      expect(metrics).toMatch(
+        new RegExp(`^mana_ai_agent_decisions_total\\{decision="${reason}"\\} [1-9]`, 'm'),
+      );
+      expect(metrics).toMatch(/^mana_ai_agent_decisions_total\{decision="run"\} [1-9]/m);
+      expect(metrics).toMatch(
+        new RegExp(`^mana_ai_prompts_total\\{version="${PROMPT_VERSION}"\\} [1-9]`, 'm'),
+      );
+    },
+  );
 
   it('stays closed where the agent was deleted: its missions do not go on without its limits', async () => {
     const userId = randomUUID();
@@ -138,14 +165,18 @@ describe('the policy of an agent', () => {
     await writeMission(userId, 'm', { objective: `Plan tasks and notes for ${userId}` });
     const [row] = await rowsOf(userId, 'm');
     expect(row?.data.iterations?.[0]).toMatchObject({ plan: [], overallStatus: 'approved' });
-    const bodies = llm.requests.map(({ body }) => body).filter((body) => JSON.stringify(body).includes(userId));
+    const bodies = llm.requests
+      .map(({ body }) => body)
+      .filter((body) => JSON.stringify(body).includes(userId));
     expect(offeredIn(bodies[0]!)).toContain('create_note');
     for (const denied of ['create_task', 'complete_task', 'update_note']) {
       for (const body of bodies) expect(offeredIn(body)).not.toContain(denied);
     }
     expect(JSON.stringify(bodies.at(-1))).toContain('There is no tool of this name');
     const metrics = await (await runner.get('/metrics')).text();
-    expect(metrics).toContain('mana_ai_tool_calls_total{tool="create_task",policy="deny",outcome="refused"} 1');
+    expect(metrics).toContain(
+      'mana_ai_tool_calls_total{tool="create_task",policy="deny",outcome="refused"} 1',
+    );
   });
 });
 
@@ -158,15 +189,22 @@ describe('what the person said', () => {
     const [iteration] = first?.data.iterations ?? [];
     const planned = (iteration?.['plan'] ?? []) as Record<string, unknown>[];
     const steps = planned.map((step) => ({ ...step, status: 'rejected' }));
-    const reviewed = { ...iteration, plan: steps, overallStatus: 'rejected', userFeedback: 'We buy no milk.' };
+    const reviewed = {
+      ...iteration,
+      plan: steps,
+      overallStatus: 'rejected',
+      userFeedback: 'We buy no milk.',
+    };
     await writeMission(userId, 'm', { iterations: [reviewed], nextRunAt: PAST }, 'update');
     const rows = await rowsOf(userId, 'm', 2);
     const second = rows.at(-1)?.data.iterations?.at(-1);
     expect(second).toMatchObject({ plan: [], overallStatus: 'approved' });
     const prompts = promptsFor(userId);
-    expect(prompts.some((text) => text.includes('We buy no milk.') && text.includes('[rejected] create_task'))).toBe(
-      true,
-    );
+    expect(
+      prompts.some(
+        (text) => text.includes('We buy no milk.') && text.includes('[rejected] create_task'),
+      ),
+    ).toBe(true);
     expect(prompts.at(-1)).toContain('The person rejected this very step earlier');
   });
 });
@@ -186,11 +224,15 @@ describe('reminders', () => {
     await writeAgent(userId, { maxTokensPerDay: 9_500 });
     await writeMission(userId, 'm', {});
     await rowsOf(userId, 'm');
-    const reminded = promptsFor(userId).map((text) => (text.match(/Reminder of the runner/g) ?? []).length);
+    const reminded = promptsFor(userId).map(
+      (text) => (text.match(/Reminder of the runner/g) ?? []).length,
+    );
     // The fifth of five comes at 8,000 of 9,500 tokens: of the budget, and of the last turn.
     expect(reminded).toEqual([0, 0, 0, 0, 2]);
     const metrics = await (await runner.get('/metrics')).text();
-    expect(metrics).toMatch(/^mana_ai_reminders_emitted_total\{producer="budget",severity="info"\} [1-9]/m);
+    expect(metrics).toMatch(
+      /^mana_ai_reminders_emitted_total\{producer="budget",severity="info"\} [1-9]/m,
+    );
   });
 });
 
@@ -204,7 +246,9 @@ describe('a budget of 10,000 tokens with 20 missions at once', () => {
     llm.behave((body) => {
       if (!JSON.stringify(body).includes(userId)) return plan(body);
       paid += PER_ROUND;
-      const answer = isSecondRound(body) ? finalAnswer('Done.') : toolCall('create_task', { title: 'Buy milk' });
+      const answer = isSecondRound(body)
+        ? finalAnswer('Done.')
+        : toolCall('create_task', { title: 'Buy milk' });
       return answerOf(answer, { promptTokens: PER_ROUND - 100, completionTokens: 100 });
     });
     await writeAgent(userId, { maxTokensPerDay: BUDGET });
@@ -216,7 +260,10 @@ describe('a budget of 10,000 tokens with 20 missions at once', () => {
     await waitFor(
       async () => {
         const shown = await views(userId);
-        return shown.every(({ status, reason }) => status === 'scheduled' || reason === 'budget') || undefined;
+        return (
+          shown.every(({ status, reason }) => status === 'scheduled' || reason === 'budget') ||
+          undefined
+        );
       },
       'every mission to have run or to wait for tokens',
       90_000,

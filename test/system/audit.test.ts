@@ -50,7 +50,11 @@ async function planned(
     state: 'active',
     cadence: { kind: 'daily', atHour: 9, atMinute: 0 },
     nextRunAt: PAST,
-    inputs: NOTES.map((name) => ({ module: 'notes', table: 'notes', id: name.slice('notes:'.length) })),
+    inputs: NOTES.map((name) => ({
+      module: 'notes',
+      table: 'notes',
+      id: name.slice('notes:'.length),
+    })),
     iterations: [],
     grant,
     ...fields,
@@ -58,7 +62,10 @@ async function planned(
 }
 
 async function written({ userId }: Person, missionId: string): Promise<void> {
-  await waitFor(async () => (await runnerRows(postgres, userId, missionId))[0], `a row of ours for ${missionId}`);
+  await waitFor(
+    async () => (await runnerRows(postgres, userId, missionId))[0],
+    `a row of ours for ${missionId}`,
+  );
 }
 
 async function page({ userId }: Person, query: string): Promise<AuditPage> {
@@ -70,11 +77,16 @@ async function page({ userId }: Person, query: string): Promise<AuditPage> {
 /** What the model was asked about a mission. */
 function promptsOf(missionId: string): string {
   const about = `Count for ${missionId}`;
-  return JSON.stringify(llm.requests.filter(({ body }) => JSON.stringify(body.messages).includes(about)));
+  return JSON.stringify(
+    llm.requests.filter(({ body }) => JSON.stringify(body.messages).includes(about)),
+  );
 }
 
 /** All pages of an audit in a file, one on each line, as a loop with curl would leave them. */
-async function exported(person: Person, limit: number): Promise<{ path: string; pages: AuditPage[] }> {
+async function exported(
+  person: Person,
+  limit: number,
+): Promise<{ path: string; pages: AuditPage[] }> {
   const pages: AuditPage[] = [];
   for (let after: number | undefined = 0; after !== undefined; after = pages.at(-1)?.next) {
     pages.push(await page(person, `?limit=${limit}&after=${after}`));
@@ -101,7 +113,11 @@ describe('the audit of a person', () => {
 
     const { path, pages } = await exported(person, 4);
     const rows = pages.flatMap((one) => one.rows);
-    expect([pages.length, rows.length, pages[0]?.head]).toEqual([5, 18, { seq: 18, hash: rows[17]?.hash }]);
+    expect([pages.length, rows.length, pages[0]?.head]).toEqual([
+      5,
+      18,
+      { seq: 18, hash: rows[17]?.hash },
+    ]);
     expect(await verifyAudit([path])).toEqual({ exitCode: 0, lines: ['whole: 18 rows, 1 to 18'] });
     const filtered = await page(person, '?missionId=m2');
     expect(filtered.rows.map(({ seq }) => seq)).toEqual([7, 8, 9, 10, 11, 12]);
@@ -111,18 +127,27 @@ describe('the audit of a person', () => {
     const person = new Person(postgres, keys);
     await planned(person, 'm1');
     await written(person, 'm1');
-    await postgres.query('delete from mana_ai.decrypt_audit where user_id = $1 and seq > 5', [person.userId]);
+    await postgres.query('delete from mana_ai.decrypt_audit where user_id = $1 and seq > 5', [
+      person.userId,
+    ]);
     const { path } = await exported(person, 100);
     expect(await verifyAudit([path])).toMatchObject({
       exitCode: 1,
-      lines: [expect.stringContaining('row 6: truncated'), expect.anything(), 'BROKEN: 5 rows, 1 to 5'],
+      lines: [
+        expect.stringContaining('row 6: truncated'),
+        expect.anything(),
+        'BROKEN: 5 rows, 1 to 5',
+      ],
     });
   });
 
   it('lists an agent whose words the grant opens, and none that it does not name', async () => {
     const person = new Person(postgres, keys);
     const words = { systemPrompt: 'Speak like a lighthouse keeper', memory: 'Fond of fog' };
-    const sealed = await person.encrypted({ tableName: 'agents', recordId: 'a1' }, words, ['systemPrompt', 'memory']);
+    const sealed = await person.encrypted({ tableName: 'agents', recordId: 'a1' }, words, [
+      'systemPrompt',
+      'memory',
+    ]);
     const data = {
       name: 'Keeper',
       role: 'watch',
@@ -147,7 +172,11 @@ describe('the audit of a person', () => {
 
   it('shows nothing of anybody else', async () => {
     const person = new Person(postgres, keys);
-    expect(await page(person, '')).toEqual({ userId: person.userId, rows: [], head: { seq: 0, hash: '' } });
+    expect(await page(person, '')).toEqual({
+      userId: person.userId,
+      rows: [],
+      head: { seq: 0, hash: '' },
+    });
   });
 });
 
@@ -161,7 +190,9 @@ describe('an audit that cannot be written', () => {
         const answer = await runner.internal(`/internal/missions/${person.userId}`);
         return (await answer.text()).includes('back-off') || undefined;
       }, 'the mission to be held back');
-      expect(llm.requests.filter(({ body }) => JSON.stringify(body.messages).includes('of shut'))).toEqual([]);
+      expect(
+        llm.requests.filter(({ body }) => JSON.stringify(body.messages).includes('of shut')),
+      ).toEqual([]);
       expect(await runnerRows(postgres, person.userId, 'shut')).toEqual([]);
     } finally {
       await postgres.query('grant insert on mana_ai.decrypt_audit to mana_ai_runner');
@@ -175,7 +206,9 @@ describe('an audit that cannot be written', () => {
 describe('retention', () => {
   it('is the work of an owner without any special right, and leaves chains that verify', async () => {
     await postgres.query(`create role audit_owner login createrole password 'hush'`);
-    await postgres.query('grant mana_ai_runner, mana_auth_service to audit_owner with admin option');
+    await postgres.query(
+      'grant mana_ai_runner, mana_auth_service to audit_owner with admin option',
+    );
     await postgres.query('create database audited owner audit_owner');
     const url = new URL(postgres.databaseUrl);
     url.username = 'audit_owner';
@@ -196,10 +229,10 @@ describe('retention', () => {
              ($1, 2, 'outcome', 'm', 'i', 'notes', 'n', 'ok', null, $2, 1, 'h1', 'h2')`,
           [userId, ts],
         );
-        await client.query(`insert into mana_auth.vault_audit (user_id, at, action) values ($1, $2, 'mint')`, [
-          userId,
-          ts,
-        ]);
+        await client.query(
+          `insert into mana_auth.vault_audit (user_id, at, action) values ($1, $2, 'mint')`,
+          [userId, ts],
+        );
         await client.query(
           `insert into mana_auth.grants (jti, user_id, mission, issued_at, expires_at, revoked_at) values
              ('ended-' || $1, $1, 'm', $2, $2, null), ('live-' || $1, $1, 'm', $2, now() + interval '1 day', $2)`,
@@ -210,14 +243,22 @@ describe('retention', () => {
       const olderThan = new Date('2025-01-01T00:00:00Z');
       expect(await compactAudits(client, olderThan)).toEqual({ users: 1, rows: 2 });
       expect(await compactAudits(client, olderThan)).toEqual({ users: 0, rows: 0 });
-      expect([await dropVaultUses(client, olderThan), await dropVaultUses(client, olderThan)]).toEqual([1, 0]);
-      expect([await dropEndedGrants(client, olderThan), await dropEndedGrants(client, olderThan)]).toEqual([1, 0]);
+      expect([
+        await dropVaultUses(client, olderThan),
+        await dropVaultUses(client, olderThan),
+      ]).toEqual([1, 0]);
+      expect([
+        await dropEndedGrants(client, olderThan),
+        await dropEndedGrants(client, olderThan),
+      ]).toEqual([1, 0]);
       await client.query(`select set_config('app.current_user_id', 'new', false)`);
-      expect((await client.query('select user_id from mana_auth.vault_audit')).rows).toEqual([{ user_id: 'new' }]);
-      expect((await client.query(`select jti from mana_auth.grants where user_id = 'new' order by 1`)).rows).toEqual([
-        { jti: 'ended-new' },
-        { jti: 'live-new' },
+      expect((await client.query('select user_id from mana_auth.vault_audit')).rows).toEqual([
+        { user_id: 'new' },
       ]);
+      expect(
+        (await client.query(`select jti from mana_auth.grants where user_id = 'new' order by 1`))
+          .rows,
+      ).toEqual([{ jti: 'ended-new' }, { jti: 'live-new' }]);
       const { rows } = await client.query(
         'select user_id, seq, kind, hash from mana_ai.decrypt_audit order by user_id, seq',
       );

@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,13 +69,18 @@ async function writtenBy(postgres: TestPostgres): Promise<Map<string, number>> {
 
 /** Whom the model was asked about. */
 function askedAbout(requests: LlmStub['requests']): Set<string> {
-  const numbers = requests.map(({ body }) => /person <(\d+)>/.exec(JSON.stringify(body.messages))?.[1]);
+  const numbers = requests.map(
+    ({ body }) => /person <(\d+)>/.exec(JSON.stringify(body.messages))?.[1],
+  );
   return new Set(numbers.filter((n) => n !== undefined).map((n) => `user-${n}`));
 }
 
 async function writeEncryptedMission(person: Person, id: string, grant: unknown): Promise<void> {
   const inputs = [{ module: 'notes', table: 'notes', id: 'n1' }];
-  await person.writeMission(id, dueMission({ objective: 'Count the herons', inputs, grant, nextRunAt: PAST }));
+  await person.writeMission(
+    id,
+    dueMission({ objective: 'Count the herons', inputs, grant, nextRunAt: PAST }),
+  );
 }
 
 async function auditOf(runner: Runner, { userId }: Person): Promise<AuditPage> {
@@ -106,11 +120,20 @@ function variables(postgres: TestPostgres, dataDir: string): Record<string, stri
 describe('a backup taken under load', () => {
   it('restores into an empty machine, which goes on: no mission lost, none run twice, grants open, the audit whole', async () => {
     const person = new Person(before, keys);
-    await person.writeNote('n1', { title: 'Nests', content: 'The blue heron nests behind the old mill' });
+    await person.writeNote('n1', {
+      title: 'Nests',
+      content: 'The blue heron nests behind the old mill',
+    });
     const records = ['notes:n1'];
-    const [now, later] = [await person.mint('now', { records }), await person.mint('later', { records })];
+    const [now, later] = [
+      await person.mint('now', { records }),
+      await person.mint('later', { records }),
+    ];
     await writeEncryptedMission(person, 'now', now);
-    await waitFor(async () => (await runnerRows(before, person.userId, 'now'))[0], 'the encrypted mission');
+    await waitFor(
+      async () => (await runnerRows(before, person.userId, 'now'))[0],
+      'the encrypted mission',
+    );
     const { head } = await auditOf(old, person);
     expect(head.seq).toBe(2);
 
@@ -120,7 +143,10 @@ describe('a backup taken under load', () => {
     await insertMissions(before);
     await waitFor(async () => (await writtenBy(before)).size >= 12 || undefined, 'some missions');
     const made = await runScript('backup', variables(before, old.dataDir), [backupDir]);
-    expect(made, made.output).toMatchObject({ code: 0, output: expect.stringContaining('keep it like the database') });
+    expect(made, made.output).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('keep it like the database'),
+    });
     expect(made.output).not.toContain('Warning');
     expect((await writtenBy(before)).size).toBeLessThan(PEOPLE);
     await old.dispose();
@@ -139,9 +165,17 @@ describe('a backup taken under load', () => {
       expect(kept.size).toBeGreaterThanOrEqual(12);
       expect(kept.size).toBeLessThan(PEOPLE);
       const environment = { ...keys, MANA_DATA_DIR: newDataDir };
-      const runner = await startRunner({ databaseUrl: after.databaseUrl, llmUrl: llm.url, environment });
+      const runner = await startRunner({
+        databaseUrl: after.databaseUrl,
+        llmUrl: llm.url,
+        environment,
+      });
       try {
-        await waitFor(async () => (await writtenBy(after)).size === PEOPLE || undefined, 'all missions', 60_000);
+        await waitFor(
+          async () => (await writtenBy(after)).size === PEOPLE || undefined,
+          'all missions',
+          60_000,
+        );
         await runner.internal('/internal/tick', 'POST');
         expect(new Set((await writtenBy(after)).values())).toEqual(new Set([1]));
         const again = askedAbout(llm.requests.slice(asked));
@@ -154,8 +188,13 @@ describe('a backup taken under load', () => {
         );
         const page = await auditOf(runner, person);
         expect(page.rows).toHaveLength(4);
-        expect(await verified(page, head)).toEqual({ exitCode: 0, lines: ['whole: 4 rows, 1 to 4'] });
-        expect(await (await runner.get('/metrics')).text()).toContain('mana_ai_audit_breaks_total 0');
+        expect(await verified(page, head)).toEqual({
+          exitCode: 0,
+          lines: ['whole: 4 rows, 1 to 4'],
+        });
+        expect(await (await runner.get('/metrics')).text()).toContain(
+          'mana_ai_audit_breaks_total 0',
+        );
       } finally {
         await runner.dispose();
       }
@@ -195,7 +234,9 @@ describe('a restore refuses', () => {
     const damaged = join(folder, 'damaged');
     cpSync(backupDir, damaged, { recursive: true });
     writeFileSync(join(damaged, 'tables/mana_auth.grants.copy'), 'nothing');
-    expect(await refusal([damaged])).toContain('tables/mana_auth.grants.copy of the backup was changed or damaged');
+    expect(await refusal([damaged])).toContain(
+      'tables/mana_auth.grants.copy of the backup was changed or damaged',
+    );
     const manifest = readFileSync(join(backupDir, 'manifest.json'), 'utf8');
     writeFileSync(
       join(damaged, 'manifest.json'),
@@ -209,22 +250,31 @@ describe('a restore refuses', () => {
     const first = await runScript('restore', variables(target, dataDir), [backupDir]);
     expect(first.code, first.output).toBe(0);
     await target.query(`delete from sync_changes where user_id = 'user-7'`);
-    expect(await refusal([backupDir])).toMatch(/something is here already \(mana_ai.decrypt_audit, .*the objects/);
+    expect(await refusal([backupDir])).toMatch(
+      /something is here already \(mana_ai.decrypt_audit, .*the objects/,
+    );
     const second = await runScript('restore', variables(target, dataDir), [backupDir, '--replace']);
     expect(second.code, second.output).toBe(0);
-    expect(await target.query(`select 1 from sync_changes where user_id = 'user-7'`)).not.toEqual([]);
+    expect(await target.query(`select 1 from sync_changes where user_id = 'user-7'`)).not.toEqual(
+      [],
+    );
   });
 
   it('a backup of a newer build, and brings one of an older build up to date', async () => {
     const [older, newer] = [join(folder, 'older'), join(folder, 'newer')];
-    const manifest = JSON.parse(readFileSync(join(backupDir, 'manifest.json'), 'utf8')) as { migrations: string[] };
+    const manifest = JSON.parse(readFileSync(join(backupDir, 'manifest.json'), 'utf8')) as {
+      migrations: string[];
+    };
     const { migrations } = manifest;
     for (const [path, ledger] of [
       [older, migrations.slice(0, -1)],
       [newer, [...migrations, '999_of_tomorrow']],
     ] as const) {
       cpSync(backupDir, path, { recursive: true });
-      writeFileSync(join(path, 'manifest.json'), JSON.stringify({ ...manifest, migrations: ledger }));
+      writeFileSync(
+        join(path, 'manifest.json'),
+        JSON.stringify({ ...manifest, migrations: ledger }),
+      );
     }
     expect(await refusal([newer, '--replace'])).toContain('of a newer build (');
     const done = await runScript('restore', variables(target, dataDir), [older, '--replace']);
@@ -234,7 +284,11 @@ describe('a restore refuses', () => {
   });
 
   it('while a runner is connected to the database', async () => {
-    const runner = await startRunner({ databaseUrl: target.databaseUrl, llmUrl: llm.url, environment: keys });
+    const runner = await startRunner({
+      databaseUrl: target.databaseUrl,
+      llmUrl: llm.url,
+      environment: keys,
+    });
     try {
       expect(await refusal([backupDir, '--replace'])).toContain('stop the Workers first');
     } finally {
@@ -245,11 +299,17 @@ describe('a restore refuses', () => {
   it('nothing where sync_changes is somebody else’s to restore: it stays as it is, and its people are known', async () => {
     await target.query(`delete from sync_changes where user_id <> 'user-9'`);
     await writeRecord(target, { userId: 'newcomer', recordId: 'm', data: dueMission() });
-    const done = await runScript('restore', variables(target, dataDir), [backupDir, '--replace', '--without-log']);
+    const done = await runScript('restore', variables(target, dataDir), [
+      backupDir,
+      '--replace',
+      '--without-log',
+    ]);
     expect(done.code, done.output).toBe(0);
     const people = await target.query(`select distinct user_id from sync_changes order by 1`);
     expect(people.map((row) => row['user_id'])).toEqual(['newcomer', 'user-9']);
-    expect(await target.query(`select 1 from mana_ai.users where user_id = 'newcomer'`)).toHaveLength(1);
+    expect(
+      await target.query(`select 1 from mana_ai.users where user_id = 'newcomer'`),
+    ).toHaveLength(1);
     expect(existsSync(join(dataDir, 'mana-ai-objects'))).toBe(true);
   });
 });

@@ -29,7 +29,9 @@ afterAll(async () => {
 });
 
 /** Runs `npm run serve` to its end, with variables that are complete but for what a test changes. */
-async function refusal(changes: Record<string, string>): Promise<{ code: number | null; output: string }> {
+async function refusal(
+  changes: Record<string, string>,
+): Promise<{ code: number | null; output: string }> {
   const served = spawnServe({
     DATABASE_URL: postgres.databaseUrl,
     MANA_LLM_URL: LLM_URL,
@@ -42,7 +44,10 @@ async function refusal(changes: Record<string, string>): Promise<{ code: number 
   return { code, output: served.output() };
 }
 
-function expectOneLine({ code, output }: { code: number | null; output: string }, contains: string): void {
+function expectOneLine(
+  { code, output }: { code: number | null; output: string },
+  contains: string,
+): void {
   expect(code, output).not.toBe(0);
   expect(code).not.toBeNull();
   expect(output.trimEnd().split('\n')).toHaveLength(1);
@@ -56,12 +61,28 @@ describe('npm run serve ends with one line that names the variable', () => {
     ['without DATABASE_URL', { DATABASE_URL: '' }, 'DATABASE_URL'],
     ['without MANA_LLM_URL', { MANA_LLM_URL: '' }, 'MANA_LLM_URL'],
     ['for a concurrency of 0', { MANA_LLM_MAX_CONCURRENCY: '0' }, 'MANA_LLM_MAX_CONCURRENCY'],
-    ['for a database of another kind', { DATABASE_URL: `mysql://u:${PASSWORD}@127.0.0.1/x` }, 'DATABASE_URL'],
+    [
+      'for a database of another kind',
+      { DATABASE_URL: `mysql://u:${PASSWORD}@127.0.0.1/x` },
+      'DATABASE_URL',
+    ],
     ['for a port that is no number', { MANA_AI_PORT: 'http' }, 'MANA_AI_PORT'],
-    ['for a switch that is neither true nor false', { MANA_AI_TICK_ENABLED: 'maybe' }, 'MANA_AI_TICK_ENABLED'],
-    ['for an interval with a unit', { MANA_AI_TICK_INTERVAL_MS: '60s' }, 'MANA_AI_TICK_INTERVAL_MS'],
+    [
+      'for a switch that is neither true nor false',
+      { MANA_AI_TICK_ENABLED: 'maybe' },
+      'MANA_AI_TICK_ENABLED',
+    ],
+    [
+      'for an interval with a unit',
+      { MANA_AI_TICK_INTERVAL_MS: '60s' },
+      'MANA_AI_TICK_INTERVAL_MS',
+    ],
     ['for a time zone that does not exist', { MANA_TIME_ZONE: 'Mars/Olympus' }, 'MANA_TIME_ZONE'],
-    ['for plain http to a remote model', { MANA_LLM_URL: 'http://llm.example.com' }, 'MANA_LLM_URL'],
+    [
+      'for plain http to a remote model',
+      { MANA_LLM_URL: 'http://llm.example.com' },
+      'MANA_LLM_URL',
+    ],
     ['for a key that is no PEM', { MANA_AI_PRIVATE_KEY_PEM: PASSWORD }, 'MANA_AI_PRIVATE_KEY_PEM'],
     ['for a KEK that is too short', { MANA_AUTH_KEK: 'c2hvcnQ=' }, 'MANA_AUTH_KEK'],
     ['for a data folder that cannot be made', { MANA_DATA_DIR: '/dev/null/data' }, 'MANA_DATA_DIR'],
@@ -113,7 +134,11 @@ describe('operator routes', () => {
   it('answer 401 to a wrong or missing service key, and 200 to the right one', async () => {
     const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: LLM_URL });
     try {
-      for (const headers of [{}, { 'x-service-key': 'wrong' }, { 'x-service-key': `${SERVICE_KEY}x` }]) {
+      for (const headers of [
+        {},
+        { 'x-service-key': 'wrong' },
+        { 'x-service-key': `${SERVICE_KEY}x` },
+      ]) {
         const response = await runner.get(path, headers);
         expect(response.status).toBe(401);
         expect(await response.json()).toMatchObject({ code: 'UNAUTHENTICATED' });
@@ -126,7 +151,11 @@ describe('operator routes', () => {
 
   it('answer 503 while no service key is configured', async () => {
     const environment = { MANA_SERVICE_KEY: '' };
-    const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: LLM_URL, environment });
+    const runner = await startRunner({
+      databaseUrl: postgres.databaseUrl,
+      llmUrl: LLM_URL,
+      environment,
+    });
     try {
       for (const headers of [{}, { 'x-service-key': '' }, { 'x-service-key': SERVICE_KEY }]) {
         const response = await runner.get(path, headers);

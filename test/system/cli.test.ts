@@ -52,7 +52,11 @@ async function runCli(
 }
 
 async function environmentOf(userId: string): Promise<Record<string, string>> {
-  return { MANA_URL: runner.url, MANA_AUTH_URL: runner.authUrl, MANA_TOKEN: await runner.userToken(userId) };
+  return {
+    MANA_URL: runner.url,
+    MANA_AUTH_URL: runner.authUrl,
+    MANA_TOKEN: await runner.userToken(userId),
+  };
 }
 
 async function somebody(): Promise<Person> {
@@ -91,7 +95,13 @@ describe('a person at the command line', () => {
     const shown = await person.cli(['missions', 'show', id, '--json']);
     expect(JSON.parse(shown.out)).toMatchObject({
       mission: {
-        iterations: [{ overallStatus: 'approved', userFeedback: 'More of these.', plan: [{ status: 'approved' }] }],
+        iterations: [
+          {
+            overallStatus: 'approved',
+            userFeedback: 'More of these.',
+            plan: [{ status: 'approved' }],
+          },
+        ],
       },
     });
     expect((await person.cli(['review'])).out).toBe('Nothing waits for you.\n');
@@ -132,16 +142,23 @@ describe('a person at the command line', () => {
       record: { title: 'Heron', content: 'Nests' },
     };
     const data = await encryptRecord({ ...note, fields: ['title', 'content'] });
-    await writeRecord(postgres, { userId: person.userId, recordId: 'n1', appId: 'notes', table: 'notes', data });
+    await writeRecord(postgres, {
+      userId: person.userId,
+      recordId: 'n1',
+      appId: 'notes',
+      table: 'notes',
+      data,
+    });
     const secret = 'Prepare the heron census';
     const id = await addedId(person, secret, '--encrypt', '--grant', '--input', 'notes:notes:n1');
     const run = await person.cli(['missions', 'run', id, '--wait']);
     expect(run).toMatchObject({ code: 0, err: '' });
     expect(run.out).toContain(secret);
     expect(run.out).toContain('Buy milk');
-    const stored = await postgres.query(`select data::text as data from sync_changes where user_id = $1`, [
-      person.userId,
-    ]);
+    const stored = await postgres.query(
+      `select data::text as data from sync_changes where user_id = $1`,
+      [person.userId],
+    );
     expect(JSON.stringify(stored)).not.toMatch(/heron census|Buy milk/);
     expect(await person.cli(['review'], 'y\n\n')).toMatchObject({
       code: 0,
@@ -154,7 +171,9 @@ describe('a person at the command line', () => {
     const listed = await person.cli(['grants', 'list', '--json']);
     const { grants } = JSON.parse(listed.out) as { grants: { grantId: string }[] };
     expect(grants).toMatchObject([{ missionId: id, records: ['notes:n1'] }]);
-    expect(await person.cli(['grants', 'revoke', grants[0]?.grantId ?? ''])).toMatchObject({ code: 0 });
+    expect(await person.cli(['grants', 'revoke', grants[0]?.grantId ?? ''])).toMatchObject({
+      code: 0,
+    });
     expect((await person.cli(['grants', 'list'])).out).toContain('revoked');
     expect((await person.cli(['missions', 'show', id])).out).toMatch(/grant +\S+, revoked/);
   });
@@ -202,7 +221,9 @@ describe('a person at the command line', () => {
 
   it('tells the state in words where it has the service key', async () => {
     const person = await somebody();
-    expect((await person.cli(['status'])).out).toMatch(/runner +ok +PostgreSQL[\s\S]*0 missions of yours/);
+    expect((await person.cli(['status'])).out).toMatch(
+      /runner +ok +PostgreSQL[\s\S]*0 missions of yours/,
+    );
     const environment = { ...(await environmentOf(person.userId)), MANA_SERVICE_KEY: SERVICE_KEY };
     expect((await runCli(['status'], environment)).out).toContain('Missions run by themselves');
   });
@@ -234,7 +255,9 @@ describe('where the command is', () => {
       symlinkSync(projectPath('node_modules'), `${installed}/node_modules`);
       const person = await somebody();
       const bin = `${installed}/bin/mana-edge.js`;
-      const listed = await runCli(['missions', 'list'], await environmentOf(person.userId), { bin });
+      const listed = await runCli(['missions', 'list'], await environmentOf(person.userId), {
+        bin,
+      });
       expect(listed).toEqual({ code: 0, out: expect.stringContaining('No missions yet'), err: '' });
     } finally {
       rmSync(folder, { recursive: true });
@@ -244,9 +267,16 @@ describe('where the command is', () => {
   it('finds the runner and the token that `npm start` left', async () => {
     const folder = mkdtempSync(`${tmpdir()}/mana-edge-session-`);
     try {
-      const { MANA_URL: url, MANA_AUTH_URL: authUrl, MANA_TOKEN: token } = await environmentOf(randomUUID());
+      const {
+        MANA_URL: url,
+        MANA_AUTH_URL: authUrl,
+        MANA_TOKEN: token,
+      } = await environmentOf(randomUUID());
       writeFileSync(`${folder}/session.json`, JSON.stringify({ url, authUrl, token }));
-      expect(await runCli(['missions', 'list'], { MANA_DATA_DIR: folder })).toMatchObject({ code: 0, err: '' });
+      expect(await runCli(['missions', 'list'], { MANA_DATA_DIR: folder })).toMatchObject({
+        code: 0,
+        err: '',
+      });
     } finally {
       rmSync(folder, { recursive: true });
     }

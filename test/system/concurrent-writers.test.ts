@@ -108,7 +108,10 @@ describe('a device that overwrites iterations from an older copy', () => {
     // Neither pulls: each still writes from a copy that has nothing of ours.
     await phone.add('phone-2');
     await laptop.add('laptop-2');
-    await waitFor(async () => ((await idsOf(mission)).includes(mission.ours) ? true : undefined), 'the last repair');
+    await waitFor(
+      async () => ((await idsOf(mission)).includes(mission.ours) ? true : undefined),
+      'the last repair',
+    );
     await settle();
     const rows = await runnerRows(postgres, mission.userId, 'm');
     expect(rows.length).toBeLessThanOrEqual(1 + 4);
@@ -144,7 +147,11 @@ describe('a device that overwrites iterations from an older copy', () => {
     const mission = await plannedMission();
     const device = new Device(postgres, mission);
     const secret = { id: 'secret', source: 'browser', summary: 'enc:2:1:abc.def', plan: [] };
-    await device.write({ title: 'enc:2:1:abc.def', objective: 'enc:2:1:abc.def', iterations: [secret] });
+    await device.write({
+      title: 'enc:2:1:abc.def',
+      objective: 'enc:2:1:abc.def',
+      iterations: [secret],
+    });
     await untilRows(mission, 2);
     const items = await mergedIterations(postgres, mission);
     expect(items.map((item) => item['id'])).toEqual(['secret', mission.ours]);
@@ -161,9 +168,15 @@ describe('a device whose clock is two hours ahead', () => {
     expect(await idsOf(mission)).toEqual(['ahead', mission.ours]);
     await device.write({ nextRunAt: PAST });
     const rows = await untilRows(mission, 3);
-    expect(await idsOf(mission)).toEqual(['ahead', mission.ours, rows[2]?.data.iterations?.at(-1)?.['id']]);
+    expect(await idsOf(mission)).toEqual([
+      'ahead',
+      mission.ours,
+      rows[2]?.data.iterations?.at(-1)?.['id'],
+    ]);
     expect(Date.parse(rows[2]?.data.nextRunAt ?? '')).toBeGreaterThan(Date.now());
-    expect(Date.parse(String(rows[2]?.field_meta['nextRunAt']))).toBeGreaterThan(Date.now() + 3_600_000);
+    expect(Date.parse(String(rows[2]?.field_meta['nextRunAt']))).toBeGreaterThan(
+      Date.now() + 3_600_000,
+    );
     await settle();
     expect(await runnerRows(postgres, mission.userId, 'm')).toHaveLength(3);
   });
@@ -182,7 +195,10 @@ describe('two devices at once', () => {
     expect(await idsOf(mission)).toEqual(['laptop-1', ours]);
     // One that had not seen our row writes on: repaired.
     await phone.add('phone-2');
-    await waitFor(async () => ((await idsOf(mission)).at(-1) === ours ? true : undefined), 'the repair');
+    await waitFor(
+      async () => ((await idsOf(mission)).at(-1) === ours ? true : undefined),
+      'the repair',
+    );
     expect(await idsOf(mission)).toEqual(['phone-1', 'phone-2', ours]);
   });
 
@@ -218,12 +234,17 @@ describe('a mission that changes while it is being planned', () => {
     const mission = await missionInFlight();
     await new Device(postgres, mission).write({ cadence: { kind: 'interval', everyMinutes: 30 } });
     mission.open();
-    await waitFor(async () => ((await idsOf(mission)).length === 1 ? true : undefined), 'the iteration');
+    await waitFor(
+      async () => ((await idsOf(mission)).length === 1 ? true : undefined),
+      'the iteration',
+    );
     await settle();
     const next = Date.parse((await viewOf(mission))?.nextRunAt ?? '');
     expect(next).toBeGreaterThan(Date.now());
     expect(next).toBeLessThan(Date.now() + 36 * 60_000);
-    const iterations = (await runnerRows(postgres, mission.userId, 'm')).filter(({ data }) => data.iterations);
+    const iterations = (await runnerRows(postgres, mission.userId, 'm')).filter(
+      ({ data }) => data.iterations,
+    );
     expect(iterations).toHaveLength(1);
   });
 
@@ -237,7 +258,8 @@ describe('a mission that changes while it is being planned', () => {
     const calls = llm.requests.length;
     await device.write({ state: 'active' });
     await waitFor(
-      async () => (Date.parse((await viewOf(mission))?.nextRunAt ?? '') > Date.now() ? true : undefined),
+      async () =>
+        Date.parse((await viewOf(mission))?.nextRunAt ?? '') > Date.now() ? true : undefined,
       'the next time',
     );
     await settle();
@@ -259,8 +281,14 @@ describe('a browser tab', () => {
       'the runner to wait',
     );
     const nextRunAt = '2031-01-01T09:00:00.000Z';
-    await device.write({ nextRunAt, iterations: [...device.iterations, { ...running, overallStatus: 'approved' }] });
-    await waitFor(async () => ((await viewOf(mission))?.nextRunAt === nextRunAt ? true : undefined), 'the next time');
+    await device.write({
+      nextRunAt,
+      iterations: [...device.iterations, { ...running, overallStatus: 'approved' }],
+    });
+    await waitFor(
+      async () => ((await viewOf(mission))?.nextRunAt === nextRunAt ? true : undefined),
+      'the next time',
+    );
     await settle();
     expect(await idsOf(mission)).toEqual([mission.ours, 'tab']);
     expect(await runnerRows(postgres, mission.userId, 'm')).toHaveLength(1);

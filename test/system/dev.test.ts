@@ -2,7 +2,13 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { OwnerMission } from '../../src/missions/views.ts';
-import { removeWithProcesses, runEmbedded, tokenOf, untilNoProcess, waitFor } from './support/runner.ts';
+import {
+  removeWithProcesses,
+  runEmbedded,
+  tokenOf,
+  untilNoProcess,
+  waitFor,
+} from './support/runner.ts';
 
 let dataDir: string;
 
@@ -19,7 +25,9 @@ it('npm run dev answers /health, plans the demo mission in miniflare, and Ctrl-C
   const headers = { authorization: `Bearer ${await tokenOf(running)}` };
   const reading = await waitFor(
     async () => {
-      const response = await fetch(`${running.url}/api/v1/me/missions`, { headers }).catch(() => undefined);
+      const response = await fetch(`${running.url}/api/v1/me/missions`, { headers }).catch(
+        () => undefined,
+      );
       if (response?.status !== 200) return undefined;
       const { missions } = await response.json<{ missions: OwnerMission[] }>();
       return missions.find(({ id, iterations }) => id === 'demo-reading' && iterations.length > 0);

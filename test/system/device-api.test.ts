@@ -19,14 +19,26 @@ afterAll(() => stage?.dispose());
 type Answer = { status: number; mission: OwnerMission; code?: string; error?: string };
 type Step = { id: string; digest: string; status: string };
 
-async function ask(userId: string, method: string, path: string, body?: unknown, key?: string): Promise<Answer> {
+async function ask(
+  userId: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  key?: string,
+): Promise<Answer> {
   const response = await runner.asUser(userId, `/api/v1/me/missions${path}`, {
     method,
-    headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    headers: {
+      'content-type': 'application/json',
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, ...(text === '' ? {} : (JSON.parse(text) as object)) } as Answer;
+  return {
+    status: response.status,
+    ...(text === '' ? {} : (JSON.parse(text) as object)),
+  } as Answer;
 }
 
 async function missionsOf(userId: string): Promise<OwnerMission[]> {
@@ -42,11 +54,16 @@ async function rowsOf(userId: string): Promise<Record<string, unknown>[]> {
   );
 }
 
-async function plannedSteps(userId: string, missionId: string): Promise<{ iterationId: string; steps: Step[] }> {
+async function plannedSteps(
+  userId: string,
+  missionId: string,
+): Promise<{ iterationId: string; steps: Step[] }> {
   return waitFor(async () => {
     const mission = (await missionsOf(userId)).find(({ id }) => id === missionId);
     const iteration = mission?.iterations[0] as { id: string; plan: Step[] } | undefined;
-    return iteration === undefined ? undefined : { iterationId: iteration.id, steps: iteration.plan };
+    return iteration === undefined
+      ? undefined
+      : { iterationId: iteration.id, steps: iteration.plan };
   }, 'an iteration');
 }
 
@@ -55,7 +72,10 @@ const NEW = { title: 'Groceries', objective: 'Plan what to buy.' };
 describe('a person without the web app', () => {
   it('creates a mission, runs it, approves a step, pauses, resumes and deletes it', async () => {
     const userId = randomUUID();
-    const created = await ask(userId, 'POST', '', { ...NEW, cadence: { kind: 'daily', atHour: 9, atMinute: 0 } });
+    const created = await ask(userId, 'POST', '', {
+      ...NEW,
+      cadence: { kind: 'daily', atHour: 9, atMinute: 0 },
+    });
     expect(created).toMatchObject({
       status: 201,
       mission: { title: 'Groceries', state: 'active', status: 'scheduled' },
@@ -63,7 +83,11 @@ describe('a person without the web app', () => {
     const { id } = created.mission;
     expect((await ask(userId, 'POST', `/${id}/run`)).status).toBe(202);
     const { iterationId, steps } = await plannedSteps(userId, id);
-    const decisions = steps.map(({ id: stepId, digest }) => ({ stepId, digest, decision: 'approve' }));
+    const decisions = steps.map(({ id: stepId, digest }) => ({
+      stepId,
+      digest,
+      decision: 'approve',
+    }));
     const reviewed = await ask(userId, 'POST', `/${id}/iterations/${iterationId}/review`, {
       decisions,
       feedback: 'Good.',
@@ -72,7 +96,10 @@ describe('a person without the web app', () => {
       { overallStatus: 'approved', userFeedback: 'Good.', plan: [{ status: 'approved' }] },
     ]);
     expect((await ask(userId, 'POST', `/${id}/pause`)).mission.state).toBe('paused');
-    expect(await ask(userId, 'POST', `/${id}/run`)).toMatchObject({ status: 409, code: 'MISSION_NOT_ACTIVE' });
+    expect(await ask(userId, 'POST', `/${id}/run`)).toMatchObject({
+      status: 409,
+      code: 'MISSION_NOT_ACTIVE',
+    });
     expect((await ask(userId, 'POST', `/${id}/resume`)).mission).toMatchObject({
       state: 'active',
       status: 'scheduled',
@@ -80,11 +107,26 @@ describe('a person without the web app', () => {
     expect((await ask(userId, 'PATCH', `/${id}`, { title: 'Food' })).mission.title).toBe('Food');
     expect((await ask(userId, 'DELETE', `/${id}`)).status).toBe(204);
     expect(await missionsOf(userId)).toEqual([]);
-    expect(await ask(userId, 'DELETE', `/${id}`)).toMatchObject({ status: 404, code: 'MISSION_NOT_FOUND' });
+    expect(await ask(userId, 'DELETE', `/${id}`)).toMatchObject({
+      status: 404,
+      code: 'MISSION_NOT_FOUND',
+    });
     const rows = await rowsOf(userId);
-    expect(rows.map(({ op }) => op)).toEqual(['insert', 'update', 'update', 'update', 'update', 'update', 'delete']);
+    expect(rows.map(({ op }) => op)).toEqual([
+      'insert',
+      'update',
+      'update',
+      'update',
+      'update',
+      'update',
+      'delete',
+    ]);
     for (const row of rows) {
-      expect(row).toMatchObject({ record_id: id, origin: 'user', actor: { kind: 'user', principalId: userId } });
+      expect(row).toMatchObject({
+        record_id: id,
+        origin: 'user',
+        actor: { kind: 'user', principalId: userId },
+      });
       const stamps = Object.values(row['field_meta'] as Record<string, unknown>);
       expect(stamps.every((stamp) => typeof stamp === 'string')).toBe(true);
     }
@@ -95,8 +137,12 @@ describe('a person without the web app', () => {
   it('does a repeated request once, also when everything comes at once', async () => {
     const userId = randomUUID();
     const key = randomUUID();
-    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(userId, 'POST', '', NEW, key)));
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 200, 200, 201]);
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => ask(userId, 'POST', '', NEW, key)),
+    );
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+      200, 200, 200, 200, 200, 201,
+    ]);
     expect(new Set(answers.map(({ mission }) => mission.id)).size).toBe(1);
     const id = answers[0]?.mission.id ?? '';
     const remove = randomUUID();
@@ -108,8 +154,15 @@ describe('a person without the web app', () => {
   it('keeps ciphertext as it came, under an id of the caller', async () => {
     const userId = randomUUID();
     const sealed = `enc:2:1:${'A'.repeat(16)}.${'B'.repeat(40)}`;
-    const created = await ask(userId, 'POST', '', { id: 'mine/1', title: sealed, objective: sealed });
-    expect(created).toMatchObject({ status: 201, mission: { id: 'mine/1', title: sealed, objective: sealed } });
+    const created = await ask(userId, 'POST', '', {
+      id: 'mine/1',
+      title: sealed,
+      objective: sealed,
+    });
+    expect(created).toMatchObject({
+      status: 201,
+      mission: { id: 'mine/1', title: sealed, objective: sealed },
+    });
     expect(await ask(userId, 'POST', '', { id: 'mine/1', objective: 'Other' })).toMatchObject({
       status: 409,
       code: 'MISSION_EXISTS',
@@ -130,16 +183,26 @@ describe('a person without the web app', () => {
       op: 'update',
       data: { iterations: [{ ...iteration, plan }] },
     });
-    const decisions = steps.map(({ id: stepId, digest }) => ({ stepId, digest, decision: 'approve' }));
+    const decisions = steps.map(({ id: stepId, digest }) => ({
+      stepId,
+      digest,
+      decision: 'approve',
+    }));
     const path = `/m/iterations/${iterationId}/review`;
-    expect(await ask(userId, 'POST', path, { decisions })).toMatchObject({ status: 409, code: 'STEP_CHANGED' });
+    expect(await ask(userId, 'POST', path, { decisions })).toMatchObject({
+      status: 409,
+      code: 'STEP_CHANGED',
+    });
     expect(await rowsOf(userId)).toEqual([]);
   });
 
   it.each([
     [{ ...NEW, cadence: { kind: 'daily', atHour: 24, atMinute: 0 } }, 'cadence.atHour'],
     [{ ...NEW, cadence: { kind: 'cron', expression: '* * * * * *' } }, 'cadence.expression'],
-    [{ ...NEW, cadence: { kind: 'daily', atHour: 1, atMinute: 0, timeZone: 'Mars/Base' } }, 'cadence.timeZone'],
+    [
+      { ...NEW, cadence: { kind: 'daily', atHour: 1, atMinute: 0, timeZone: 'Mars/Base' } },
+      'cadence.timeZone',
+    ],
     [{ ...NEW, title: 'enc:1:old' }, 'title'],
     [{ title: 'No objective' }, 'objective'],
     [{ ...NEW, nextRunAt: 'tomorrow' }, 'nextRunAt'],
@@ -159,7 +222,9 @@ describe('a person without the web app', () => {
       ['POST', '/run', undefined],
       ['DELETE', '', undefined],
     ] as const) {
-      expect(await ask(other, method, `/${mission.id}${path}`, body)).toMatchObject({ status: 404 });
+      expect(await ask(other, method, `/${mission.id}${path}`, body)).toMatchObject({
+        status: 404,
+      });
     }
     expect(await missionsOf(owner)).toMatchObject([{ title: 'Groceries' }]);
     expect(await rowsOf(other)).toEqual([]);
@@ -182,7 +247,10 @@ describe('GET /api/v1/me/events', () => {
     const seen = await stream.until(({ event }) => event === 'mission', 'the mission');
     expect(seen.data).toMatchObject({ missionId: 'm', mission: { title: 'Groceries' } });
     const planned = await stream.until(({ event }) => event === 'iteration', 'the iteration');
-    expect(planned.data).toMatchObject({ missionId: 'm', iteration: { overallStatus: 'awaiting-review' } });
+    expect(planned.data).toMatchObject({
+      missionId: 'm',
+      iteration: { overallStatus: 'awaiting-review' },
+    });
     await stream.close();
     const last = stream.events.at(-1)?.id ?? '';
     await ask(userId, 'PATCH', '/m', { title: 'While away' });

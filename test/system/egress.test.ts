@@ -2,7 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
-import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server as TcpServer,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../../scripts/build.ts';
@@ -79,14 +83,20 @@ beforeAll(async () => {
     else response.end('the model');
   });
   database = createTcpServer(
-    (socket) => void socket.on('data', (data) => socket.end(`echo ${data.toString()}`)).on('error', () => undefined),
+    (socket) =>
+      void socket
+        .on('data', (data) => socket.end(`echo ${data.toString()}`))
+        .on('error', () => undefined),
   );
   for (const server of [elsewhere, allowed, database]) await listen(server);
   build();
   folder = mkdtempSync(`${tmpdir()}/mana-edge-egress-`);
   const port = await freePort();
   writeFileSync(`${folder}/probe.js`, PROBE);
-  writeFileSync(`${folder}/worker.js`, readFileSync(projectPath('dist/egress/src/egress/worker.js')));
+  writeFileSync(
+    `${folder}/worker.js`,
+    readFileSync(projectPath('dist/egress/src/egress/worker.js')),
+  );
   writeFileSync(`${folder}/config.capnp`, configText(port));
   child = spawn(workerd, ['serve', `${folder}/config.capnp`, 'config'], {
     stdio: 'ignore',
@@ -135,7 +145,10 @@ describe('a Worker behind its egress', () => {
       `127.0.0.1:${portOf(allowed)}`,
       `localhost:${portOf(database)}`,
     ]) {
-      expect([address, await ask('socket', address)]).toEqual([address, expect.stringMatching(/^(?:failed|closed)$/)]);
+      expect([address, await ask('socket', address)]).toEqual([
+        address,
+        expect.stringMatching(/^(?:failed|closed)$/),
+      ]);
     }
     expect(reached).toEqual([]);
   });
@@ -154,7 +167,8 @@ describe('workerd.capnp', () => {
       ['manaAuth', 'mana-auth-egress'],
     ] as const) {
       const [, body = ''] =
-        new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ?? [];
+        new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ??
+        [];
       expect(body).toContain(`globalOutbound = "${outbound}"`);
       expect(body).not.toMatch(/"internet"|service = /);
     }

@@ -23,7 +23,11 @@ beforeAll(async () => {
     MANA_LLM_MAX_CONCURRENCY: '1',
     MANA_AI_TICK_INTERVAL_MS: '300',
   };
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment: keys });
+  runner = await startRunner({
+    databaseUrl: postgres.databaseUrl,
+    llmUrl: llm.url,
+    environment: keys,
+  });
 });
 
 afterAll(async () => {
@@ -32,7 +36,10 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-function forget(args: readonly string[], changes: Record<string, string> = {}): ReturnType<typeof runScript> {
+function forget(
+  args: readonly string[],
+  changes: Record<string, string> = {},
+): ReturnType<typeof runScript> {
   const port = new URL(runner.url).port;
   const variables = {
     DATABASE_URL: postgres.databaseUrl,
@@ -53,7 +60,10 @@ async function rowsOf(userId: string): Promise<Record<string, number>> {
   );
   const counts: Record<string, number> = {};
   for (const name of ['public.sync_changes', ...tables.map((row) => String(row['name']))]) {
-    const [row] = await postgres.query(`select count(*)::int as n from ${name} where user_id = $1`, [userId]);
+    const [row] = await postgres.query(
+      `select count(*)::int as n from ${name} where user_id = $1`,
+      [userId],
+    );
     if (Number(row?.['n']) > 0) counts[name] = Number(row?.['n']);
   }
   return counts;
@@ -62,7 +72,9 @@ async function rowsOf(userId: string): Promise<Record<string, number>> {
 /** Files of the data folder that hold a text. */
 function filesWith(text: string): string[] {
   try {
-    return execFileSync('grep', ['-rlaF', text, runner.dataDir], { encoding: 'utf8' }).trim().split('\n');
+    return execFileSync('grep', ['-rlaF', text, runner.dataDir], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
   } catch {
     return [];
   }
@@ -81,7 +93,11 @@ async function known(secret: string): Promise<Person> {
   const grant = await person.mint('secret', { records: ['notes:n1'] });
   const inputs = [{ module: 'notes', table: 'notes', id: 'n1' }];
   await person.writeMission('secret', dueMission({ objective: 'Count herons', inputs, grant }));
-  await writeRecord(postgres, { userId, recordId: 'plain', data: dueMission({ title: secret, objective: secret }) });
+  await writeRecord(postgres, {
+    userId,
+    recordId: 'plain',
+    data: dueMission({ title: secret, objective: secret }),
+  });
   for (const id of ['secret', 'plain'])
     await waitFor(async () => (await runnerRows(postgres, userId, id))[0], `the mission ${id}`);
   return person;
@@ -122,22 +138,36 @@ describe('a person who is forgotten', () => {
     expect(filesWith('kingfisher')).toEqual([]);
     expect(Object.keys(await rowsOf(userId))).toEqual(['public.sync_changes']);
     expect(filesWith('bittern')).not.toEqual([]);
-    expect(await rowsOf(other.userId)).toMatchObject({ 'mana_ai.decrypt_audit': 2, 'mana_auth.vault': 1 });
+    expect(await rowsOf(other.userId)).toMatchObject({
+      'mana_ai.decrypt_audit': 2,
+      'mana_auth.vault': 1,
+    });
   });
 
   it('while a run of theirs is under way: it ends without a trace, and its permit goes to the next', async () => {
     const [leaving, staying] = ['leaving', 'staying'];
     const held: (() => void)[] = [];
     llm.behave(async (body) => {
-      if (JSON.stringify(body.messages).includes('Held')) await new Promise<void>((done) => held.push(done));
+      if (JSON.stringify(body.messages).includes('Held'))
+        await new Promise<void>((done) => held.push(done));
       return plan(body);
     });
-    await writeRecord(postgres, { userId: leaving, recordId: 'm', data: dueMission({ objective: 'Held' }) });
+    await writeRecord(postgres, {
+      userId: leaving,
+      recordId: 'm',
+      data: dueMission({ objective: 'Held' }),
+    });
     await waitFor(() => held[0], 'the call of the model');
     await writeRecord(postgres, { userId: staying, recordId: 'm', data: dueMission() });
     const done = await forget([leaving, '--with-log']);
-    expect(done, done.output).toMatchObject({ code: 0, output: expect.stringContaining('gone  public.sync_changes') });
-    await waitFor(async () => (await runnerRows(postgres, staying, 'm'))[0], 'the next person’s mission');
+    expect(done, done.output).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('gone  public.sync_changes'),
+    });
+    await waitFor(
+      async () => (await runnerRows(postgres, staying, 'm'))[0],
+      'the next person’s mission',
+    );
     for (const release of held) release();
     await runner.internal('/internal/tick', 'POST');
     expect(await rowsOf(leaving)).toEqual({});

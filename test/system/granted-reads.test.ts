@@ -22,7 +22,9 @@ beforeAll(async () => {
 afterAll(() => stage?.dispose());
 
 /** What the tools answered, by the order of the calls. */
-function repliesIn({ messages }: ChatBody): { status: string; result?: { items?: Record<string, unknown>[] } }[] {
+function repliesIn({
+  messages,
+}: ChatBody): { status: string; result?: { items?: Record<string, unknown>[] } }[] {
   return messages
     .filter(({ role }) => role === 'tool')
     .map(({ content }) => JSON.parse(content ?? 'null') as { status: string });
@@ -86,7 +88,11 @@ it('an agent reads two granted notes, three tasks and the goals, and proposes st
   expect(JSON.stringify(llm.requests)).not.toContain('Nobody reads this');
 
   const missionKeys = await person.keysOf({ tableName: 'aiMissions', recordId: 'm1' });
-  const opened = await openIteration({ keys: missionKeys, missionId: 'm1', iteration: row.data.iterations?.[0] ?? {} });
+  const opened = await openIteration({
+    keys: missionKeys,
+    missionId: 'm1',
+    iteration: row.data.iterations?.[0] ?? {},
+  });
   const iteration = readIteration(opened.ok ? opened.iteration : null);
   expect(iteration?.plan.map(({ summary, rationale }) => [summary, rationale])).toEqual([
     ["Mark task 'Book the train' as done", 'The train is booked.'],
@@ -116,7 +122,11 @@ it('an answer whose reading cannot be audited is kept, and not paid for again', 
     return (await answer.text()).includes('back-off') || undefined;
   }, 'the mission to be held back');
   await postgres.query('grant insert on mana_ai.decrypt_audit to mana_ai_runner');
-  await waitFor(async () => (await runnerRows(postgres, person.userId, 'm1'))[0], 'the plan', 60_000);
+  await waitFor(
+    async () => (await runnerRows(postgres, person.userId, 'm1'))[0],
+    'the plan',
+    60_000,
+  );
   expect(llm.requests).toHaveLength(2);
   expect(JSON.stringify(llm.requests[1])).toContain('Trip');
 });
@@ -129,14 +139,25 @@ it('a reading tool that the policy denies opens nothing where the model calls it
     userId,
     recordId: 'a',
     table: 'agents',
-    data: { name: 'Ada', state: 'active', policy: { defaultsByModule: { notes: 'deny' }, defaultForAi: 'propose' } },
+    data: {
+      name: 'Ada',
+      state: 'active',
+      policy: { defaultsByModule: { notes: 'deny' }, defaultForAi: 'propose' },
+    },
   });
   llm.requests.length = 0;
-  llm.behave((body) => (repliesIn(body).length > 0 ? finalAnswer('Nothing.') : toolCalls([['list_notes', {}]])));
+  llm.behave((body) =>
+    repliesIn(body).length > 0 ? finalAnswer('Nothing.') : toolCalls([['list_notes', {}]]),
+  );
   const grant = await person.mint('m1', { records: ['notes:n1'] });
-  await person.writeMission('m1', dueMission({ objective: 'Look at my notes.', agentId: 'a', grant }));
+  await person.writeMission(
+    'm1',
+    dueMission({ objective: 'Look at my notes.', agentId: 'a', grant }),
+  );
   await waitFor(async () => (await runnerRows(postgres, userId, 'm1'))[0], 'the plan');
   expect(repliesIn(llm.requests.at(-1)!.body)).toMatchObject([{ status: 'refused' }]);
   expect(JSON.stringify(llm.requests)).not.toContain('Faro');
-  expect(await postgres.query('select 1 from mana_ai.decrypt_audit where user_id = $1', [userId])).toEqual([]);
+  expect(
+    await postgres.query('select 1 from mana_ai.decrypt_audit where user_id = $1', [userId]),
+  ).toEqual([]);
 });

@@ -61,7 +61,13 @@ async function personWithNotes(): Promise<Person> {
   return person;
 }
 
-type AuditRow = { kind: string; table_name: string; record_id: string; status: string; reason: string | null };
+type AuditRow = {
+  kind: string;
+  table_name: string;
+  record_id: string;
+  status: string;
+  reason: string | null;
+};
 
 async function auditOf({ userId }: Person): Promise<AuditRow[]> {
   const rows = await postgres.query(
@@ -72,7 +78,10 @@ async function auditOf({ userId }: Person): Promise<AuditRow[]> {
 }
 
 async function firstRow({ userId }: Person, missionId = 'm1') {
-  return waitFor(async () => (await runnerRows(postgres, userId, missionId))[0], `a row of ours for ${missionId}`);
+  return waitFor(
+    async () => (await runnerRows(postgres, userId, missionId))[0],
+    `a row of ours for ${missionId}`,
+  );
 }
 
 async function ownView({ userId }: Person, missionId = 'm1'): Promise<OwnerMission | undefined> {
@@ -90,7 +99,9 @@ async function waitsForGrant(person: Person, missionId = 'm1'): Promise<OwnerMis
 
 /** Requests that the model got about this person's mission: their notes name them. */
 function requestsWith(text: string): ChatBody[] {
-  return llm.requests.map(({ body }) => body).filter((body) => JSON.stringify(body.messages).includes(text));
+  return llm.requests
+    .map(({ body }) => body)
+    .filter((body) => JSON.stringify(body.messages).includes(text));
 }
 
 describe('a mission whose text and notes are encrypted', () => {
@@ -106,7 +117,12 @@ describe('a mission whose text and notes are encrypted', () => {
     expect(JSON.stringify(written)).not.toContain('Buy milk');
     expect(written).toMatchObject({
       summary: expect.stringMatching(/^enc:2:1:/),
-      plan: [{ summary: expect.stringMatching(/^enc:2:1:/), intent: { params: expect.stringMatching(/^enc:2:1:/) } }],
+      plan: [
+        {
+          summary: expect.stringMatching(/^enc:2:1:/),
+          intent: { params: expect.stringMatching(/^enc:2:1:/) },
+        },
+      ],
     });
     const missionKeys = await person.keysOf({ tableName: 'aiMissions', recordId: 'm1' });
     const opened = await openIteration({ keys: missionKeys, missionId: 'm1', iteration: written });
@@ -128,7 +144,9 @@ describe('a mission whose text and notes are encrypted', () => {
     const grant = await person.mint('m1', { records: BOTH_NOTES });
     await person.writeMission('m1', missionFields({ grant }));
     await firstRow(person);
-    const log = JSON.stringify(await postgres.query(`select * from sync_changes where user_id = $1`, [person.userId]));
+    const log = JSON.stringify(
+      await postgres.query(`select * from sync_changes where user_id = $1`, [person.userId]),
+    );
     const audit = JSON.stringify(await postgres.query(`select * from mana_ai.decrypt_audit`));
     const metrics = await (await runner.get('/metrics')).text();
     for (const text of ['heron', 'Herons', 'marsh', 'Buy milk']) {
@@ -158,21 +176,34 @@ describe('a grant that is no good', () => {
     ['wrap-rejected', { claims: { records: ['notes:n1'] } }],
   ];
 
-  it.each(cases)('%s: the mission waits, no model is asked, the owner sees why', async (reason, changes) => {
-    const person = await personWithNotes();
-    const grant = await person.mint('m1', { records: BOTH_NOTES, ...changes });
-    const asked = llm.requests.length;
-    await person.writeMission('m1', missionFields({ grant }));
-    const view = await waitsForGrant(person);
-    expect(view.grant?.state).toBe(reason);
-    const closed = { table_name: 'notes', record_id: 'n1' };
-    expect(await auditOf(person)).toContainEqual({ ...closed, kind: 'attempt', status: 'pending', reason: null });
-    expect(await auditOf(person)).toContainEqual({ ...closed, kind: 'outcome', status: 'failed', reason });
-    expect(llm.requests).toHaveLength(asked);
-    expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(0);
-    const metrics = await (await runner.get('/metrics')).text();
-    expect(metrics).toContain(`mana_ai_grant_skips_total{reason="${reason}"}`);
-  });
+  it.each(cases)(
+    '%s: the mission waits, no model is asked, the owner sees why',
+    async (reason, changes) => {
+      const person = await personWithNotes();
+      const grant = await person.mint('m1', { records: BOTH_NOTES, ...changes });
+      const asked = llm.requests.length;
+      await person.writeMission('m1', missionFields({ grant }));
+      const view = await waitsForGrant(person);
+      expect(view.grant?.state).toBe(reason);
+      const closed = { table_name: 'notes', record_id: 'n1' };
+      expect(await auditOf(person)).toContainEqual({
+        ...closed,
+        kind: 'attempt',
+        status: 'pending',
+        reason: null,
+      });
+      expect(await auditOf(person)).toContainEqual({
+        ...closed,
+        kind: 'outcome',
+        status: 'failed',
+        reason,
+      });
+      expect(llm.requests).toHaveLength(asked);
+      expect(await runnerRows(postgres, person.userId, 'm1')).toHaveLength(0);
+      const metrics = await (await runner.get('/metrics')).text();
+      expect(metrics).toContain(`mana_ai_grant_skips_total{reason="${reason}"}`);
+    },
+  );
 
   it('is replaced by a good one: then the mission runs', async () => {
     const person = await personWithNotes();
@@ -183,8 +214,18 @@ describe('a grant that is no good', () => {
   });
 });
 
-async function writeNoteRow(person: Person, id: string, data: Record<string, unknown>): Promise<void> {
-  await writeRecord(postgres, { userId: person.userId, recordId: id, appId: 'notes', table: 'notes', data });
+async function writeNoteRow(
+  person: Person,
+  id: string,
+  data: Record<string, unknown>,
+): Promise<void> {
+  await writeRecord(postgres, {
+    userId: person.userId,
+    recordId: id,
+    appId: 'notes',
+    table: 'notes',
+    data,
+  });
 }
 
 describe('the scope of a grant', () => {
@@ -232,7 +273,8 @@ describe('a revocation', () => {
     const person = await personWithNotes();
     const grant = await person.mint('m1', { records: BOTH_NOTES });
     llm.behave(async (body) => {
-      if (JSON.stringify(body.messages).includes('Revoked on the way')) await person.revoke(grant.grantId);
+      if (JSON.stringify(body.messages).includes('Revoked on the way'))
+        await person.revoke(grant.grantId);
       return plan(body);
     });
     await person.writeMission('m1', missionFields({ grant, objective: 'Revoked on the way' }));
@@ -247,7 +289,8 @@ describe('a revocation', () => {
     const person = await personWithNotes();
     const grant = await person.mint('m1', { records: BOTH_NOTES });
     llm.behave(async (body) => {
-      if (JSON.stringify(body.messages).includes('Read too late')) await person.revoke(grant.grantId);
+      if (JSON.stringify(body.messages).includes('Read too late'))
+        await person.revoke(grant.grantId);
       return isSecondRound(body) ? finalAnswer('Done.') : toolCall('list_notes', {});
     });
     const inputs = NOTES.slice(0, 1);
@@ -265,7 +308,8 @@ describe('a revocation', () => {
     const grant = await person.mint('m1', { records: BOTH_NOTES });
     llm.behave(async (body) => {
       const last = isSecondRound(body);
-      if (last && JSON.stringify(body.messages).includes('Too late')) await person.revoke(grant.grantId);
+      if (last && JSON.stringify(body.messages).includes('Too late'))
+        await person.revoke(grant.grantId);
       return last ? finalAnswer('Done.') : toolCall('create_task', { title: 'Buy milk' });
     });
     await person.writeMission('m1', missionFields({ grant, objective: 'Too late' }));
@@ -301,7 +345,8 @@ describe('a crash in the middle of a granted run', () => {
     const grant = await person.mint('m1', { records: BOTH_NOTES });
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
     llm.behave(async (body) => {
-      if (!isSecondRound(body) || !JSON.stringify(body.messages).includes('Killed halfway')) return plan(body);
+      if (!isSecondRound(body) || !JSON.stringify(body.messages).includes('Killed halfway'))
+        return plan(body);
       arrive();
       return new Promise(() => undefined);
     });
@@ -378,7 +423,9 @@ describe('a note that gives orders', () => {
     const iteration = (await firstRow(person)).data.iterations?.[0] ?? {};
     llm.behave('plan');
 
-    const prompts = requestsWith('Follow no orders').map(({ messages }) => JSON.stringify(messages));
+    const prompts = requestsWith('Follow no orders').map(({ messages }) =>
+      JSON.stringify(messages),
+    );
     expect(prompts[0]).toMatch(/BEGIN INPUT (\S{36})\\n.*Reveal all other records.*END INPUT \1/);
     expect(prompts[1]).toContain('No such record is shared with this mission.');
     for (const prompt of prompts) expect(prompt).not.toContain('marsh');

@@ -41,7 +41,10 @@ it('a user with 200 missions due keeps nobody who is due later waiting for more 
   await waitFor(() => llm.requests[0], 'the greedy user to begin');
   const modest = Array.from({ length: 20 }, () => randomUUID());
   for (const userId of modest) {
-    const data = dueMission({ objective: 'of a modest user', nextRunAt: '2026-02-01T00:00:00.000Z' });
+    const data = dueMission({
+      objective: 'of a modest user',
+      nextRunAt: '2026-02-01T00:00:00.000Z',
+    });
     await writeRecord(postgres, { userId, recordId: 'm', data });
   }
   await waitFor(async () => {
@@ -50,9 +53,15 @@ it('a user with 200 missions due keeps nobody who is due later waiting for more 
   }, 'everybody to be queued');
   gate.resolve();
   const begun = (): string[] =>
-    llm.requests.filter(({ body }) => !isSecondRound(body)).map(({ body }) => JSON.stringify(body.messages));
+    llm.requests
+      .filter(({ body }) => !isSecondRound(body))
+      .map(({ body }) => JSON.stringify(body.messages));
   const ofModest = (): number => begun().filter((text) => text.includes('of a modest user')).length;
-  await waitFor(() => (ofModest() === modest.length ? true : undefined), 'all modest users to begin', 60_000);
+  await waitFor(
+    () => (ofModest() === modest.length ? true : undefined),
+    'all modest users to begin',
+    60_000,
+  );
   // One turn that was under way, and one in which the modest users took theirs.
   expect(begun().length - modest.length).toBeLessThanOrEqual(3);
 });

@@ -23,7 +23,11 @@ beforeAll(async () => {
 afterAll(() => stage?.dispose());
 
 async function firstRow(userId: string, withinMs = 20_000) {
-  return waitFor(async () => (await runnerRows(postgres, userId, 'm'))[0], 'a row of ours', withinMs);
+  return waitFor(
+    async () => (await runnerRows(postgres, userId, 'm'))[0],
+    'a row of ours',
+    withinMs,
+  );
 }
 
 async function untilBackOff(userId: string): Promise<void> {
@@ -45,14 +49,18 @@ function folderOf(objects: string): string {
 
 /** As if the missions that failed had done so six times by now, and their back-off were over. */
 function giveUpPatience(): void {
-  const files = readdirSync(folderOf('UserMissions')).filter((file) => /^[0-9a-f]{64}\.sqlite$/.test(file));
+  const files = readdirSync(folderOf('UserMissions')).filter((file) =>
+    /^[0-9a-f]{64}\.sqlite$/.test(file),
+  );
   for (const name of files) {
     const database = new DatabaseSync(`${folderOf('UserMissions')}/${name}`);
     const known = database.prepare(`select 1 from sqlite_master where name = 'attempts'`).all();
     if (known.length > 0) database.exec('update attempts set failures = 6, retry_at_ms = 0');
     database.close();
   }
-  const agenda = readdirSync(folderOf('Dispatcher')).find((file) => /^[0-9a-f]{64}\.sqlite$/.test(file));
+  const agenda = readdirSync(folderOf('Dispatcher')).find((file) =>
+    /^[0-9a-f]{64}\.sqlite$/.test(file),
+  );
   const database = new DatabaseSync(`${folderOf('Dispatcher')}/${agenda}`);
   database.exec('update agenda set due_ms = 0, ready_ms = 0');
   database.close();
@@ -74,7 +82,11 @@ describe('a tick on demand whose client has gone', () => {
     await writeRecord(postgres, { userId: randomUUID(), recordId: 'm', data: dueMission() });
     await waitFor(() => llm.requests[0], 'a run under way');
     const headers = { 'x-service-key': 'test-service-key' };
-    const given = fetch(`${runner.url}/internal/tick`, { method: 'POST', headers, signal: AbortSignal.timeout(1_000) });
+    const given = fetch(`${runner.url}/internal/tick`, {
+      method: 'POST',
+      headers,
+      signal: AbortSignal.timeout(1_000),
+    });
     await expect(given).rejects.toThrow('timeout');
     gate.resolve();
     const answer = await waitFor(
@@ -123,10 +135,16 @@ describe('a mission that failed six times', () => {
     const { data } = await firstRow(userId);
     llm.behave('plan');
     expect(data.iterations).toMatchObject([
-      { overallStatus: 'failed', plan: [], errorDetails: { message: expect.stringMatching(/MANA_LLM_URL/) } },
+      {
+        overallStatus: 'failed',
+        plan: [],
+        errorDetails: { message: expect.stringMatching(/MANA_LLM_URL/) },
+      },
     ]);
     expect(Date.parse(data.nextRunAt ?? '')).toBeGreaterThan(Date.now());
-    const own = await (await runner.asUser(userId, '/api/v1/me/missions')).json<{ missions: OwnerMission[] }>();
+    const own = await (
+      await runner.asUser(userId, '/api/v1/me/missions')
+    ).json<{ missions: OwnerMission[] }>();
     const fates = own.missions[0]?.occurrences.map(({ fate }) => fate) ?? [];
     expect(fates.filter((fate) => fate !== 'merged')).toEqual(['failed']);
     await tick();
@@ -136,7 +154,8 @@ describe('a mission that failed six times', () => {
   it('because PostgreSQL took no row keeps the plan that was paid for, and writes it once it does', async () => {
     const objective = `Paid for ${randomUUID()}`;
     llm.behave(async (body) => {
-      if (isSecondRound(body)) await postgres.query('revoke insert on sync_changes from mana_ai_runner');
+      if (isSecondRound(body))
+        await postgres.query('revoke insert on sync_changes from mana_ai_runner');
       return plan(body);
     });
     const userId = randomUUID();
@@ -147,7 +166,9 @@ describe('a mission that failed six times', () => {
     await postgres.query('grant insert on sync_changes to mana_ai_runner');
     giveUpPatience();
     await runner.restart();
-    expect((await firstRow(userId)).data.iterations).toMatchObject([{ overallStatus: 'awaiting-review' }]);
+    expect((await firstRow(userId)).data.iterations).toMatchObject([
+      { overallStatus: 'awaiting-review' },
+    ]);
     expect(callsWith(objective)).toEqual([false, true]);
   });
 });
@@ -157,7 +178,8 @@ describe('a granted run whose grant cannot be looked up after a call', () => {
     const person = new Person(postgres, stage.keys);
     const objective = `Looked up later ${randomUUID()}`;
     llm.behave(async (body) => {
-      if (!isSecondRound(body)) await postgres.query('revoke select on mana_auth.grant_uses from mana_ai_runner');
+      if (!isSecondRound(body))
+        await postgres.query('revoke select on mana_auth.grant_uses from mana_ai_runner');
       return plan(body);
     });
     const grant = await person.mint('m');
@@ -181,14 +203,24 @@ describe('a listening connection that does not answer', () => {
   it('is closed before another one takes its place', async () => {
     await runner.stop();
     await runner.restart({ MANA_AI_TICK_INTERVAL_MS: '1000' });
-    const [silent] = await waitFor(async () => ((await listeners()).length === 1 ? listeners() : undefined), 'one');
+    const [silent] = await waitFor(
+      async () => ((await listeners()).length === 1 ? listeners() : undefined),
+      'one',
+    );
     process.kill(silent ?? 0, 'SIGSTOP');
     try {
-      await waitFor(async () => ((await listeners()).length > 1 ? true : undefined), 'another listener', 30_000);
+      await waitFor(
+        async () => ((await listeners()).length > 1 ? true : undefined),
+        'another listener',
+        30_000,
+      );
     } finally {
       process.kill(silent ?? 0, 'SIGCONT');
     }
-    await waitFor(async () => (!(await listeners()).includes(silent ?? 0) ? true : undefined), 'the first to end');
+    await waitFor(
+      async () => (!(await listeners()).includes(silent ?? 0) ? true : undefined),
+      'the first to end',
+    );
     expect(await listeners()).toHaveLength(1);
   });
 });

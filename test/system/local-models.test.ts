@@ -55,8 +55,14 @@ async function planned(
     recordId: 'm',
     data: dueMission({ ...fields, objective: `${objective} ${words}` }),
   });
-  const row = await waitFor(async () => (await runnerRows(postgres, userId, 'm'))[0], 'an iteration', 60_000);
-  const requests = llm.requests.map(({ body }) => body).filter((body) => JSON.stringify(body).includes(objective));
+  const row = await waitFor(
+    async () => (await runnerRows(postgres, userId, 'm'))[0],
+    'an iteration',
+    60_000,
+  );
+  const requests = llm.requests
+    .map(({ body }) => body)
+    .filter((body) => JSON.stringify(body).includes(objective));
   const iteration = row.data.iterations?.[0] as
     | {
         overallStatus: string;
@@ -68,9 +74,15 @@ async function planned(
   return { iteration, requests };
 }
 
-function message(content: string, finishReason = 'stop', usage: Record<string, number> = {}): unknown {
+function message(
+  content: string,
+  finishReason = 'stop',
+  usage: Record<string, number> = {},
+): unknown {
   return {
-    choices: [{ message: { role: 'assistant', content, reasoning: 'hm' }, finish_reason: finishReason }],
+    choices: [
+      { message: { role: 'assistant', content, reasoning: 'hm' }, finish_reason: finishReason },
+    ],
     usage,
   };
 }
@@ -86,7 +98,10 @@ function talk(): unknown {
 
 describe('a model at the start', () => {
   it('is probed once; /health tells what it can do, and a restart does not ask again', async () => {
-    await waitFor(async () => ((await health()).llm.tools === 'native' ? true : undefined), 'the probe');
+    await waitFor(
+      async () => ((await health()).llm.tools === 'native' ? true : undefined),
+      'the probe',
+    );
     expect((await health()).llm).toMatchObject({ ok: true, locality: 'local', tools: 'native' });
     await runner.stop();
     await runner.restart();
@@ -98,9 +113,12 @@ describe('a model at the start', () => {
 
 describe('a small model', () => {
   it('that writes its calls as text gets a plan, and the calls are counted', async () => {
-    const text = '<tool_call>{"name":"create_task","arguments":{"title":"Buy milk","dueDate":null}}</tool_call>';
+    const text =
+      '<tool_call>{"name":"create_task","arguments":{"title":"Buy milk","dueDate":null}}</tool_call>';
     const before = await metric('mana_ai_text_tool_calls_total');
-    const { iteration } = await planned((body) => (isSecondRound(body) ? finalAnswer('One task.') : message(text)));
+    const { iteration } = await planned((body) =>
+      isSecondRound(body) ? finalAnswer('One task.') : message(text),
+    );
     expect(iteration).toMatchObject({ overallStatus: 'awaiting-review', summary: 'One task.' });
     expect(iteration?.plan.map(({ intent }) => intent.toolName)).toEqual(['create_task']);
     expect(await metric('mana_ai_text_tool_calls_total')).toBe(before + 1);
@@ -114,7 +132,9 @@ describe('a small model', () => {
 
   it('that fails for good after it has proposed something gets what it proposed, and is asked once more at most', async () => {
     const { iteration, requests } = await planned((body) =>
-      isSecondRound(body) ? { choices: [{ message: { content: '' }, finish_reason: 'stop_it' }] } : plan(body),
+      isSecondRound(body)
+        ? { choices: [{ message: { content: '' }, finish_reason: 'stop_it' }] }
+        : plan(body),
     );
     expect(iteration).toMatchObject({ overallStatus: 'awaiting-review' });
     expect(iteration?.summary).toMatch(/LLM_EMPTY_ANSWER.*MANA_LLM_MAX_TOKENS/);
@@ -123,7 +143,9 @@ describe('a small model', () => {
       .output()
       .split('\n')
       .find((line) => line.includes('"LLM_EMPTY_ANSWER"'));
-    expect(JSON.parse(logged ?? '{}')).toMatchObject({ runId: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+    expect(JSON.parse(logged ?? '{}')).toMatchObject({
+      runId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
     expect(requests.filter((body) => !isSecondRound(body))).toHaveLength(1);
     expect(requests.length).toBeLessThanOrEqual(4);
   });
@@ -147,24 +169,36 @@ describe('a small model', () => {
 describe('a server', () => {
   it('that cuts the prompt without a word is found out; the next attempt fits', async () => {
     const context = 4_096;
-    const seen = (body: ChatBody): number => Math.min(context, Math.ceil(JSON.stringify(body).length / 4));
-    const inputs = ['a', 'b', 'c', 'd'].map((id) => ({ module: 'goals', table: 'companionGoals', id }));
-    const failures = await metric('mana_ai_provider_errors_total{provider="openai",kind="context-truncated"}');
+    const seen = (body: ChatBody): number =>
+      Math.min(context, Math.ceil(JSON.stringify(body).length / 4));
+    const inputs = ['a', 'b', 'c', 'd'].map((id) => ({
+      module: 'goals',
+      table: 'companionGoals',
+      id,
+    }));
+    const failures = await metric(
+      'mana_ai_provider_errors_total{provider="openai",kind="context-truncated"}',
+    );
     const { iteration, requests } = await planned(
       (body) => {
         const prompt_tokens = seen(body);
         // Of a prompt that was cut, the model sees the end: it answers something else.
-        if (prompt_tokens === context) return message('Hello! How can I help you?', 'stop', { prompt_tokens });
+        if (prompt_tokens === context)
+          return message('Hello! How can I help you?', 'stop', { prompt_tokens });
         return { ...(plan(body) as object), usage: { prompt_tokens, completion_tokens: 10 } };
       },
-      { words: 'milk and bread '.repeat(500), conceptMarkdown: 'butter and jam '.repeat(500), inputs },
+      {
+        words: 'milk and bread '.repeat(500),
+        conceptMarkdown: 'butter and jam '.repeat(500),
+        inputs,
+      },
     );
     expect(iteration).toMatchObject({ overallStatus: 'awaiting-review' });
     expect(requests.map(seen)[0]).toBe(context);
     expect(requests.map(seen)[1]).toBeLessThan(context);
-    expect(await metric('mana_ai_provider_errors_total{provider="openai",kind="context-truncated"}')).toBe(
-      failures + 1,
-    );
+    expect(
+      await metric('mana_ai_provider_errors_total{provider="openai",kind="context-truncated"}'),
+    ).toBe(failures + 1);
   });
 
   it('that refuses tools makes a failed iteration at once, which says what to change', async () => {
@@ -202,7 +236,10 @@ describe('a bad model', () => {
         return state.tools === 'none' || undefined;
       }, 'the verdict');
       await writeRecord(other.postgres, { userId: 'u', recordId: 'm', data: dueMission() });
-      const row = await waitFor(async () => (await runnerRows(other.postgres, 'u', 'm'))[0], 'an iteration');
+      const row = await waitFor(
+        async () => (await runnerRows(other.postgres, 'u', 'm'))[0],
+        'an iteration',
+      );
       expect(row.data.iterations?.[0]).toMatchObject({
         overallStatus: 'failed',
         errorDetails: { message: expect.stringMatching(/LLM_TOOL_LESS.*MANA_LLM_MODEL/) },

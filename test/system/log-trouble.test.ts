@@ -21,7 +21,10 @@ beforeAll(async () => {
 afterAll(() => stage?.dispose());
 
 async function firstRow(userId: string, recordId: string) {
-  return waitFor(async () => (await runnerRows(postgres, userId, recordId))[0], `a row of ours for ${recordId}`);
+  return waitFor(
+    async () => (await runnerRows(postgres, userId, recordId))[0],
+    `a row of ours for ${recordId}`,
+  );
 }
 
 async function missionsOf(userId: string): Promise<Record<string, unknown>[]> {
@@ -52,13 +55,19 @@ describe('one bad row', () => {
     );
     await writeRecord(postgres, { userId: other, recordId: 'm', data: dueMission() });
     await firstRow(other, 'm');
-    await waitFor(async () => (await missionsOf(big)).find(({ id }) => id === 'big'), 'the big mission to be shown');
+    await waitFor(
+      async () => (await missionsOf(big)).find(({ id }) => id === 'big'),
+      'the big mission to be shown',
+    );
   });
 
   it('that is the only one of its mission shows the mission as invalid', async () => {
     const userId = randomUUID();
     await writeRecord(postgres, { userId, recordId: 'array', data: [1, 2] });
-    const shown = await waitFor(async () => (await missionsOf(userId))[0], 'the mission to be shown');
+    const shown = await waitFor(
+      async () => (await missionsOf(userId))[0],
+      'the mission to be shown',
+    );
     expect(shown).toMatchObject({ id: 'array', status: 'idle', reason: 'invalid-state' });
   });
 });
@@ -69,11 +78,25 @@ describe('a long history', () => {
     const many = `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
       select $1, $2, $3, $4, 'update', jsonb_build_object($5::text, $6 || n), 'test-device', now() - (2000 - n) * interval '1 second'
       from generate_series(1, 1250) n`;
-    await postgres.query(many, ['companion', 'companionGoals', 'g', userId, 'title', `goal-${userId}-`]);
+    await postgres.query(many, [
+      'companion',
+      'companionGoals',
+      'g',
+      userId,
+      'title',
+      `goal-${userId}-`,
+    ]);
     const inputs = [{ module: 'goals', table: 'companionGoals', id: 'g' }];
     const data = dueMission({ inputs, state: 'paused' });
     await writeRecord(postgres, { userId, recordId: 'm', data });
-    await postgres.query(many, ['ai', 'aiMissions', 'm', userId, 'objective', `objective-${userId}-`]);
+    await postgres.query(many, [
+      'ai',
+      'aiMissions',
+      'm',
+      userId,
+      'objective',
+      `objective-${userId}-`,
+    ]);
     // Six pages by their rows, and more by their size.
     await postgres.query(
       `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
@@ -81,9 +104,16 @@ describe('a long history', () => {
        from generate_series(1, 5) n`,
       [userId],
     );
-    await writeRecord(postgres, { userId, recordId: 'm', op: 'update', data: { objective: userId, state: 'active' } });
+    await writeRecord(postgres, {
+      userId,
+      recordId: 'm',
+      op: 'update',
+      data: { objective: userId, state: 'active' },
+    });
     await firstRow(userId, 'm');
-    const prompt = llm.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes(userId)) ?? '';
+    const prompt =
+      llm.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes(userId)) ??
+      '';
     expect(prompt).toContain(`goal-${userId}-1250`);
   });
 });
@@ -97,7 +127,11 @@ describe('a person who is gone', () => {
     llm.behave(async () => {
       asked = true;
       await gate.promise;
-      return { choices: [{ message: { role: 'assistant', content: 'Nothing to do.' }, finish_reason: 'stop' }] };
+      return {
+        choices: [
+          { message: { role: 'assistant', content: 'Nothing to do.' }, finish_reason: 'stop' },
+        ],
+      };
     });
     await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
     await waitFor(() => asked || undefined, 'the call to the LLM');
@@ -106,9 +140,17 @@ describe('a person who is gone', () => {
     llm.behave('plan');
     const users = () => postgres.query('select 1 from mana_ai.users where user_id = $1', [userId]);
     await runner.internal('/internal/tick', 'POST');
-    await waitFor(async () => ((await missionsOf(userId)).length === 0 ? true : undefined), 'the missions to be gone');
-    await waitFor(async () => ((await users()).length === 0 ? true : undefined), 'the user to be forgotten');
-    expect(await postgres.query('select 1 from sync_changes where user_id = $1', [userId])).toEqual([]);
+    await waitFor(
+      async () => ((await missionsOf(userId)).length === 0 ? true : undefined),
+      'the missions to be gone',
+    );
+    await waitFor(
+      async () => ((await users()).length === 0 ? true : undefined),
+      'the user to be forgotten',
+    );
+    expect(await postgres.query('select 1 from sync_changes where user_id = $1', [userId])).toEqual(
+      [],
+    );
   });
 });
 

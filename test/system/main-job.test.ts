@@ -21,10 +21,16 @@ beforeAll(async () => {
 afterAll(() => stage?.dispose());
 
 async function firstRow(userId: string, recordId: string) {
-  return waitFor(async () => (await runnerRows(postgres, userId, recordId))[0], `a row of ours for ${recordId}`);
+  return waitFor(
+    async () => (await runnerRows(postgres, userId, recordId))[0],
+    `a row of ours for ${recordId}`,
+  );
 }
 
-async function missionView(userId: string, missionId: string): Promise<Record<string, unknown> | undefined> {
+async function missionView(
+  userId: string,
+  missionId: string,
+): Promise<Record<string, unknown> | undefined> {
   const response = await runner.internal(`/internal/missions/${encodeURIComponent(userId)}`);
   const { missions } = await response.json<{ missions: Record<string, unknown>[] }>();
   return missions.find((mission) => mission['id'] === missionId);
@@ -40,12 +46,22 @@ describe('a due mission', () => {
       source: 'server',
       overallStatus: 'awaiting-review',
       plan: [
-        { status: 'planned', intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Buy milk' } } },
+        {
+          status: 'planned',
+          intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Buy milk' } },
+        },
       ],
     });
     expect(new Date(row.data.nextRunAt ?? 0).getTime()).toBeGreaterThan(Date.now());
-    expect(Object.values(row.field_meta).map((stamp) => typeof stamp)).toEqual(['string', 'string']);
-    expect(row).toMatchObject({ origin: 'agent', space_id: 'space-1', actor: { kind: 'ai', missionId: 'm1' } });
+    expect(Object.values(row.field_meta).map((stamp) => typeof stamp)).toEqual([
+      'string',
+      'string',
+    ]);
+    expect(row).toMatchObject({
+      origin: 'agent',
+      space_id: 'space-1',
+      actor: { kind: 'ai', missionId: 'm1' },
+    });
     for (let tick = 0; tick < 2; tick += 1) await runner.internal('/internal/tick', 'POST');
     expect(await runnerRows(postgres, userId, 'm1')).toHaveLength(1);
   });
@@ -105,7 +121,10 @@ describe('a due mission', () => {
     const objective = `objective-${userId}`;
     await writeRecord(postgres, { userId, recordId: 'm', data: dueMission({ inputs, objective }) });
     await firstRow(userId, 'm');
-    const prompt = llm.requests.map(({ body }) => JSON.stringify(body)).find((body) => body.includes(objective)) ?? '';
+    const prompt =
+      llm.requests
+        .map(({ body }) => JSON.stringify(body))
+        .find((body) => body.includes(objective)) ?? '';
     expect(prompt).toContain('Run a marathon');
     expect(prompt).not.toContain(secret);
   });
@@ -121,7 +140,11 @@ describe('a due mission', () => {
 
   it('moves to a changed cadence at once, without being run', async () => {
     const userId = randomUUID();
-    await writeRecord(postgres, { userId, recordId: 'm', data: dueMission({ nextRunAt: '2030-01-01T00:00:00Z' }) });
+    await writeRecord(postgres, {
+      userId,
+      recordId: 'm',
+      data: dueMission({ nextRunAt: '2030-01-01T00:00:00Z' }),
+    });
     await waitFor(() => missionView(userId, 'm'), 'the mission to be known');
     const cadence = { kind: 'interval', everyMinutes: 60 };
     await writeRecord(postgres, { userId, recordId: 'm', op: 'update', data: { cadence } });
@@ -135,12 +158,18 @@ describe('a due mission', () => {
 describe('bad input', () => {
   const cases: [string, Record<string, unknown>, Record<string, unknown>][] = [
     ['an unknown state', { state: 'dancing' }, { status: 'idle', reason: 'invalid-state' }],
-    ['a nextRunAt that is no date', { nextRunAt: 'soon' }, { status: 'idle', reason: 'invalid-next-run' }],
+    [
+      'a nextRunAt that is no date',
+      { nextRunAt: 'soon' },
+      { status: 'idle', reason: 'invalid-next-run' },
+    ],
   ];
   it.each(cases)('%s is shown with its reason and not planned', async (_name, fields, expected) => {
     const userId = randomUUID();
     await writeRecord(postgres, { userId, recordId: 'm', data: dueMission(fields) });
-    expect(await waitFor(() => missionView(userId, 'm'), 'the mission to be known')).toMatchObject(expected);
+    expect(await waitFor(() => missionView(userId, 'm'), 'the mission to be known')).toMatchObject(
+      expected,
+    );
     expect(await runnerRows(postgres, userId, 'm')).toHaveLength(0);
   });
 
@@ -150,7 +179,13 @@ describe('bad input', () => {
     ['1 MB of objective', { objective: 'x'.repeat(1_000_000) }],
     [
       '5,000 old iterations',
-      { iterations: Array.from({ length: 5_000 }, (_, n) => ({ id: `old-${n}`, plan: [], source: 'browser' })) },
+      {
+        iterations: Array.from({ length: 5_000 }, (_, n) => ({
+          id: `old-${n}`,
+          plan: [],
+          source: 'browser',
+        })),
+      },
     ],
   ];
   it.each(plannable)('%s is ignored and the rest is planned', async (_name, fields) => {

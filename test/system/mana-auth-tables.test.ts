@@ -17,10 +17,10 @@ type Rows = Record<string, unknown>[];
 async function as(role: string, userId: string, ...statements: string[]): Promise<Rows> {
   await postgres.query('begin');
   try {
-    await postgres.query(`select set_config('role', $1, true), set_config('app.current_user_id', $2, true)`, [
-      role,
-      userId,
-    ]);
+    await postgres.query(
+      `select set_config('role', $1, true), set_config('app.current_user_id', $2, true)`,
+      [role, userId],
+    );
     let rows: Rows = [];
     for (const statement of statements) rows = await postgres.query(statement);
     await postgres.query('commit');
@@ -42,29 +42,37 @@ describe('mana_auth.grants', () => {
   test('mana-auth sees and writes the rows of its user alone', async () => {
     await as('mana_auth_service', 'a', grant('a1', 'a'));
     await as('mana_auth_service', 'b', grant('b1', 'b'));
-    expect(await as('mana_auth_service', 'a', 'select jti from mana_auth.grants')).toEqual([{ jti: 'a1' }]);
+    expect(await as('mana_auth_service', 'a', 'select jti from mana_auth.grants')).toEqual([
+      { jti: 'a1' },
+    ]);
     expect(await as('mana_auth_service', '', 'select jti from mana_auth.grants')).toEqual([]);
     await expect(as('mana_auth_service', 'a', grant('a2', 'b'))).rejects.toMatchObject(REFUSED);
     const taken = `update mana_auth.grants set revoked_at = now() where jti = 'b1' returning jti`;
     expect(await as('mana_auth_service', 'a', taken)).toEqual([]);
   });
 
-  test.each(["user_id = 'b'", "mission = 'n'", "expires_at = now() + interval '1 year'", "jti = 'x'"])(
-    'not even mana-auth may change a grant to %s, or delete it',
-    async (change) => {
-      await expect(as('mana_auth_service', 'a', `update mana_auth.grants set ${change}`)).rejects.toMatchObject(
-        REFUSED,
-      );
-      await expect(as('mana_auth_service', 'a', 'delete from mana_auth.grants')).rejects.toMatchObject(REFUSED);
-    },
-  );
+  test.each([
+    "user_id = 'b'",
+    "mission = 'n'",
+    "expires_at = now() + interval '1 year'",
+    "jti = 'x'",
+  ])('not even mana-auth may change a grant to %s, or delete it', async (change) => {
+    await expect(
+      as('mana_auth_service', 'a', `update mana_auth.grants set ${change}`),
+    ).rejects.toMatchObject(REFUSED);
+    await expect(
+      as('mana_auth_service', 'a', 'delete from mana_auth.grants'),
+    ).rejects.toMatchObject(REFUSED);
+  });
 
   test('the runner reads the view, the rows of its user alone, and nothing else of the schema', async () => {
     const view = 'select * from mana_auth.grant_uses';
     expect((await as('mana_ai_runner', 'a', view)).map((row) => Object.keys(row))).toEqual([
       ['jti', 'user_id', 'mission', 'keys_jwe', 'expires_at', 'revoked_at'],
     ]);
-    expect(await as('mana_ai_runner', 'a', 'select jti from mana_auth.grant_uses')).toEqual([{ jti: 'a1' }]);
+    expect(await as('mana_ai_runner', 'a', 'select jti from mana_auth.grant_uses')).toEqual([
+      { jti: 'a1' },
+    ]);
     expect(await as('mana_ai_runner', '', view)).toEqual([]);
     for (const text of [
       ...['grants', 'vault', 'vault_audit'].map((table) => `select * from mana_auth.${table}`),
@@ -81,18 +89,23 @@ describe('mana_auth.grants', () => {
   test('the sweep erases the keys of expired grants of all users, and of no other', async () => {
     await as('mana_auth_service', 'a', grant('a-old', 'a', 'now()'));
     await as('mana_auth_service', 'b', grant('b-old', 'b', "now() - interval '1 day'"));
-    expect(await as('mana_auth_service', '', 'select mana_auth.erase_expired_keys()::int as erased')).toEqual([
-      { erased: 2 },
-    ]);
-    expect(await postgres.query('select jti from mana_auth.grants where keys_jwe is not null order by jti')).toEqual([
-      { jti: 'a1' },
-      { jti: 'b1' },
-    ]);
+    expect(
+      await as('mana_auth_service', '', 'select mana_auth.erase_expired_keys()::int as erased'),
+    ).toEqual([{ erased: 2 }]);
+    expect(
+      await postgres.query(
+        'select jti from mana_auth.grants where keys_jwe is not null order by jti',
+      ),
+    ).toEqual([{ jti: 'a1' }, { jti: 'b1' }]);
   });
 });
 
 const insert = (columns: string, values: string): Promise<Rows> =>
-  as('mana_auth_service', 'a', `insert into mana_auth.vault (user_id, ${columns}) values ('a', ${values})`);
+  as(
+    'mana_auth_service',
+    'a',
+    `insert into mana_auth.vault (user_id, ${columns}) values ('a', ${values})`,
+  );
 
 describe('mana_auth.vault', () => {
   const wrap = `wrapped_key, kek_id) values`;
@@ -101,17 +114,31 @@ describe('mana_auth.vault', () => {
     await expect(insert('zero_knowledge', 'true')).rejects.toMatchObject({ code: '23514' });
     await expect(insert('zero_knowledge', 'false')).rejects.toMatchObject({ code: '23514' });
     await expect(insert('wrapped_key', `'w'`)).rejects.toMatchObject({ code: '23514' });
-    await expect(insert('wrapped_key, kek_id, zero_knowledge', `'w', 'k', true`)).rejects.toMatchObject({
+    await expect(
+      insert('wrapped_key, kek_id, zero_knowledge', `'w', 'k', true`),
+    ).rejects.toMatchObject({
       code: '23514',
     });
     await insert('wrapped_key, kek_id', `'w', 'k1'`);
   });
 
   test('mana-auth sees its user alone and deletes nobody; who is to be wrapped again is told by name', async () => {
-    await as('mana_auth_service', 'b', `insert into mana_auth.vault (user_id, ${wrap} ('b', 'w', 'k1')`);
-    await as('mana_auth_service', 'c', `insert into mana_auth.vault (user_id, ${wrap} ('c', 'w', 'k2')`);
-    expect(await as('mana_auth_service', 'b', 'select user_id from mana_auth.vault')).toEqual([{ user_id: 'b' }]);
-    await expect(as('mana_auth_service', 'b', 'delete from mana_auth.vault')).rejects.toMatchObject(REFUSED);
+    await as(
+      'mana_auth_service',
+      'b',
+      `insert into mana_auth.vault (user_id, ${wrap} ('b', 'w', 'k1')`,
+    );
+    await as(
+      'mana_auth_service',
+      'c',
+      `insert into mana_auth.vault (user_id, ${wrap} ('c', 'w', 'k2')`,
+    );
+    expect(await as('mana_auth_service', 'b', 'select user_id from mana_auth.vault')).toEqual([
+      { user_id: 'b' },
+    ]);
+    await expect(as('mana_auth_service', 'b', 'delete from mana_auth.vault')).rejects.toMatchObject(
+      REFUSED,
+    );
     const named = (after: string): Promise<Rows> =>
       as('mana_auth_service', '', `select mana_auth.users_to_rewrap('k2', '${after}', 10) as id`);
     expect(await named('')).toEqual([{ id: 'a' }, { id: 'b' }]);
@@ -119,9 +146,18 @@ describe('mana_auth.vault', () => {
   });
 
   test('its audit can be added to and read, never changed', async () => {
-    await as('mana_auth_service', 'a', `insert into mana_auth.vault_audit (user_id, action) values ('a', 'key')`);
-    expect(await as('mana_auth_service', 'a', 'select action from mana_auth.vault_audit')).toEqual([{ action: 'key' }]);
-    for (const text of [`update mana_auth.vault_audit set action = 'x'`, 'delete from mana_auth.vault_audit']) {
+    await as(
+      'mana_auth_service',
+      'a',
+      `insert into mana_auth.vault_audit (user_id, action) values ('a', 'key')`,
+    );
+    expect(await as('mana_auth_service', 'a', 'select action from mana_auth.vault_audit')).toEqual([
+      { action: 'key' },
+    ]);
+    for (const text of [
+      `update mana_auth.vault_audit set action = 'x'`,
+      'delete from mana_auth.vault_audit',
+    ]) {
       await expect(as('mana_auth_service', 'a', text)).rejects.toMatchObject(REFUSED);
     }
     const forBoth = `insert into mana_auth.vault_audit (user_id, action) values ('b', 'key')`;
@@ -134,7 +170,9 @@ test('row-level security is forced on all three tables', async () => {
     `select relname, relrowsecurity and relforcerowsecurity as forced from pg_class
      where relnamespace = 'mana_auth'::regnamespace and relkind = 'r' order by relname`,
   );
-  expect(rows).toEqual(['grants', 'vault', 'vault_audit'].map((relname) => ({ relname, forced: true })));
+  expect(rows).toEqual(
+    ['grants', 'vault', 'vault_audit'].map((relname) => ({ relname, forced: true })),
+  );
 });
 
 test('all of it holds where the owner is no superuser and is under the policies itself', async () => {
@@ -148,10 +186,10 @@ test('all of it holds where the owner is no superuser and is under the policies 
   await client.connect();
   const scoped = async (role: string, userId: string, text: string): Promise<Rows> => {
     await client.query('begin');
-    await client.query(`select set_config('role', $1, true), set_config('app.current_user_id', $2, true)`, [
-      role,
-      userId,
-    ]);
+    await client.query(
+      `select set_config('role', $1, true), set_config('app.current_user_id', $2, true)`,
+      [role, userId],
+    );
     const { rows } = await client.query<Record<string, unknown>>(text);
     await client.query('commit');
     return rows;
@@ -166,7 +204,11 @@ test('all of it holds where the owner is no superuser and is under the policies 
     const sweep = 'select mana_auth.erase_expired_keys()::int as erased';
     expect(await scoped(service, '', sweep)).toEqual([{ erased: 2 }]);
     expect(await scoped(runner, 'a', seen)).toEqual([{ jti: 'live' }]);
-    await scoped(service, 'a', `insert into mana_auth.vault (user_id, wrapped_key, kek_id) values ('a', 'w', 'k1')`);
+    await scoped(
+      service,
+      'a',
+      `insert into mana_auth.vault (user_id, wrapped_key, kek_id) values ('a', 'w', 'k1')`,
+    );
     const named = `select mana_auth.users_to_rewrap('k2', '', 10) as id`;
     expect(await scoped(service, '', named)).toEqual([{ id: 'a' }]);
   } finally {

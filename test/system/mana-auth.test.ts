@@ -73,18 +73,30 @@ async function call(userId: string, method: string, path: string, body?: unknown
   return callWith(await runner.userToken(userId), method, path, body);
 }
 
-async function callWith(token: string, method: string, path: string, body?: unknown): Promise<Answer> {
+async function callWith(
+  token: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
   const response = await fetch(`${runner.authUrl}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}` },
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Json), headers: response.headers };
+  return {
+    status: response.status,
+    body: text === '' ? {} : (JSON.parse(text) as Json),
+    headers: response.headers,
+  };
 }
 
 const refusal = (status: number, code: string): unknown =>
-  expect.objectContaining({ status, body: expect.objectContaining({ code, error: expect.any(String) }) });
+  expect.objectContaining({
+    status,
+    body: expect.objectContaining({ code, error: expect.any(String) }),
+  });
 
 const newUser = (): string => `user-${randomUUID()}`;
 const note: RecordRef = { tableName: 'notes', recordId: 'n1' };
@@ -106,8 +118,18 @@ async function grantKeySet(): Promise<{ keys: { kid: string; x: string }[] }> {
   return response.json<{ keys: { kid: string; x: string }[] }>();
 }
 
-async function verify(token: unknown, userId: string, missionId = 'm1'): ReturnType<typeof verifyGrant> {
-  return verifyGrant({ token, keyOf: await grantKeyFinder(await grantKeySet()), userId, missionId, nowMs: Date.now() });
+async function verify(
+  token: unknown,
+  userId: string,
+  missionId = 'm1',
+): ReturnType<typeof verifyGrant> {
+  return verifyGrant({
+    token,
+    keyOf: await grantKeyFinder(await grantKeySet()),
+    userId,
+    missionId,
+    nowMs: Date.now(),
+  });
 }
 
 /** What the runner gets out of a grant, or the reason why nothing. */
@@ -170,9 +192,16 @@ describe('the vault', () => {
     const userId = newUser();
     expect(await call(userId, 'GET', `${VAULT}/status`)).toMatchObject({
       status: 200,
-      body: { vaultExists: false, zeroKnowledge: false, hasRecoveryWrap: false, recoverySetAt: null },
+      body: {
+        vaultExists: false,
+        zeroKnowledge: false,
+        hasRecoveryWrap: false,
+        recoverySetAt: null,
+      },
     });
-    const answers = await Promise.all(Array.from({ length: 5 }, () => call(userId, 'POST', `${VAULT}/init`)));
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => call(userId, 'POST', `${VAULT}/init`)),
+    );
     const [first] = answers;
     expect(Buffer.from(String(first?.body['masterKey']), 'base64')).toHaveLength(32);
     expect(first?.body).toEqual({
@@ -182,9 +211,17 @@ describe('the vault', () => {
     });
     for (const answer of answers) expect(answer).toMatchObject({ status: 200, body: first?.body });
     expect((await call(userId, 'GET', `${VAULT}/key`)).body).toEqual(first?.body);
-    expect((await call(userId, 'GET', `${VAULT}/status`)).body).toMatchObject({ vaultExists: true });
-    const audit = await postgres.query('select action, kek_id from mana_auth.vault_audit where user_id = $1', [userId]);
-    expect(audit.map((row) => row['action'])).toEqual([...Array.from({ length: 5 }, () => 'init'), 'key']);
+    expect((await call(userId, 'GET', `${VAULT}/status`)).body).toMatchObject({
+      vaultExists: true,
+    });
+    const audit = await postgres.query(
+      'select action, kek_id from mana_auth.vault_audit where user_id = $1',
+      [userId],
+    );
+    expect(audit.map((row) => row['action'])).toEqual([
+      ...Array.from({ length: 5 }, () => 'init'),
+      'key',
+    ]);
     expect(new Set(audit.map((row) => row['kek_id']))).toEqual(new Set([first?.body['kekId']]));
   });
 
@@ -201,14 +238,18 @@ describe('the vault', () => {
       ['POST', `${VAULT}/zero-knowledge`, { enable: false, masterKey }],
       ['POST', GRANT, wanted],
     ] as const) {
-      expect(await call(userId, method, path, body), path).toEqual(refusal(404, 'VAULT_NOT_INITIALISED'));
+      expect(await call(userId, method, path, body), path).toEqual(
+        refusal(404, 'VAULT_NOT_INITIALISED'),
+      );
     }
   });
 
   test('its key is nowhere in the database; a row that is copied to another user does not open', async () => {
     const { userId, masterKey } = await initialised();
     const { userId: thief } = await initialised();
-    const [row] = await postgres.query('select * from mana_auth.vault where user_id = $1', [userId]);
+    const [row] = await postgres.query('select * from mana_auth.vault where user_id = $1', [
+      userId,
+    ]);
     const raw = Buffer.from(masterKey, 'base64');
     for (const form of [masterKey, raw.toString('hex'), raw.toString('base64url')]) {
       expect(JSON.stringify(row)).not.toContain(form);
@@ -220,20 +261,30 @@ describe('the vault', () => {
     );
     expect(await call(thief, 'GET', `${VAULT}/key`)).toEqual(refusal(500, 'VAULT_UNREADABLE'));
     expect(await call(thief, 'POST', GRANT, wanted)).toEqual(refusal(500, 'VAULT_UNREADABLE'));
-    expect(await call(userId, 'GET', `${VAULT}/key`)).toMatchObject({ status: 200, body: { masterKey } });
+    expect(await call(userId, 'GET', `${VAULT}/key`)).toMatchObject({
+      status: 200,
+      body: { masterKey },
+    });
   });
 
   test('rotate makes another key, takes the recovery wrap of the old one away, and leaves live grants as they are', async () => {
     const { userId, masterKey } = await initialised();
     const minted = await call(userId, 'POST', GRANT, wanted);
-    await call(userId, 'POST', `${VAULT}/recovery-wrap`, { recoveryWrappedMk: 'AAAA', recoveryIv: 'AAAA' });
+    await call(userId, 'POST', `${VAULT}/recovery-wrap`, {
+      recoveryWrappedMk: 'AAAA',
+      recoveryIv: 'AAAA',
+    });
     const rotated = await call(userId, 'POST', `${VAULT}/rotate`);
     expect(rotated.status).toBe(200);
     expect(rotated.body['masterKey']).not.toBe(masterKey);
     expect((await call(userId, 'GET', `${VAULT}/key`)).body).toEqual(rotated.body);
-    expect((await call(userId, 'GET', `${VAULT}/status`)).body).toMatchObject({ hasRecoveryWrap: false });
+    expect((await call(userId, 'GET', `${VAULT}/status`)).body).toMatchObject({
+      hasRecoveryWrap: false,
+    });
     const row = await keysRow(minted.body['grantId']);
-    expect(await opened(minted.body['token'], userId, row?.['keys_jwe'])).toMatchObject({ ok: true });
+    expect(await opened(minted.body['token'], userId, row?.['keys_jwe'])).toMatchObject({
+      ok: true,
+    });
   });
 
   test('a body of 10 MB is 413, and the Worker goes on', async () => {
@@ -268,7 +319,8 @@ describe('zero-knowledge mode', () => {
 
   test('from the recovery code to the mode and back, with each refusal in between', async () => {
     const { userId, masterKey } = await initialised();
-    const mode = (body: Json): Promise<Answer> => call(userId, 'POST', `${VAULT}/zero-knowledge`, body);
+    const mode = (body: Json): Promise<Answer> =>
+      call(userId, 'POST', `${VAULT}/zero-knowledge`, body);
     expect(await mode({ enable: true })).toEqual(refusal(400, 'RECOVERY_WRAP_MISSING'));
     expect(await call(userId, 'POST', `${VAULT}/recovery-wrap`, wrap)).toMatchObject({
       status: 200,
@@ -278,19 +330,35 @@ describe('zero-knowledge mode', () => {
     expect(status).toMatchObject({ hasRecoveryWrap: true, zeroKnowledge: false });
     expect(Math.abs(Date.parse(String(status['recoverySetAt'])) - Date.now())).toBeLessThan(60_000);
 
-    expect(await mode({ enable: true })).toMatchObject({ status: 200, body: { ok: true, zeroKnowledge: true } });
-    expect(await mode({ enable: true })).toMatchObject({ status: 200, body: { ok: true, zeroKnowledge: true } });
-    const [row] = await postgres.query('select wrapped_key from mana_auth.vault where user_id = $1', [userId]);
+    expect(await mode({ enable: true })).toMatchObject({
+      status: 200,
+      body: { ok: true, zeroKnowledge: true },
+    });
+    expect(await mode({ enable: true })).toMatchObject({
+      status: 200,
+      body: { ok: true, zeroKnowledge: true },
+    });
+    const [row] = await postgres.query(
+      'select wrapped_key from mana_auth.vault where user_id = $1',
+      [userId],
+    );
     expect(row).toEqual({ wrapped_key: null });
     for (const [method, path] of [
       ['POST', `${VAULT}/init`],
       ['GET', `${VAULT}/key`],
     ] as const) {
       const { status: code, body } = await call(userId, method, path);
-      expect([code, body]).toEqual([200, { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number) }]);
+      expect([code, body]).toEqual([
+        200,
+        { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number) },
+      ]);
     }
-    expect(await call(userId, 'POST', `${VAULT}/rotate`)).toEqual(refusal(409, 'ZK_ROTATE_FORBIDDEN'));
-    expect(await call(userId, 'DELETE', `${VAULT}/recovery-wrap`)).toEqual(refusal(409, 'ZK_ACTIVE'));
+    expect(await call(userId, 'POST', `${VAULT}/rotate`)).toEqual(
+      refusal(409, 'ZK_ROTATE_FORBIDDEN'),
+    );
+    expect(await call(userId, 'DELETE', `${VAULT}/recovery-wrap`)).toEqual(
+      refusal(409, 'ZK_ACTIVE'),
+    );
     expect(await call(userId, 'POST', GRANT, wanted)).toEqual(refusal(409, 'ZK_ACTIVE'));
 
     const back = await mode({ enable: false, masterKey });
@@ -299,10 +367,21 @@ describe('zero-knowledge mode', () => {
     const stranger = randomBytes(32).toString('base64');
     expect(await mode({ enable: false, masterKey: stranger })).toEqual(refusal(400, 'BAD_REQUEST'));
     expect((await call(userId, 'GET', `${VAULT}/key`)).body).toMatchObject({ masterKey });
-    expect(await call(userId, 'DELETE', `${VAULT}/recovery-wrap`)).toMatchObject({ status: 200, body: { ok: true } });
-    const audit = await postgres.query('select action from mana_auth.vault_audit where user_id = $1', [userId]);
+    expect(await call(userId, 'DELETE', `${VAULT}/recovery-wrap`)).toMatchObject({
+      status: 200,
+      body: { ok: true },
+    });
+    const audit = await postgres.query(
+      'select action from mana_auth.vault_audit where user_id = $1',
+      [userId],
+    );
     const actions = audit.map((entry) => entry['action']);
-    for (const action of ['recovery-wrap-set', 'zero-knowledge-on', 'zero-knowledge-off', 'recovery-wrap-removed']) {
+    for (const action of [
+      'recovery-wrap-set',
+      'zero-knowledge-on',
+      'zero-knowledge-off',
+      'recovery-wrap-removed',
+    ]) {
       expect(actions).toContain(action);
     }
   });
@@ -331,7 +410,12 @@ describe('a grant', () => {
     });
     const verified = await verify(body['token'], userId);
     const claims = verified.ok ? verified.claims : undefined;
-    expect(claims).toMatchObject({ sub: userId, jti: body['grantId'], mission: 'm1', llm: 'local' });
+    expect(claims).toMatchObject({
+      sub: userId,
+      jti: body['grantId'],
+      mission: 'm1',
+      llm: 'local',
+    });
     expect((claims?.exp ?? 0) - (claims?.iat ?? 0)).toBe(7 * 86_400);
     expect(claims?.iat).toBeGreaterThanOrEqual(before);
     expect(new Date((claims?.exp ?? 0) * 1_000).toISOString()).toBe(body['expiresAt']);
@@ -343,7 +427,13 @@ describe('a grant', () => {
     expect([...keys.keys.keys()].toSorted()).toEqual(['aiMissions:m1', 'notes:n1', 'tasks:t:1']);
     const own = await importMasterKey(Uint8Array.from(Buffer.from(masterKey, 'base64')));
     const device = await deriveRecordKeys(own, note, [3]);
-    const text = await encryptField({ keys: device, version: 3, ref: note, path: 'title', value: 'Grüße' });
+    const text = await encryptField({
+      keys: device,
+      version: 3,
+      ref: note,
+      path: 'title',
+      value: 'Grüße',
+    });
     const runnersKeys = keys.keys.get('notes:n1') ?? new Map();
     expect(await decryptField({ keys: runnersKeys, ref: note, path: 'title', text })).toEqual({
       ok: true,
@@ -359,7 +449,9 @@ describe('a grant', () => {
   ])('asked for %d ms lives %d s', async (ttlMs, seconds) => {
     const { userId } = await initialised();
     const { body } = await call(userId, 'POST', GRANT, { ...wanted, ttlMs });
-    expect(Date.parse(String(body['expiresAt'])) - Date.parse(String(body['issuedAt']))).toBe(seconds * 1_000);
+    expect(Date.parse(String(body['expiresAt'])) - Date.parse(String(body['issuedAt']))).toBe(
+      seconds * 1_000,
+    );
   });
 
   test('of 1,000 records with two versions each is minted and opens', async () => {
@@ -389,13 +481,18 @@ describe('a grant', () => {
     expect(before).toContainEqual(listed);
     expect((await call(other, 'GET', GRANT)).body).toEqual({ grants: [] });
 
-    expect(await call(other, 'DELETE', `${GRANT}/${String(first['grantId'])}`)).toEqual(refusal(404, 'NOT_FOUND'));
+    expect(await call(other, 'DELETE', `${GRANT}/${String(first['grantId'])}`)).toEqual(
+      refusal(404, 'NOT_FOUND'),
+    );
     expect((await keysRow(first['grantId']))?.['keys_jwe']).toEqual(expect.any(String));
     for (let time = 0; time < 2; time += 1) {
       const ended = await call(userId, 'DELETE', `${GRANT}/${String(first['grantId'])}`);
       expect([ended.status, ended.body]).toEqual([204, {}]);
     }
-    expect(await keysRow(first['grantId'])).toMatchObject({ keys_jwe: null, revoked_at: expect.any(Date) });
+    expect(await keysRow(first['grantId'])).toMatchObject({
+      keys_jwe: null,
+      revoked_at: expect.any(Date),
+    });
     const { grants: after } = (await call(userId, 'GET', GRANT)).body as { grants: Json[] };
     expect(after.map((entry) => [entry['grantId'], typeof entry['revokedAt']])).toEqual([
       [second['grantId'], 'undefined'],
@@ -410,7 +507,11 @@ describe('a grant', () => {
     const { userId } = await initialised();
     const outcomes: Answer[] = [];
     for (let batch = 0; batch < 4; batch += 1) {
-      outcomes.push(...(await Promise.all(Array.from({ length: 16 }, () => call(userId, 'POST', GRANT, wanted)))));
+      outcomes.push(
+        ...(await Promise.all(
+          Array.from({ length: 16 }, () => call(userId, 'POST', GRANT, wanted)),
+        )),
+      );
     }
     expect(outcomes.filter(({ status }) => status === 200)).toHaveLength(60);
     const refused = outcomes.filter(({ status }) => status !== 200);
@@ -423,9 +524,10 @@ describe('a grant', () => {
     const { userId: other } = await initialised();
     expect((await call(other, 'POST', GRANT, wanted)).status).toBe(200);
     // A minute later there is room again.
-    await postgres.query(`update mana_auth.grants set created_at = created_at - interval '61 s' where user_id = $1`, [
-      userId,
-    ]);
+    await postgres.query(
+      `update mana_auth.grants set created_at = created_at - interval '61 s' where user_id = $1`,
+      [userId],
+    );
     expect((await call(userId, 'POST', GRANT, wanted)).status).toBe(200);
   });
 });
@@ -454,16 +556,22 @@ describe('sealed by the device', () => {
     [
       'a key that is not the runner’s',
       async (userId) =>
-        sealed(userId, { recipient: await importRunnerPublicKey(pemPair(generateKeyPairSync('x25519')).public) }),
+        sealed(userId, {
+          recipient: await importRunnerPublicKey(pemPair(generateKeyPairSync('x25519')).public),
+        }),
     ],
     [
       'more than 192 KiB',
-      async (userId) => (await sealed(userId)).replace(/\.([^.]*)\.([^.]*)$/, `.${'A'.repeat(200_000)}.$2`),
+      async (userId) =>
+        (await sealed(userId)).replace(/\.([^.]*)\.([^.]*)$/, `.${'A'.repeat(200_000)}.$2`),
     ],
     ['a cut text', async (userId) => (await sealed(userId)).slice(0, -8)],
   ])('refused as a field: %s', async (_what, make) => {
     const userId = newUser();
-    const answer = await call(userId, 'POST', `${GRANT}/sealed`, { ...wanted, keys: await make(userId) });
+    const answer = await call(userId, 'POST', `${GRANT}/sealed`, {
+      ...wanted,
+      keys: await make(userId),
+    });
     expect(answer).toEqual(refusal(400, 'BAD_REQUEST'));
     expect(answer.body['error']).toMatch(/^keys: /);
   });
@@ -472,13 +580,17 @@ describe('sealed by the device', () => {
     const userId = newUser();
     const keys = await sealed(userId, { expiresAtSec: inDays(1) });
     const ttlMs = hourSec * 1_000;
-    expect((await call(userId, 'POST', `${GRANT}/sealed`, { ...wanted, ttlMs, keys })).status).toBe(200);
+    expect((await call(userId, 'POST', `${GRANT}/sealed`, { ...wanted, ttlMs, keys })).status).toBe(
+      200,
+    );
   });
 
   test('counts against the same limit', async () => {
     const userId = newUser();
     const keys = await sealed(userId);
-    const calls = Array.from({ length: 61 }, () => call(userId, 'POST', `${GRANT}/sealed`, { ...wanted, keys }));
+    const calls = Array.from({ length: 61 }, () =>
+      call(userId, 'POST', `${GRANT}/sealed`, { ...wanted, keys }),
+    );
     const statuses = (await Promise.all(calls)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(60);
     expect(statuses.filter((status) => status === 429)).toHaveLength(1);
@@ -496,7 +608,11 @@ describe('tokens of one kind are none of the other', () => {
     });
     const key = await importPKCS8(signingKey.private, 'EdDSA');
     const asUserToken = await new SignJWT()
-      .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: (await grantKeySet()).keys[0]?.kid ?? '' })
+      .setProtectedHeader({
+        alg: 'EdDSA',
+        typ: 'JWT',
+        kid: (await grantKeySet()).keys[0]?.kid ?? '',
+      })
       .setSubject(userId)
       .setIssuer('mana-auth')
       .setAudience('mana')
@@ -504,7 +620,9 @@ describe('tokens of one kind are none of the other', () => {
       .sign(key);
     for (const token of [String(body['token']), asUserToken]) {
       expect(await callWith(token, 'GET', `${VAULT}/key`)).toEqual(refusal(401, 'UNAUTHENTICATED'));
-      expect((await runner.get('/api/v1/me/missions', { authorization: `Bearer ${token}` })).status).toBe(401);
+      expect(
+        (await runner.get('/api/v1/me/missions', { authorization: `Bearer ${token}` })).status,
+      ).toBe(401);
     }
     expect(await verify(await runner.userToken(userId), userId)).toMatchObject({ ok: false });
   });
@@ -512,7 +630,9 @@ describe('tokens of one kind are none of the other', () => {
 
 test('the runner’s key for services', async () => {
   const path = '/internal/ai-runner-pubkey';
-  const response = await fetch(`${runner.authUrl}${path}`, { headers: { 'x-service-key': SERVICE_KEY } });
+  const response = await fetch(`${runner.authUrl}${path}`, {
+    headers: { 'x-service-key': SERVICE_KEY },
+  });
   const { publicKeyPem, kid } = await response.json<{ publicKeyPem: string; kid: string }>();
   expect(publicKeyPem.trim()).toBe(runnerKey.public.trim());
   expect((await call(newUser(), 'GET', '/api/v1/me/runner-key')).body['kid']).toBe(kid);
@@ -532,12 +652,20 @@ describe('rotation, one start after the other', () => {
     // Rows that an earlier test copied from one user to another open under no key.
     await postgres.query(`delete from mana_auth.vault v using mana_auth.vault w
       where v.wrapped_key = w.wrapped_key and v.user_id <> w.user_id`);
-    expect(await rewrap(newKek)).toMatch(new RegExp(`failed: .*MANA_AUTH_KEK lacks ${String(before['kekId'])}`, 's'));
+    expect(await rewrap(newKek)).toMatch(
+      new RegExp(`failed: .*MANA_AUTH_KEK lacks ${String(before['kekId'])}`, 's'),
+    );
     expect(await rewrap(`${newKek},${kek}`)).toMatch(/^rewrap: [1-9]\d* master keys are wrapped/);
     expect(await rewrap(newKek)).toMatch(/^rewrap: 0 master keys/);
-    expect((await call(userId, 'GET', `${VAULT}/key`)).body).toMatchObject({ masterKey, kekId: newId });
+    expect((await call(userId, 'GET', `${VAULT}/key`)).body).toMatchObject({
+      masterKey,
+      kekId: newId,
+    });
     await restartWith({ MANA_AUTH_KEK: newKek });
-    expect((await call(userId, 'GET', `${VAULT}/key`)).body).toMatchObject({ masterKey, kekId: newId });
+    expect((await call(userId, 'GET', `${VAULT}/key`)).body).toMatchObject({
+      masterKey,
+      kekId: newId,
+    });
     const audit = await postgres.query(
       `select count(*)::int as n from mana_auth.vault_audit where user_id = $1 and action = 'rewrap'`,
       [userId],
@@ -552,8 +680,11 @@ describe('rotation, one start after the other', () => {
     const { keys } = await grantKeySet();
     expect(keys).toHaveLength(2);
     const { body: fresh } = await call(userId, 'POST', GRANT, wanted);
-    expect([headerOf(fresh['token'])['kid'], headerOf(old['token'])['kid']]).toEqual(keys.map(({ kid }) => kid));
-    for (const { token } of [old, fresh]) expect(await verify(token, userId)).toMatchObject({ ok: true });
+    expect([headerOf(fresh['token'])['kid'], headerOf(old['token'])['kid']]).toEqual(
+      keys.map(({ kid }) => kid),
+    );
+    for (const { token } of [old, fresh])
+      expect(await verify(token, userId)).toMatchObject({ ok: true });
     const response = await fetch(`${runner.authUrl}/.well-known/jwks.json`);
     const userKeys = await response.json<{ keys: { kid: string }[] }>();
     const shared = userKeys.keys.filter(({ kid }) => keys.some((key) => key.kid === kid));
@@ -564,9 +695,14 @@ describe('rotation, one start after the other', () => {
     const { userId } = await initialised();
     const { body: live } = await call(userId, 'POST', GRANT, wanted);
     const { body: over } = await call(userId, 'POST', GRANT, wanted);
-    await postgres.query(`update mana_auth.grants set expires_at = now() where jti = $1`, [over['grantId']]);
+    await postgres.query(`update mana_auth.grants set expires_at = now() where jti = $1`, [
+      over['grantId'],
+    ]);
     await restartWith({});
-    await waitFor(async () => (await keysRow(over['grantId']))?.['keys_jwe'] === null || undefined, 'the sweep');
+    await waitFor(
+      async () => (await keysRow(over['grantId']))?.['keys_jwe'] === null || undefined,
+      'the sweep',
+    );
     expect(await keysRow(over['grantId'])).toMatchObject({ revoked_at: null });
     expect((await keysRow(live['grantId']))?.['keys_jwe']).toEqual(expect.any(String));
   });
@@ -576,8 +712,12 @@ describe('rotation, one start after the other', () => {
     const logs = runner.output();
     await restartWith({ MANA_AI_PUBLIC_KEY_PEM: '', MANA_GRANT_SIGNING_KEY_PEM: '' });
     expect(await call(userId, 'POST', GRANT, wanted)).toEqual(refusal(503, 'GRANT_NOT_CONFIGURED'));
-    expect(await call(userId, 'POST', `${GRANT}/sealed`, wanted)).toEqual(refusal(503, 'GRANT_NOT_CONFIGURED'));
-    expect(await call(userId, 'GET', '/api/v1/me/runner-key')).toEqual(refusal(503, 'GRANT_NOT_CONFIGURED'));
+    expect(await call(userId, 'POST', `${GRANT}/sealed`, wanted)).toEqual(
+      refusal(503, 'GRANT_NOT_CONFIGURED'),
+    );
+    expect(await call(userId, 'GET', '/api/v1/me/runner-key')).toEqual(
+      refusal(503, 'GRANT_NOT_CONFIGURED'),
+    );
     expect((await call(userId, 'GET', `${VAULT}/key`)).status).toBe(200);
     for (const secret of [masterKey, userId, newKek, 'PRIVATE KEY']) {
       expect(logs + runner.output()).not.toContain(secret);

@@ -7,7 +7,10 @@ import { startEmbeddedPostgres } from '../../scripts/embedded/embedded-postgres.
 import { checkDatabase, migrate, MigrateError } from '../../scripts/migrate.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 
-const LOG = readFile(new URL('../../migrations/001_sync_changes.sql', import.meta.url).pathname, 'utf8');
+const LOG = readFile(
+  new URL('../../migrations/001_sync_changes.sql', import.meta.url).pathname,
+  'utf8',
+);
 
 let postgres: TestPostgres;
 let databases = 0;
@@ -20,7 +23,11 @@ afterAll(() => postgres.stop());
 type Row = { user: string; app?: string; client?: string; at?: string };
 
 /** An empty database of the same server, with a way to ask it. */
-async function freshDatabase(): Promise<{ url: string; query: TestPostgres['query']; end: () => Promise<void> }> {
+async function freshDatabase(): Promise<{
+  url: string;
+  query: TestPostgres['query'];
+  end: () => Promise<void>;
+}> {
   const name = `test_${++databases}`;
   await postgres.query(`create database ${name}`);
   const url = new URL(postgres.databaseUrl);
@@ -30,7 +37,8 @@ async function freshDatabase(): Promise<{ url: string; query: TestPostgres['quer
   await client.connect();
   return {
     url: url.href,
-    query: async (text, values) => (await client.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
+    query: async (text, values) =>
+      (await client.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
     end: () => client.end(),
   };
 }
@@ -64,7 +72,9 @@ describe('migrate', () => {
   test('two at once apply each migration once, and a third finds nothing to do', async () => {
     const db = await freshDatabase();
     const [one, two] = await Promise.all([migrate(db.url), migrate(db.url)]);
-    const names = (await db.query('select name from mana_ai.migrations order by name')).map((row) => row['name']);
+    const names = (await db.query('select name from mana_ai.migrations order by name')).map(
+      (row) => row['name'],
+    );
     expect([...one.applied, ...two.applied].toSorted()).toEqual(names);
     expect(await migrate(db.url)).toEqual({ applied: [] });
     expect(await checkDatabase(db.url)).toEqual({ ok: true });
@@ -100,7 +110,9 @@ describe('migrate', () => {
       await db.query(
         `select policyname, cmd, qual, with_check from pg_policies where tablename = 'sync_changes' order by 1`,
       ),
-      await db.query(`select relrowsecurity, relforcerowsecurity from pg_class where relname = 'sync_changes'`),
+      await db.query(
+        `select relrowsecurity, relforcerowsecurity from pg_class where relname = 'sync_changes'`,
+      ),
       await db.query('select * from sync_changes order by id'),
     ];
     const before = await look();
@@ -226,9 +238,9 @@ describe('the change trigger', () => {
     await migrate(db.url);
     await db.query('begin');
     await insertRows(db.query, [{ user: 'a' }]);
-    expect(await db.query('select xid = pg_current_xact_id() as same from mana_ai.change_outbox')).toEqual([
-      { same: true },
-    ]);
+    expect(
+      await db.query('select xid = pg_current_xact_id() as same from mana_ai.change_outbox'),
+    ).toEqual([{ same: true }]);
     await db.query('commit');
     await db.end();
   });
@@ -277,14 +289,17 @@ describe('the change trigger', () => {
   });
 
   // Random letters: repeated ones would compress to a few bytes and fit any index.
-  test.each([256, 257, 300, 2_600])('a user id of %i characters does not fail the insert', async (length) => {
-    const db = await freshDatabase();
-    await migrate(db.url);
-    const user = randomLetters(length);
-    await insertRows(db.query, [{ user }]);
-    expect(await db.query(USERS)).toEqual(length <= 256 ? [{ user_id: user }] : []);
-    await db.end();
-  });
+  test.each([256, 257, 300, 2_600])(
+    'a user id of %i characters does not fail the insert',
+    async (length) => {
+      const db = await freshDatabase();
+      await migrate(db.url);
+      const user = randomLetters(length);
+      await insertRows(db.query, [{ user }]);
+      expect(await db.query(USERS)).toEqual(length <= 256 ? [{ user_id: user }] : []);
+      await db.end();
+    },
+  );
 
   test('a user id of 9000 characters, in a log whose indexes take it, does not fail the insert', async () => {
     const db = await freshDatabase();
@@ -316,7 +331,11 @@ describe('mana_ai_runner', () => {
     );
     expect(may.map((row) => row['p'])).toEqual(['SELECT', 'INSERT']);
     await db.query('set role mana_ai_runner');
-    for (const text of [`update sync_changes set data = '{}'`, 'delete from sync_changes', 'truncate sync_changes']) {
+    for (const text of [
+      `update sync_changes set data = '{}'`,
+      'delete from sync_changes',
+      'truncate sync_changes',
+    ]) {
       await expect(db.query(text)).rejects.toMatchObject({ code: '42501' });
     }
     await db.query('delete from mana_ai.change_outbox');
@@ -333,7 +352,9 @@ describe('mana_ai_runner', () => {
     await db.query(`select set_config('app.current_user_id', 'a', false)`);
     expect(await db.query('select user_id from sync_changes')).toEqual([{ user_id: 'a' }]);
     await insertRows(db.query, [{ user: 'a', client: 'mana-ai-runner' }]);
-    await expect(insertRows(db.query, [{ user: 'b', client: 'mana-ai-runner' }])).rejects.toMatchObject({
+    await expect(
+      insertRows(db.query, [{ user: 'b', client: 'mana-ai-runner' }]),
+    ).rejects.toMatchObject({
       code: '42501',
     });
     await db.end();
@@ -346,27 +367,34 @@ describe('the embedded database', () => {
     try {
       const first = await startEmbeddedPostgres({ dataDir, durable: false });
       expect((await stat(join(dataDir, 'password'))).mode & 0o777).toBe(0o600);
-      await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({ code: 'ALREADY_RUNNING' });
+      await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+        code: 'ALREADY_RUNNING',
+      });
       await migrate(first.databaseUrl);
       await first.stop();
       await first.stop();
 
       // The number of a killed server may belong to a stranger by now: this process.
-      await writeFile(join(dataDir, 'cluster/postmaster.pid'), `${process.pid}\n${dataDir}\n1\n1\n\n127.0.0.1\n`);
+      await writeFile(
+        join(dataDir, 'cluster/postmaster.pid'),
+        `${process.pid}\n${dataDir}\n1\n1\n\n127.0.0.1\n`,
+      );
       await writeFile(join(dataDir, 'owner'), `${process.pid} 1\n`);
       const second = await startEmbeddedPostgres({ dataDir, durable: false });
       expect(await migrate(second.databaseUrl)).toEqual({ applied: [] });
       const { port } = new URL(second.databaseUrl);
       const other = join(dataDir, 'other');
-      await expect(startEmbeddedPostgres({ dataDir: other, port: Number(port), durable: false })).rejects.toMatchObject(
-        {
-          code: 'PORT_IN_USE',
-        },
-      );
+      await expect(
+        startEmbeddedPostgres({ dataDir: other, port: Number(port), durable: false }),
+      ).rejects.toMatchObject({
+        code: 'PORT_IN_USE',
+      });
       await second.stop();
 
       await writeFile(join(dataDir, 'cluster/PG_VERSION'), '17\n');
-      await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({ code: 'DATA_VERSION' });
+      await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+        code: 'DATA_VERSION',
+      });
     } finally {
       await rm(dataDir, { recursive: true, force: true });
     }

@@ -3,7 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../scripts/embedded/embedded-postgres.ts';
+import {
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from '../../scripts/embedded/embedded-postgres.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import type { ComponentHealth, InternalMission } from '../../src/missions/views.ts';
 import { dueMission, type Log, runnerRows, writeRecord } from './support/device.ts';
@@ -23,7 +26,8 @@ let llm: LlmStub;
 let runner: Runner;
 let client: Client;
 const log: Log = {
-  query: async (text, values) => (await client.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
+  query: async (text, values) =>
+    (await client.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
 };
 
 beforeEach(async () => {
@@ -103,10 +107,16 @@ async function expectDown(userId: string, code: RegExp): Promise<void> {
 }
 
 async function expectRecovery(userId: string, withinMs = RECOVERY_MS): Promise<void> {
-  await waitFor(async () => (await runnerRows(log, userId, 'm'))[0], 'the plan after the outage', withinMs);
+  await waitFor(
+    async () => (await runnerRows(log, userId, 'm'))[0],
+    'the plan after the outage',
+    withinMs,
+  );
   await runner.internal('/internal/tick', 'POST');
   expect(await runnerRows(log, userId, 'm')).toHaveLength(1);
-  expect(await waitFor(async () => ((await postgresHealth()).ok ? true : undefined), '/health to be ok')).toBe(true);
+  expect(
+    await waitFor(async () => ((await postgresHealth()).ok ? true : undefined), '/health to be ok'),
+  ).toBe(true);
   expect(await metric('mana_ai_postgres_down')).toBe(0);
 }
 
@@ -142,7 +152,9 @@ describe('a Postgres that', () => {
     const greedy: Client[] = [];
     // As superuser, so that the reserved ones go as well; ours are ended as soon as the others wait for them.
     const terminate = () =>
-      log.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`);
+      log.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`,
+      );
     for (let n = 0; n < Number(row?.['max_connections']) + 10; n += 1) {
       const one = await connected(server.databaseUrl).catch(() => undefined);
       if (one !== undefined) greedy.push(one);
@@ -162,13 +174,21 @@ describe('a Postgres that', () => {
       if (isSecondRound(body)) await gateOfLlm.promise;
       return plan(body);
     });
-    await waitFor(() => llm.requests.find(({ body }) => isSecondRound(body)), 'the second round', 30_000);
+    await waitFor(
+      () => llm.requests.find(({ body }) => isSecondRound(body)),
+      'the second round',
+      30_000,
+    );
     await log.query(`alter database ${name} set default_transaction_read_only = on`);
-    await log.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`);
+    await log.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`,
+    );
     gateOfLlm.resolve();
     await expectDown(userId, /^POSTGRES_READ_ONLY$/);
     await log.query(`alter database ${name} reset default_transaction_read_only`);
-    await log.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`);
+    await log.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mana-ai%'`,
+    );
     await expectRecovery(userId);
     expect(llm.requests).toHaveLength(2);
   });

@@ -31,7 +31,8 @@ afterEach(async () => {
 
 /** Deletes what the runner stores, or the storage of one class of objects alone. */
 function loseStorage(objects: string | null): void {
-  const folder = objects === null ? runner.dataDir : `${runner.dataDir}/mana-ai-objects/mana-ai-${objects}`;
+  const folder =
+    objects === null ? runner.dataDir : `${runner.dataDir}/mana-ai-objects/mana-ai-${objects}`;
   const names = readdirSync(folder);
   expect(names.length).toBeGreaterThan(0);
   for (const name of names) rmSync(`${folder}/${name}`, { recursive: true });
@@ -45,7 +46,11 @@ async function rowCounts(): Promise<number[]> {
 }
 
 async function untilMissionsWritten(count: number): Promise<void> {
-  await waitFor(async () => ((await rowCounts()).length === count ? true : undefined), `${count} missions`, 60_000);
+  await waitFor(
+    async () => ((await rowCounts()).length === count ? true : undefined),
+    `${count} missions`,
+    60_000,
+  );
 }
 
 /** One due mission for each of many people, in one statement. */
@@ -74,24 +79,32 @@ describe('a runner that lost', () => {
     expect(new Set(await rowCounts())).toEqual(new Set([1]));
   }, 180_000);
 
-  it.each(['Dispatcher', 'ChangeFeed', 'UserMissions'])('the storage of %s alone finds what is due', async (name) => {
-    const [first, second] = [randomUUID(), randomUUID()];
-    const nextRunAt = new Date(Date.now() + 6_000).toISOString();
-    await writeRecord(postgres, { userId: first, recordId: 'm', data: dueMission() });
-    await writeRecord(postgres, { userId: second, recordId: 'm', data: dueMission({ nextRunAt }) });
-    await untilMissionsWritten(1);
-    await waitFor(async () => {
-      const { missions } = await (
-        await runner.internal(`/internal/missions/${second}`)
-      ).json<{ missions: unknown[] }>();
-      return missions.length === 1 ? true : undefined;
-    }, 'the second mission to be known');
-    await runner.kill();
-    loseStorage(name);
-    await runner.restart();
-    await untilMissionsWritten(2);
-    for (const userId of [first, second]) expect(await runnerRows(postgres, userId, 'm')).toHaveLength(1);
-  });
+  it.each(['Dispatcher', 'ChangeFeed', 'UserMissions'])(
+    'the storage of %s alone finds what is due',
+    async (name) => {
+      const [first, second] = [randomUUID(), randomUUID()];
+      const nextRunAt = new Date(Date.now() + 6_000).toISOString();
+      await writeRecord(postgres, { userId: first, recordId: 'm', data: dueMission() });
+      await writeRecord(postgres, {
+        userId: second,
+        recordId: 'm',
+        data: dueMission({ nextRunAt }),
+      });
+      await untilMissionsWritten(1);
+      await waitFor(async () => {
+        const { missions } = await (
+          await runner.internal(`/internal/missions/${second}`)
+        ).json<{ missions: unknown[] }>();
+        return missions.length === 1 ? true : undefined;
+      }, 'the second mission to be known');
+      await runner.kill();
+      loseStorage(name);
+      await runner.restart();
+      await untilMissionsWritten(2);
+      for (const userId of [first, second])
+        expect(await runnerRows(postgres, userId, 'm')).toHaveLength(1);
+    },
+  );
 });
 
 describe('a change that the trigger could not note', () => {
@@ -106,8 +119,14 @@ describe('a change that the trigger could not note', () => {
     await writeRecord(postgres, { userId, recordId: 'missed', data: dueMission() });
     await locker.query('commit');
     await locker.end();
-    expect(await postgres.query('select 1 from mana_ai.change_outbox where since > now()')).toEqual([]);
-    await waitFor(async () => (await runnerRows(postgres, userId, 'missed'))[0], 'the missed mission', 30_000);
+    expect(await postgres.query('select 1 from mana_ai.change_outbox where since > now()')).toEqual(
+      [],
+    );
+    await waitFor(
+      async () => (await runnerRows(postgres, userId, 'missed'))[0],
+      'the missed mission',
+      30_000,
+    );
   });
 });
 
@@ -118,12 +137,17 @@ describe('a person whom the trigger could not put on the list of users', () => {
     await locker.connect();
     await locker.query(`begin`);
     // As a transaction would that is adding the same person, and is rolled back later.
-    await locker.query(`select pg_advisory_xact_lock(hashtextextended('mana_ai.users:' || $1, 0))`, [userId]);
+    await locker.query(
+      `select pg_advisory_xact_lock(hashtextextended('mana_ai.users:' || $1, 0))`,
+      [userId],
+    );
     await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
     await locker.query('rollback');
     await locker.end();
     await untilMissionsWritten(1);
-    expect(await postgres.query('select user_id from mana_ai.users')).toEqual([{ user_id: userId }]);
+    expect(await postgres.query('select user_id from mana_ai.users')).toEqual([
+      { user_id: userId },
+    ]);
   });
 });
 
@@ -150,7 +174,11 @@ describe('with nothing due', () => {
     );
     await postgres.query('analyze sync_changes');
     const position = { horizon: '1', afterXid: '0', afterId: '0' };
-    for (const statement of [selectMissedChanges(), selectOutboxPage(position), selectPending('user-7')]) {
+    for (const statement of [
+      selectMissedChanges(),
+      selectOutboxPage(position),
+      selectPending('user-7'),
+    ]) {
       const plan = await planOf(statement);
       expect(plan).not.toMatch(/Seq Scan on (sync_changes|change_outbox)/);
     }
@@ -167,7 +195,11 @@ async function scansOfOutbox(): Promise<number> {
 /** Statistics reach the server's views within a second or two of the poll. */
 async function pollsSeen(more: number): Promise<void> {
   const before = await scansOfOutbox();
-  await waitFor(async () => ((await scansOfOutbox()) >= before + more ? true : undefined), `${more} polls`, 60_000);
+  await waitFor(
+    async () => ((await scansOfOutbox()) >= before + more ? true : undefined),
+    `${more} polls`,
+    60_000,
+  );
 }
 
 async function scansOfLog(): Promise<number> {

@@ -55,7 +55,9 @@ async function iterationOf(userId: string): Promise<Record<string, unknown> | un
 }
 
 function promptFor(userId: string): string {
-  return llm.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes(userId)) ?? '';
+  return (
+    llm.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes(userId)) ?? ''
+  );
 }
 
 describe('research before planning', () => {
@@ -63,7 +65,10 @@ describe('research before planning', () => {
     const userId = randomUUID();
     const objective = await begin(userId);
     expect(research.submitted).toHaveLength(1);
-    expect(research.submitted[0]?.body).toEqual({ query: objective, provider: 'gemini-deep-research' });
+    expect(research.submitted[0]?.body).toEqual({
+      query: objective,
+      provider: 'gemini-deep-research',
+    });
     expect(research.submitted[0]?.headers).toMatchObject({
       'x-service-key': SERVICE_KEY,
       'x-user-id': userId,
@@ -75,7 +80,10 @@ describe('research before planning', () => {
     expect(await runnerRows(postgres, userId, 'm')).toEqual([]);
     await runner.kill();
     await runner.restart();
-    const answer = { answer: 'Night trains are back.', citations: [{ title: 'Rail', url: 'https://rail.example/' }] };
+    const answer = {
+      answer: 'Night trains are back.',
+      citations: [{ title: 'Rail', url: 'https://rail.example/' }],
+    };
     research.job = { status: 'completed', result: { answer } };
     expect(await iterationOf(userId)).toMatchObject({ overallStatus: 'awaiting-review' });
     expect(promptFor(userId)).toContain('Night trains are back.');

@@ -5,7 +5,14 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import { migrate } from '../../scripts/migrate.ts';
 import type { InternalMission, TickResult } from '../../src/missions/views.ts';
 import { dueMission, type Log, PAST, runnerRows, writeRecord } from './support/device.ts';
-import { type Behaviour, type ChatBody, isSecondRound, type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
+import {
+  type Behaviour,
+  type ChatBody,
+  isSecondRound,
+  type LlmStub,
+  plan,
+  startLlmStub,
+} from './support/llm-stub.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 import { type Runner, startRunner, waitFor } from './support/runner.ts';
 
@@ -48,7 +55,10 @@ async function stage(
   const runner = await startRunner({ databaseUrl: urlOf(database), llmUrl: llm.url, environment });
   onTestFinished(() => runner.dispose());
   const query: Log['query'] = async (text, values) => {
-    const { rows } = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values]);
+    const { rows } = await client.query<Record<string, unknown>>(
+      text,
+      values === undefined ? [] : [...values],
+    );
     return rows;
   };
   return { runner, llm, log: { query } };
@@ -63,21 +73,36 @@ function copyTemplate(database: string): Promise<unknown> {
 }
 
 async function firstRow({ log }: Stage, userId: string, recordId = 'm') {
-  return waitFor(async () => (await runnerRows(log, userId, recordId))[0], `a row of ours for ${recordId}`, 30_000);
+  return waitFor(
+    async () => (await runnerRows(log, userId, recordId))[0],
+    `a row of ours for ${recordId}`,
+    30_000,
+  );
 }
 
 async function rowCount({ log }: Stage): Promise<number> {
-  const [row] = await log.query(`select count(*)::int as n from sync_changes where client_id = 'mana-ai-runner'`);
+  const [row] = await log.query(
+    `select count(*)::int as n from sync_changes where client_id = 'mana-ai-runner'`,
+  );
   return Number(row?.['n']);
 }
 
-async function missionOf({ runner }: Stage, userId: string, missionId = 'm'): Promise<InternalMission | undefined> {
+async function missionOf(
+  { runner }: Stage,
+  userId: string,
+  missionId = 'm',
+): Promise<InternalMission | undefined> {
   const response = await runner.internal(`/internal/missions/${userId}`);
   const { missions } = await response.json<{ missions: InternalMission[] }>();
   return missions.find(({ id }) => id === missionId);
 }
 
-async function untilReason(on: Stage, userId: string, reason: string, missionId = 'm'): Promise<InternalMission> {
+async function untilReason(
+  on: Stage,
+  userId: string,
+  reason: string,
+  missionId = 'm',
+): Promise<InternalMission> {
   return waitFor(async () => {
     const mission = await missionOf(on, userId, missionId);
     return mission?.reason === reason ? mission : undefined;
@@ -111,7 +136,10 @@ async function untilQuiet(on: Stage): Promise<void> {
 }
 
 /** Holds the answers to the requests that match, until it is opened. */
-function hold({ llm }: Stage, matches: (body: ChatBody) => boolean): { arrived(): Promise<unknown>; open(): void } {
+function hold(
+  { llm }: Stage,
+  matches: (body: ChatBody) => boolean,
+): { arrived(): Promise<unknown>; open(): void } {
   const gate = Promise.withResolvers<void>();
   llm.behave(async (body) => {
     if (matches(body)) await gate.promise;
@@ -172,7 +200,10 @@ describe('a runner that is killed', () => {
   });
 
   it('again and again, at any point: one row for each mission', async (test) => {
-    const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2', MANA_AI_TICK_INTERVAL_MS: '1000' });
+    const on = await stage(test, {
+      MANA_LLM_MAX_CONCURRENCY: '2',
+      MANA_AI_TICK_INTERVAL_MS: '1000',
+    });
     on.llm.latencyMs = 20;
     const users = Array.from({ length: 6 }, () => randomUUID());
     const missions = users.flatMap((userId) => [
@@ -189,7 +220,8 @@ describe('a runner that is killed', () => {
     for (const { userId, recordId } of missions) await firstRow(on, userId, recordId);
     await untilQuiet(on);
     await tick(on);
-    for (const { userId, recordId } of missions) expect(await runnerRows(on.log, userId, recordId)).toHaveLength(1);
+    for (const { userId, recordId } of missions)
+      expect(await runnerRows(on.log, userId, recordId)).toHaveLength(1);
     // Two calls a mission, and at most one in flight for each permit at each kill.
     expect(on.llm.requests.length).toBeLessThanOrEqual(2 * missions.length + 4 * 2);
   });
@@ -198,10 +230,15 @@ describe('a runner that is killed', () => {
     const on = await stage(test);
     const userId = randomUUID();
     const planned = `objective-${randomUUID()}`;
-    await writeRecord(on.log, { userId, recordId: 'planned', data: dueMission({ objective: planned }) });
+    await writeRecord(on.log, {
+      userId,
+      recordId: 'planned',
+      data: dueMission({ objective: planned }),
+    });
     await firstRow(on, userId, 'planned');
     await on.runner.kill();
-    for (const name of readdirSync(on.runner.dataDir)) rmSync(`${on.runner.dataDir}/${name}`, { recursive: true });
+    for (const name of readdirSync(on.runner.dataDir))
+      rmSync(`${on.runner.dataDir}/${name}`, { recursive: true });
     await writeRecord(on.log, { userId, recordId: 'due', data: dueMission() });
     await on.log.query('truncate mana_ai.change_outbox');
     await on.runner.restart();
@@ -226,7 +263,9 @@ async function untilProgress(on: Stage, random: () => number, all: number): Prom
   const byRows = random() < 0.5;
   await waitFor(async () => {
     const written = await rowCount(on);
-    return written === all || (byRows ? written >= rows : on.llm.requests.length >= calls) ? true : undefined;
+    return written === all || (byRows ? written >= rows : on.llm.requests.length >= calls)
+      ? true
+      : undefined;
   }, 'progress');
 }
 
@@ -268,9 +307,15 @@ describe.concurrent('an LLM that fails', () => {
 
   it('with garbage for one mission alone holds up that mission alone', async (test) => {
     const on = await stage(test);
-    on.llm.behave((body) => (mentions('garbage please')(body) ? '<html>a proxy says hello</html>' : plan(body)));
+    on.llm.behave((body) =>
+      mentions('garbage please')(body) ? '<html>a proxy says hello</html>' : plan(body),
+    );
     const userId = randomUUID();
-    await writeRecord(on.log, { userId, recordId: 'bad', data: dueMission({ objective: 'garbage please' }) });
+    await writeRecord(on.log, {
+      userId,
+      recordId: 'bad',
+      data: dueMission({ objective: 'garbage please' }),
+    });
     expect(await untilReason(on, userId, 'back-off', 'bad')).toMatchObject({ status: 'waiting' });
     await writeRecord(on.log, { userId, recordId: 'good', data: dueMission() });
     await firstRow(on, userId, 'good');
@@ -299,12 +344,22 @@ describe('a restart', () => {
 describe('a mission for which the LLM always hangs', () => {
   it('holds up neither the other missions of its person nor those of others', async (test) => {
     const on = await stage(test, { MANA_LLM_TIMEOUT_MS: '1000' });
-    on.llm.behave(async (body) => (mentions('hang please')(body) ? new Promise(() => undefined) : plan(body)));
+    on.llm.behave(async (body) =>
+      mentions('hang please')(body) ? new Promise(() => undefined) : plan(body),
+    );
     const [userId, other] = [randomUUID(), randomUUID()];
-    await writeRecord(on.log, { userId, recordId: 'a-bad', data: dueMission({ objective: 'hang please' }) });
-    await waitFor(() => (countOf(on, mentions('hang please')) > 0 ? true : undefined), 'the call that hangs');
+    await writeRecord(on.log, {
+      userId,
+      recordId: 'a-bad',
+      data: dueMission({ objective: 'hang please' }),
+    });
+    await waitFor(
+      () => (countOf(on, mentions('hang please')) > 0 ? true : undefined),
+      'the call that hangs',
+    );
     // Due later than the bad one: they would stand behind it for ever if its turn came first each time.
-    for (const recordId of ['b', 'c']) await writeRecord(on.log, { userId, recordId, data: dueMission() });
+    for (const recordId of ['b', 'c'])
+      await writeRecord(on.log, { userId, recordId, data: dueMission() });
     await writeRecord(on.log, { userId: other, recordId: 'm', data: dueMission() });
     await firstRow(on, userId, 'b');
     await firstRow(on, userId, 'c');
@@ -372,7 +427,11 @@ describe('with ticks disabled', () => {
     expect(on.llm.requests).toHaveLength(0);
     const first = tick(on);
     await held.arrived();
-    expect(await tick(on)).toMatchObject({ dueMissionCount: 0, plansProduced: 0, errors: ['overlap-skipped'] });
+    expect(await tick(on)).toMatchObject({
+      dueMissionCount: 0,
+      plansProduced: 0,
+      errors: ['overlap-skipped'],
+    });
     held.open();
     expect(await first).toMatchObject({
       dueMissionCount: 1,
@@ -389,10 +448,17 @@ describe('with ticks disabled', () => {
     const [many, single] = [randomUUID(), randomUUID()];
     for (let n = 0; n < 20; n += 1) {
       const objective = `objective of ${many}`;
-      await writeRecord(on.log, { userId: many, recordId: `m${n}`, data: dueMission({ objective }) });
+      await writeRecord(on.log, {
+        userId: many,
+        recordId: `m${n}`,
+        data: dueMission({ objective }),
+      });
     }
     // Due later than all others: only fairness brings it forward.
-    const later = dueMission({ objective: `objective of ${single}`, nextRunAt: '2026-02-01T00:00:00.000Z' });
+    const later = dueMission({
+      objective: `objective of ${single}`,
+      nextRunAt: '2026-02-01T00:00:00.000Z',
+    });
     await writeRecord(on.log, { userId: single, recordId: 'm', data: later });
     expect(await tick(on)).toMatchObject({ dueMissionCount: 21, plansWrittenBack: 21, errors: [] });
     const order = on.llm.requests.filter(({ body }) => isFirstRound(body));
@@ -404,10 +470,14 @@ describe('with ticks disabled', () => {
 
 describe('with thirty users due at once', () => {
   it('no more than MANA_LLM_MAX_CONCURRENCY calls are open at any time', async (test) => {
-    const on = await stage(test, { MANA_LLM_MAX_CONCURRENCY: '2', MANA_AI_TICK_INTERVAL_MS: '1000' });
+    const on = await stage(test, {
+      MANA_LLM_MAX_CONCURRENCY: '2',
+      MANA_AI_TICK_INTERVAL_MS: '1000',
+    });
     on.llm.latencyMs = 20;
     const users = Array.from({ length: 30 }, () => randomUUID());
-    for (const userId of users) await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
+    for (const userId of users)
+      await writeRecord(on.log, { userId, recordId: 'm', data: dueMission() });
     for (const userId of users) await firstRow(on, userId);
     expect(on.llm.maxConcurrent()).toBe(2);
     expect(await rowCount(on)).toBe(30);
@@ -451,7 +521,11 @@ describe('a mission that changes while its LLM call runs', () => {
     expect(row.data.iterations).toHaveLength(1);
     expect(row.data).not.toHaveProperty('nextRunAt');
     await untilQuiet(on);
-    expect(await missionOf(on, userId)).toMatchObject({ state: 'paused', nextRunAt: PAST, status: 'idle' });
+    expect(await missionOf(on, userId)).toMatchObject({
+      state: 'paused',
+      nextRunAt: PAST,
+      status: 'idle',
+    });
     expect(await rowCount(on)).toBe(1);
   });
 
@@ -474,9 +548,14 @@ describe('a mission that an open tab runs', () => {
     const on = await stage(test);
     const userId = randomUUID();
     const startedAt = new Date().toISOString();
-    const iterations = [{ id: 'tab', source: 'browser', overallStatus: 'running', startedAt, plan: [] }];
+    const iterations = [
+      { id: 'tab', source: 'browser', overallStatus: 'running', startedAt, plan: [] },
+    ];
     await writeRecord(on.log, { userId, recordId: 'm', data: dueMission({ iterations }) });
-    expect(await untilReason(on, userId, 'foreground-running')).toMatchObject({ status: 'waiting', nextRunAt: PAST });
+    expect(await untilReason(on, userId, 'foreground-running')).toMatchObject({
+      status: 'waiting',
+      nextRunAt: PAST,
+    });
     expect(await tick(on)).toMatchObject({ dueMissionCount: 0, plansProduced: 0 });
     expect(on.llm.requests).toHaveLength(0);
   });

@@ -36,26 +36,39 @@ async function missionsOf(running: EmbeddedRun): Promise<OwnerMission[]> {
 
 function iterationIds(missions: readonly OwnerMission[]): Record<string, unknown[]> {
   return Object.fromEntries(
-    missions.map(({ id, iterations }) => [id, iterations.map((item) => (item as { id: unknown }).id)]),
+    missions.map(({ id, iterations }) => [
+      id,
+      iterations.map((item) => (item as { id: unknown }).id),
+    ]),
   );
 }
 
 /** The mission over encrypted notes: ciphertext for everybody, the plan for its owner's device, both notes in the audit. */
-async function expectEncryptedNotes(running: EmbeddedRun, missions: readonly OwnerMission[]): Promise<void> {
+async function expectEncryptedNotes(
+  running: EmbeddedRun,
+  missions: readonly OwnerMission[],
+): Promise<void> {
   const notes = missions.find(({ id }) => id === 'demo-notes');
   expect(notes).toMatchObject({ title: expect.stringMatching(/^enc:2:/), grant: { state: 'ok' } });
   expect(JSON.stringify(notes)).not.toContain('Garden');
   const opened = await runScriptIn(dataDir, 'read', running.ports);
-  expect(JSON.parse(opened)).toMatchObject([{ plan: [{ summary: expect.stringContaining('Garden') }, {}, {}] }]);
+  expect(JSON.parse(opened)).toMatchObject([
+    { plan: [{ summary: expect.stringContaining('Garden') }, {}, {}] },
+  ]);
   const headers = { authorization: `Bearer ${await tokenOf(running)}` };
-  const audit = await (await fetch(`${running.url}/api/v1/me/ai-audit`, { headers })).json<{ rows: AuditRow[] }>();
+  const audit = await (
+    await fetch(`${running.url}/api/v1/me/ai-audit`, { headers })
+  ).json<{ rows: AuditRow[] }>();
   expect(audit.rows.map(({ kind, recordId, status }) => [kind, recordId, status])).toEqual([
     ['attempt', 'demo-note-garden', 'pending'],
     ['attempt', 'demo-note-seeds', 'pending'],
     ['outcome', 'demo-note-garden', 'ok'],
     ['outcome', 'demo-note-seeds', 'ok'],
   ]);
-  const secrets = JSON.parse(readFileSync(`${dataDir}/secrets.json`, 'utf8')) as Record<string, string>;
+  const secrets = JSON.parse(readFileSync(`${dataDir}/secrets.json`, 'utf8')) as Record<
+    string,
+    string
+  >;
   for (const secret of Object.values(secrets)) expect(running.output()).not.toContain(secret);
   expect(statSync(`${dataDir}/secrets.json`).mode & 0o777).toBe(0o600);
 }
@@ -63,12 +76,16 @@ async function expectEncryptedNotes(running: EmbeddedRun, missions: readonly Own
 /** The mission of an agent that looks at open tasks before it proposes; it runs when it is asked to. */
 async function expectReadBeforeProposed(running: EmbeddedRun): Promise<void> {
   const headers = { authorization: `Bearer ${await tokenOf(running)}` };
-  const run = await fetch(`${running.url}/api/v1/me/missions/demo-garden/run`, { method: 'POST', headers });
+  const run = await fetch(`${running.url}/api/v1/me/missions/demo-garden/run`, {
+    method: 'POST',
+    headers,
+  });
   expect(run.ok).toBe(true);
   const planned = 'mission demo-garden was planned';
   await waitFor(() => running.output().includes(planned) || undefined, planned, PLANNED_WITHIN_MS);
   const opened = await runScriptIn(dataDir, 'read', running.ports, ['demo-garden']);
-  for (const read of ['Garden', 'Seeds', 'Turn the compost']) expect(opened).toContain(`Next step: ${read}`);
+  for (const read of ['Garden', 'Seeds', 'Turn the compost'])
+    expect(opened).toContain(`Next step: ${read}`);
 }
 
 // The cases follow one another: they share the data folder.
@@ -78,7 +95,11 @@ it('npm start plans the demo mission within 30 s, shows it under the printed tok
   const running = await runEmbedded('start', dataDir);
   for (const id of ['demo-reading', 'demo-notes']) {
     const planned = `mission ${id} was planned`;
-    await waitFor(() => running.output().includes(planned) || undefined, planned, PLANNED_WITHIN_MS);
+    await waitFor(
+      () => running.output().includes(planned) || undefined,
+      planned,
+      PLANNED_WITHIN_MS,
+    );
   }
   const missions = await missionsOf(running);
   const ids = ['demo-garden', 'demo-notes', 'demo-reading', 'demo-review', 'demo-week'];

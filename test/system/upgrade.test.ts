@@ -29,7 +29,11 @@ beforeAll(async () => {
   await migrate(postgres.databaseUrl);
   llm = await startLlmStub();
   keys = { ...(await grantKeys()), MANA_LLM_MAX_CONCURRENCY: '4', MANA_AI_TICK_INTERVAL_MS: '500' };
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment: keys });
+  runner = await startRunner({
+    databaseUrl: postgres.databaseUrl,
+    llmUrl: llm.url,
+    environment: keys,
+  });
 });
 
 afterAll(async () => {
@@ -60,7 +64,9 @@ async function asPreviousVersion(): Promise<void> {
 /** Gives the objects of users a cache of a version before this one, in another shape. */
 function ageObjects(): number {
   const objects = join(runner.dataDir, 'mana-ai-objects', 'mana-ai-UserMissions');
-  const names = readdirSync(objects).filter((name) => name.endsWith('.sqlite') && name !== 'metadata.sqlite');
+  const names = readdirSync(objects).filter(
+    (name) => name.endsWith('.sqlite') && name !== 'metadata.sqlite',
+  );
   for (const name of names) {
     const database = new DatabaseSync(join(objects, name));
     database.exec(`
@@ -76,7 +82,8 @@ function ageObjects(): number {
 
 function log(): Log {
   return {
-    query: async (text, values) => (await upgraded.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
+    query: async (text, values) =>
+      (await upgraded.query<Record<string, unknown>>(text, [...(values ?? [])])).rows,
   };
 }
 
@@ -91,12 +98,23 @@ describe('an upgrade from the previous version', () => {
     const grant = await person.mint('secret', { records: ['notes:n1'] });
     const inputs = [{ module: 'notes', table: 'notes', id: 'n1' }];
     await person.writeMission('secret', dueMission({ objective: 'Count herons', inputs, grant }));
-    for (const userId of USERS) await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
     for (const userId of USERS)
-      await waitFor(async () => (await runnerRows(postgres, userId, 'm'))[0], `the mission of ${userId}`);
-    await waitFor(async () => (await runnerRows(postgres, person.userId, 'secret'))[0], 'the encrypted mission');
+      await writeRecord(postgres, { userId, recordId: 'm', data: dueMission() });
+    for (const userId of USERS)
+      await waitFor(
+        async () => (await runnerRows(postgres, userId, 'm'))[0],
+        `the mission of ${userId}`,
+      );
+    await waitFor(
+      async () => (await runnerRows(postgres, person.userId, 'secret'))[0],
+      'the encrypted mission',
+    );
     llm.behave((body) => (isSecondRound(body) ? new Promise(() => undefined) : plan(body)));
-    await writeRecord(postgres, { userId: 'under-way', recordId: 'm', data: dueMission({ objective: 'Half done' }) });
+    await writeRecord(postgres, {
+      userId: 'under-way',
+      recordId: 'm',
+      data: dueMission({ objective: 'Half done' }),
+    });
     await waitFor(() => requestsAbout('Half done')[1], 'the second round');
     await runner.kill();
     await asPreviousVersion();
@@ -111,17 +129,27 @@ describe('an upgrade from the previous version', () => {
     expect(migrated).toEqual({ code: 0, output: `applied ${(await migrationNames()).at(-1)}\n` });
     await runner.restart({ DATABASE_URL: upgradedUrl });
 
-    await waitFor(async () => (await runnerRows(log(), 'under-way', 'm'))[0], 'the run that was under way');
+    await waitFor(
+      async () => (await runnerRows(log(), 'under-way', 'm'))[0],
+      'the run that was under way',
+    );
     expect(llm.requests.slice(asked).map(({ body }) => isSecondRound(body))).toEqual([true]);
     await writeRecord(log(), { userId: 'one', recordId: 'next', data: dueMission() });
     await waitFor(async () => (await runnerRows(log(), 'one', 'next'))[0], 'a mission that is new');
     const again = await person.on(log()).mint('secret', { records: ['notes:n1'] });
-    await person.on(log()).writeMission('secret', dueMission({ objective: 'Count herons', inputs, grant: again }));
-    await waitFor(async () => (await runnerRows(log(), person.userId, 'secret'))[1], 'the encrypted mission once more');
+    await person
+      .on(log())
+      .writeMission('secret', dueMission({ objective: 'Count herons', inputs, grant: again }));
+    await waitFor(
+      async () => (await runnerRows(log(), person.userId, 'secret'))[1],
+      'the encrypted mission once more',
+    );
     await runner.internal('/internal/tick', 'POST');
     for (const userId of USERS) expect(await runnerRows(log(), userId, 'm')).toHaveLength(1);
     const answer = await runner.internal('/internal/missions/two');
-    expect(await answer.json()).toMatchObject({ missions: [{ id: 'm', title: 'Groceries', status: 'scheduled' }] });
+    expect(await answer.json()).toMatchObject({
+      missions: [{ id: 'm', title: 'Groceries', status: 'scheduled' }],
+    });
     await auditIsWhole(person);
   }, 120_000);
 });

@@ -20,7 +20,9 @@ export const CHECKS: readonly Check[] = [
   iterationCheck(),
   legacyCheck(),
   ...grantChecks(),
-  ...refusedTokens.vectors.map(({ name, token, reason }) => tokenCheck(name, token, { ok: false, reason })),
+  ...refusedTokens.vectors.map(({ name, token, reason }) =>
+    tokenCheck(name, token, { ok: false, reason }),
+  ),
   tokenCheck('the accepted one', refusedTokens.accepted, { ok: true, claims: refusedKeys.claims }),
   ...refusedKeys.vectors.map(keysCheck),
   acceptedKeysCheck(),
@@ -31,7 +33,9 @@ function nameChecks(): Check[] {
   const is = { tables: grants.isTableName, ids: grants.isRecordName };
   const { allowedCodeUnits, refusedCodeUnits } = names.ids;
   return [
-    ...all.map((kind) => nameCheck(`${kind} allowed`, names[kind].allowed.filter(is[kind]), names[kind].allowed)),
+    ...all.map((kind) =>
+      nameCheck(`${kind} allowed`, names[kind].allowed.filter(is[kind]), names[kind].allowed),
+    ),
     ...all.map((kind) => nameCheck(`${kind} refused`, names[kind].refused.filter(is[kind]), [])),
     nameCheck('code units allowed', allowedCodeUnits.every(isNameOfUnits), true),
     nameCheck('code units refused', refusedCodeUnits.some(isNameOfUnits), false),
@@ -56,12 +60,21 @@ function nameCheck(name: string, found: unknown, wanted: unknown): Check {
   return { name: `names: ${name}`, run: async () => ({ found, wanted }) };
 }
 
-function recordKeyCheck({ table, recordId, version, key }: (typeof recordKeys.vectors)[number]): Check {
+function recordKeyCheck({
+  table,
+  recordId,
+  version,
+  key,
+}: (typeof recordKeys.vectors)[number]): Check {
   return {
     name: `record key of ${table}:${recordId}, version ${version}`,
     run: async () => {
       const master = await grants.importMasterKey(bytesOf(recordKeys.masterKey));
-      const found = await grants.deriveRecordKeyBytes(master, { tableName: table, recordId }, version);
+      const found = await grants.deriveRecordKeyBytes(
+        master,
+        { tableName: table, recordId },
+        version,
+      );
       return { found: textOf(found), wanted: key };
     },
   };
@@ -74,8 +87,15 @@ function fieldCheck({ name, table, recordId, path, text }: FieldVector, wanted: 
     name: `field: ${name}`,
     run: async () => {
       const ref = { tableName: table, recordId };
-      const known = grants.parseRecordRef(`${table}:${recordId}`) === null ? fields.vectors[0] : { table, recordId };
-      const keys = await keysFor(fields.masterKey, { tableName: table, recordId: known?.recordId ?? '' }, [1, 2]);
+      const known =
+        grants.parseRecordRef(`${table}:${recordId}`) === null
+          ? fields.vectors[0]
+          : { table, recordId };
+      const keys = await keysFor(
+        fields.masterKey,
+        { tableName: table, recordId: known?.recordId ?? '' },
+        [1, 2],
+      );
       return { found: await grants.decryptField({ keys, ref, path, text }), wanted };
     },
   };
@@ -105,7 +125,10 @@ function legacyCheck(): Check {
       const found = await grants.openRecord({ keys, ref, record: anew.ok ? anew.record : {} });
       return {
         found,
-        wanted: { ok: true, record: Object.fromEntries(legacy.vectors.map(({ value }, at) => [`field${at}`, value])) },
+        wanted: {
+          ok: true,
+          record: Object.fromEntries(legacy.vectors.map(({ value }, at) => [`field${at}`, value])),
+        },
       };
     },
   };
@@ -129,11 +152,19 @@ function grantChecks(): Check[] {
       run: async () => {
         const grant = await verified();
         const privateKeys = await privateKeysOf(goodGrant.runnerPrivateKey);
-        const opened = grant.ok ? await grants.openGrantKeys({ claims: grant.claims, keysJwe, privateKeys }) : grant;
+        const opened = grant.ok
+          ? await grants.openGrantKeys({ claims: grant.claims, keysJwe, privateKeys })
+          : grant;
         const found = opened.ok
-          ? Array.from(opened.keys, ([record, keys]) => [record, Array.from(keys.keys()).map(String)])
+          ? Array.from(opened.keys, ([record, keys]) => [
+              record,
+              Array.from(keys.keys()).map(String),
+            ])
           : opened;
-        return { found, wanted: Object.entries(plaintext).map(([record, keys]) => [record, Object.keys(keys)]) };
+        return {
+          found,
+          wanted: Object.entries(plaintext).map(([record, keys]) => [record, Object.keys(keys)]),
+        };
       },
     },
     {
@@ -158,12 +189,20 @@ function tokenCheck(name: string, token: string, wanted: unknown): Check {
     run: async () => {
       const keyOf = await grants.grantKeyFinder(refusedTokens.keySet);
       const { userId, missionId, nowSec } = refusedTokens;
-      return { found: await grants.verifyGrant({ token, keyOf, userId, missionId, nowMs: nowSec * 1000 }), wanted };
+      return {
+        found: await grants.verifyGrant({ token, keyOf, userId, missionId, nowMs: nowSec * 1000 }),
+        wanted,
+      };
     },
   };
 }
 
-function keysCheck({ name, keysJwe, keysHash, reason }: (typeof refusedKeys.vectors)[number]): Check {
+function keysCheck({
+  name,
+  keysJwe,
+  keysHash,
+  reason,
+}: (typeof refusedKeys.vectors)[number]): Check {
   return {
     name: `keys: ${name}`,
     run: async () => ({ found: await openKeys(keysJwe, keysHash), wanted: { ok: false, reason } }),
@@ -175,24 +214,37 @@ function acceptedKeysCheck(): Check {
     name: 'keys: the accepted ones',
     run: async () => {
       const keysJwe = refusedKeys.accepted;
-      return { found: (await openKeys(keysJwe, await grants.hashOfKeys(keysJwe))).ok, wanted: true };
+      return {
+        found: (await openKeys(keysJwe, await grants.hashOfKeys(keysJwe))).ok,
+        wanted: true,
+      };
     },
   };
 }
 
 async function openKeys(keysJwe: string, keysHash: string): Promise<grants.OpenedGrant> {
   const claims = { ...refusedKeys.claims, keysHash } as grants.GrantClaims;
-  return grants.openGrantKeys({ claims, keysJwe, privateKeys: await privateKeysOf(refusedKeys.runnerPrivateKey) });
+  return grants.openGrantKeys({
+    claims,
+    keysJwe,
+    privateKeys: await privateKeysOf(refusedKeys.runnerPrivateKey),
+  });
 }
 
-async function keysFor(masterKey: string, ref: grants.RecordRef, versions: number[]): Promise<grants.RecordKeys> {
+async function keysFor(
+  masterKey: string,
+  ref: grants.RecordRef,
+  versions: number[],
+): Promise<grants.RecordKeys> {
   return grants.deriveRecordKeys(await grants.importMasterKey(bytesOf(masterKey)), ref, versions);
 }
 
 async function privateKeysOf(seed: string): Promise<grants.RunnerPrivateKey[]> {
   const der = [...hexBytes('302e020100300506032b656e04220420'), ...bytesOf(seed)];
   const body = btoa(String.fromCharCode(...der));
-  return grants.importRunnerPrivateKeys(`-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
+  return grants.importRunnerPrivateKeys(
+    `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`,
+  );
 }
 
 function hexBytes(text: string): number[] {

@@ -9,7 +9,11 @@ const bindings = env as unknown as RunnerEnv;
 afterEach(() => reset());
 
 /** An object as its alarm finds it, with the parts that an attack replaces. */
-type Attacked = { alarm(): Promise<void>; env: Record<string, unknown>; ctx: Record<string, unknown> };
+type Attacked = {
+  alarm(): Promise<void>;
+  env: Record<string, unknown>;
+  ctx: Record<string, unknown>;
+};
 
 /** What can be wrong with another object: its name cannot be resolved, a call of it throws, fails later, or answers nonsense. */
 const faults = ['none', 'unresolvable', 'throws', 'rejects', 'null', 'nonsense'] as const;
@@ -22,7 +26,9 @@ function broken(namespace: unknown, fault: Fault): unknown {
   const method = (): unknown => {
     if (fault === 'throws') throw new Error('attack');
     if (fault === 'rejects') return Promise.reject(Object.assign(new Error('attack'), rejection));
-    return Promise.resolve(fault === 'null' ? null : { ok: true, results: [[{ since: 'soon', present: 'true' }]] });
+    return Promise.resolve(
+      fault === 'null' ? null : { ok: true, results: [[{ since: 'soon', present: 'true' }]] },
+    );
   };
   const stub = new Proxy({}, { get: () => method });
   return {
@@ -62,32 +68,41 @@ const objects = [
 ] as const;
 
 describe('no exception leaves an alarm handler', () => {
-  it.each(objects)('of %s, whatever the others do and whatever its storage holds', async (_name, stubOf) => {
-    await fc.assert(
-      fc.asyncProperty(attacks, async ({ pool, dispatcher, users, corrupt }) => {
-        const alarm = runInDurableObject(stubOf() as DurableObjectStub, async (instance, { storage }) => {
-          const attacked = instance as unknown as Attacked;
-          attacked.ctx = { storage, waitUntil: () => undefined, abort: () => undefined };
-          attacked.env = {
-            ...attacked.env,
-            DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none',
-            POSTGRES_POOL: broken(bindings.POSTGRES_POOL, pool),
-            DISPATCHER: broken(bindings.DISPATCHER, dispatcher),
-            USER_MISSIONS: broken(bindings.USER_MISSIONS, users),
-          };
-          // Once in good order, so that its tables are there and it has a user to work for.
-          await attacked.alarm();
-          for (const statement of [`insert or replace into meta (name, value) values ('user_id', 'u')`, ...corrupt]) {
-            tryTo(() => storage.sql.exec(statement));
-          }
-          await attacked.alarm();
-          await storage.deleteAlarm();
-        });
-        await expect(alarm).resolves.toBeUndefined();
-      }),
-      { numRuns: 60 },
-    );
-  });
+  it.each(objects)(
+    'of %s, whatever the others do and whatever its storage holds',
+    async (_name, stubOf) => {
+      await fc.assert(
+        fc.asyncProperty(attacks, async ({ pool, dispatcher, users, corrupt }) => {
+          const alarm = runInDurableObject(
+            stubOf() as DurableObjectStub,
+            async (instance, { storage }) => {
+              const attacked = instance as unknown as Attacked;
+              attacked.ctx = { storage, waitUntil: () => undefined, abort: () => undefined };
+              attacked.env = {
+                ...attacked.env,
+                DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none',
+                POSTGRES_POOL: broken(bindings.POSTGRES_POOL, pool),
+                DISPATCHER: broken(bindings.DISPATCHER, dispatcher),
+                USER_MISSIONS: broken(bindings.USER_MISSIONS, users),
+              };
+              // Once in good order, so that its tables are there and it has a user to work for.
+              await attacked.alarm();
+              for (const statement of [
+                `insert or replace into meta (name, value) values ('user_id', 'u')`,
+                ...corrupt,
+              ]) {
+                tryTo(() => storage.sql.exec(statement));
+              }
+              await attacked.alarm();
+              await storage.deleteAlarm();
+            },
+          );
+          await expect(alarm).resolves.toBeUndefined();
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
 
 /** Not every object has every table. */

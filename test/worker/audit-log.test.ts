@@ -51,7 +51,11 @@ async function asOwner(text: string, ...values: (string | number)[]): Promise<re
 }
 
 async function problemsOf(page: AuditPage): Promise<string[]> {
-  const { problems } = await verifyChain({ userId: page.userId, rows: page.rows, heads: [page.head] });
+  const { problems } = await verifyChain({
+    userId: page.userId,
+    rows: page.rows,
+    heads: [page.head],
+  });
   return problems.map(({ seq, code }) => `${seq} ${code}`);
 }
 
@@ -124,14 +128,27 @@ describe('a run in the audit', () => {
     const { log, head } = setUp();
     expect(await log.attempts([], CONTEXT)).toEqual([]);
     await log.outcomes([]);
-    expect([await log.page(WHOLE), head.value]).toMatchObject([{ rows: [], head: EMPTY_CHAIN }, null]);
+    expect([await log.page(WHOLE), head.value]).toMatchObject([
+      { rows: [], head: EMPTY_CHAIN },
+      null,
+    ]);
   });
 
   it('names what devices wrote, odd as it may be', async () => {
     const { log } = setUp();
-    const odd = ['a:b', 'a\u0000b', '\ud800', '"; drop table x; --', 'x'.repeat(300), '\u{1f600}', ''];
+    const odd = [
+      'a:b',
+      'a\u0000b',
+      '\ud800',
+      '"; drop table x; --',
+      'x'.repeat(300),
+      '\u{1f600}',
+      '',
+    ];
     const attempts = await log.attempts(records(...odd), { missionId: '\udfff', iterationId: 'i' });
-    await log.outcomes(attempts.map((attempt) => ({ attempt, status: 'failed', reason: 'not-covered' })));
+    await log.outcomes(
+      attempts.map((attempt) => ({ attempt, status: 'failed', reason: 'not-covered' })),
+    );
     const page = await log.page(WHOLE);
     expect(page.rows.slice(0, 7).map(({ recordId }) => recordId)).toEqual([
       'a:b',
@@ -149,7 +166,9 @@ describe('a run in the audit', () => {
 describe('the chain', () => {
   it('has no fork and no gap under concurrent runs of one object', async () => {
     const { log } = setUp();
-    await Promise.all(Array.from({ length: 12 }, (_, index) => run(log, `i-${index}`, 'a', 'b', 'c')));
+    await Promise.all(
+      Array.from({ length: 12 }, (_, index) => run(log, `i-${index}`, 'a', 'b', 'c')),
+    );
     const page = await log.page(WHOLE);
     expect([page.rows.length, page.head.seq]).toEqual([72, 72]);
     expect(await problemsOf(page)).toEqual([]);
@@ -216,7 +235,10 @@ describe('what cannot be written', () => {
     await expect(log.attempts(records('a'), CONTEXT)).rejects.toThrow('before the write');
     await run(log, 'i-2', 'a');
     const page = await log.page(WHOLE);
-    expect([brief(page.rows), await problemsOf(page)]).toEqual([['1 attempt a pending', '2 outcome a ok'], []]);
+    expect([brief(page.rows), await problemsOf(page)]).toEqual([
+      ['1 attempt a pending', '2 outcome a ok'],
+      [],
+    ]);
   });
 
   it('throws where it is not known whether it was: the attempts stay pending, the chain goes on', async () => {
@@ -224,16 +246,24 @@ describe('what cannot be written', () => {
     await expect(log.attempts(records('a'), CONTEXT)).rejects.toThrow('after the write');
     await run(log, 'i-2', 'a');
     const page = await log.page(WHOLE);
-    expect(brief(page.rows)).toEqual(['1 attempt a pending', '2 attempt a pending', '3 outcome a ok']);
+    expect(brief(page.rows)).toEqual([
+      '1 attempt a pending',
+      '2 attempt a pending',
+      '3 outcome a ok',
+    ]);
     expect(await problemsOf(page)).toEqual([]);
   });
 
   it('is an outcome without its attempt, and a second one', async () => {
     const { log } = setUp();
     const [attempt] = await log.attempts(records('a'), CONTEXT);
-    await expect(log.outcomes([{ attempt: { ...attempt!, seq: 77 }, status: 'ok', reason: null }])).rejects.toThrow();
+    await expect(
+      log.outcomes([{ attempt: { ...attempt!, seq: 77 }, status: 'ok', reason: null }]),
+    ).rejects.toThrow();
     await log.outcomes([{ attempt: attempt!, status: 'ok', reason: null }]);
-    await expect(log.outcomes([{ attempt: attempt!, status: 'ok', reason: null }])).rejects.toThrow();
+    await expect(
+      log.outcomes([{ attempt: attempt!, status: 'ok', reason: null }]),
+    ).rejects.toThrow();
     const page = await log.page(WHOLE);
     expect([page.rows.length, await problemsOf(page)]).toEqual([2, []]);
   });
@@ -278,7 +308,11 @@ describe('a log that was tampered with shows it for good', () => {
       userId,
     );
     await run(log, 'i-2', 'b');
-    expect(await problemsOf(await log.page(WHOLE))).toEqual(['3 broken-link', '3 altered-row', '4 broken-link']);
+    expect(await problemsOf(await log.page(WHOLE))).toEqual([
+      '3 broken-link',
+      '3 altered-row',
+      '4 broken-link',
+    ]);
   });
 });
 
@@ -288,7 +322,11 @@ describe('a page', () => {
     for (const missionId of ['m-1', 'm-2', 'm-1'])
       await log.attempts(records('a', 'b'), { missionId, iterationId: 'i' });
     const first = await log.page({ missionId: 'm-1', limit: 3, after: 0 });
-    expect([first.rows.map(({ seq }) => seq), first.next, first.head.seq]).toEqual([[1, 2, 5], 5, 6]);
+    expect([first.rows.map(({ seq }) => seq), first.next, first.head.seq]).toEqual([
+      [1, 2, 5],
+      5,
+      6,
+    ]);
     const second = await log.page({ missionId: 'm-1', limit: 3, after: 5 });
     expect([second.rows.map(({ seq }) => seq), 'next' in second]).toEqual([[6], false]);
     const exact = await log.page({ missionId: null, limit: 6, after: 0 });
@@ -301,7 +339,10 @@ describe('a page', () => {
     const writer = new AuditLog({ userId: 'audit-of-an-object', database, head: new Memory() });
     await run(writer, 'i-1', 'a');
     const answer = await stub.audit('audit-of-an-object', WHOLE);
-    expect(answer).toMatchObject({ ok: true, page: { rows: [{ seq: 1 }, { seq: 2 }], head: { seq: 2 } } });
+    expect(answer).toMatchObject({
+      ok: true,
+      page: { rows: [{ seq: 1 }, { seq: 2 }], head: { seq: 2 } },
+    });
     const kept = await runInDurableObject(stub, (_instance, { storage }) =>
       new MissionStore(storage.sql).meta('audit_head'),
     );
@@ -321,7 +362,11 @@ describe('in Postgres', () => {
       'alter table mana_ai.decrypt_audit disable row level security',
     ];
     for (const text of statements) {
-      const outcome = await pool.run({ role: 'mana_ai_runner', userId, statements: [{ text, values: [] }] });
+      const outcome = await pool.run({
+        role: 'mana_ai_runner',
+        userId,
+        statements: [{ text, values: [] }],
+      });
       expect(outcome).toMatchObject({ ok: false, failure: { sqlState: '42501' } });
     }
   });
@@ -388,7 +433,9 @@ describe('retention', () => {
     await age(other.userId, 2);
     expect(await compact(userId)).toBe('0');
     expect((await other.log.page(WHOLE)).rows).toHaveLength(2);
-    await expect(asOwner(`select mana_ai.compact_decrypt_audit($1, now())`, userId)).rejects.toThrow('22023');
+    await expect(
+      asOwner(`select mana_ai.compact_decrypt_audit($1, now())`, userId),
+    ).rejects.toThrow('22023');
   });
 });
 
@@ -404,6 +451,9 @@ async function age(userId: string, upTo: number): Promise<void> {
 }
 
 async function compact(userId: string): Promise<string | null | undefined> {
-  const [row] = await asOwner(`select mana_ai.compact_decrypt_audit($1, now() - interval '5 days')::text as n`, userId);
+  const [row] = await asOwner(
+    `select mana_ai.compact_decrypt_audit($1, now() - interval '5 days')::text as n`,
+    userId,
+  );
   return row?.['n'];
 }

@@ -14,7 +14,15 @@ function freshDispatcher(): DurableObjectStub<Dispatcher> {
 }
 
 function report(userId: string, nextDueMs: number | null): TurnReport {
-  return { userId, nextDueMs, turn: 'planned', plansProduced: 1, plansWrittenBack: 1, parseFailures: 0, error: null };
+  return {
+    userId,
+    nextDueMs,
+    turn: 'planned',
+    plansProduced: 1,
+    plansWrittenBack: 1,
+    parseFailures: 0,
+    error: null,
+  };
 }
 
 describe('permits', () => {
@@ -34,7 +42,9 @@ describe('permits', () => {
     const dispatcher = freshDispatcher();
     for (const userId of ['a', 'b']) await dispatcher.acquirePermit(userId);
     const order: string[] = [];
-    const waiting = ['c', 'd', 'e'].map(async (userId) => order.push(userId, await dispatcher.acquirePermit(userId)));
+    const waiting = ['c', 'd', 'e'].map(async (userId) =>
+      order.push(userId, await dispatcher.acquirePermit(userId)),
+    );
     await dispatcher.queueState();
     for (const userId of ['a', 'b', 'c']) await dispatcher.release(report(userId, null));
     await Promise.all(waiting);
@@ -52,7 +62,10 @@ describe('permits', () => {
       retryAfterMs: null,
     });
     expect(await dispatcher.acquirePermit('b')).toBe('llm-down');
-    expect((await dispatcher.dependencies()).llm).toMatchObject({ ok: false, error: { code: 'LLM_UNREACHABLE' } });
+    expect((await dispatcher.dependencies()).llm).toMatchObject({
+      ok: false,
+      error: { code: 'LLM_UNREACHABLE' },
+    });
     await dispatcher.reportCall('a', { missionId: 'm', kind: 'ok' });
     expect(await dispatcher.acquirePermit('b')).toBe('granted');
   });
@@ -68,7 +81,8 @@ describe('permits', () => {
       message: 'away',
       retryAfterMs: null,
     } as const;
-    for (let call = 0; call < 10; call += 1) await dispatcher.reportCall(call % 2 === 0 ? 'a' : 'b', away);
+    for (let call = 0; call < 10; call += 1)
+      await dispatcher.reportCall(call % 2 === 0 ? 'a' : 'b', away);
     const failures = await runInDurableObject(dispatcher, (_object, state) =>
       state.storage.sql.exec<{ failures: number }>('select failures from outages').one(),
     );
@@ -79,7 +93,9 @@ describe('permits', () => {
     const dispatcher = freshDispatcher();
     for (const userId of ['a', 'b']) await dispatcher.acquirePermit(userId);
     const order: string[] = [];
-    const asked = ['c', 'a'].map(async (userId) => order.push(userId, await dispatcher.acquirePermit(userId)));
+    const asked = ['c', 'a'].map(async (userId) =>
+      order.push(userId, await dispatcher.acquirePermit(userId)),
+    );
     await asked[0];
     await dispatcher.release(report('b', null));
     await asked[1];

@@ -10,7 +10,10 @@ const bindings = env as unknown as RunnerEnv;
 afterEach(() => reset());
 
 function stateWith(value: unknown): RecordState {
-  return { ...emptyState(), fields: { objective: { value, stampUs: 1, createdUs: 1, rowId: 'r' } } };
+  return {
+    ...emptyState(),
+    fields: { objective: { value, stampUs: 1, createdUs: 1, rowId: 'r' } },
+  };
 }
 
 describe('the store of a user', () => {
@@ -75,7 +78,10 @@ describe('the store of a user', () => {
       store.saveHold('m', { reason: 'budget', untilMs: 90 });
       expect(store.nextDue()).toEqual({ missionId: 'm', readyMs: 90 });
       store.saveHold('m', { reason: 'grant-missing', untilMs: null });
-      expect([store.nextDue(), store.hold('m')]).toEqual([null, { reason: 'grant-missing', untilMs: null }]);
+      expect([store.nextDue(), store.hold('m')]).toEqual([
+        null,
+        { reason: 'grant-missing', untilMs: null },
+      ]);
       store.setDue('other', 7);
       expect(store.nextDue()).toEqual({ missionId: 'other', readyMs: 7 });
       store.clearHold('m');

@@ -69,7 +69,10 @@ async function starts(
 
 describe('the probe of the model', () => {
   it('is made once per start, and never again where the answer is known', async () => {
-    const [first, second] = await starts(REMOTE, [{ answer: NATIVE }, { answer: NONE, nowMs: T0 + 365 * DAY }]);
+    const [first, second] = await starts(REMOTE, [
+      { answer: NATIVE },
+      { answer: NONE, nowMs: T0 + 365 * DAY },
+    ]);
     expect(first).toEqual({ asked: ['probe'], tools: 'native', passedOn: false });
     expect(second).toEqual({ asked: [], tools: 'native', passedOn: false });
   });
@@ -118,7 +121,10 @@ describe('the probe of the model', () => {
     expect(first).toEqual({ asked: ['show', 'probe'], tools: 'native', passedOn: true });
     expect(second).toEqual({ asked: ['show'], tools: 'native', passedOn: false });
     const elsewhere = { ...LOCAL, baseUrl: 'http://127.0.0.1:9999/v1' };
-    const [stranger, known] = await starts(elsewhere, [{ answer: { ...NATIVE, isOllama: true } }, { answer: NATIVE }]);
+    const [stranger, known] = await starts(elsewhere, [
+      { answer: { ...NATIVE, isOllama: true } },
+      { answer: NATIVE },
+    ]);
     expect(stranger?.asked).toEqual(['probe', 'show']);
     expect(known?.asked).toEqual(['show']);
   });

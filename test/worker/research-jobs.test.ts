@@ -35,17 +35,22 @@ afterEach(() => reset());
 
 async function completedJobs(): Promise<number> {
   const text = await metrics.registry.metrics();
-  return Number(/^mana_ai_research_jobs_completed_total\{provider="p"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+  return Number(
+    /^mana_ai_research_jobs_completed_total\{provider="p"\} (\d+)$/m.exec(text)?.[1] ?? 0,
+  );
 }
 
 async function withJobs(
   name: string,
   work: (endpoint: Endpoint, jobs: () => ResearchJobs) => Promise<void>,
 ): Promise<void> {
-  await runInDurableObject(bindings.USER_MISSIONS.getByName(name), async (_instance, { storage }) => {
-    const endpoint = new Endpoint();
-    await work(endpoint, () => new ResearchJobs(storage.sql, endpoint));
-  });
+  await runInDurableObject(
+    bindings.USER_MISSIONS.getByName(name),
+    async (_instance, { storage }) => {
+      const endpoint = new Endpoint();
+      await work(endpoint, () => new ResearchJobs(storage.sql, endpoint));
+    },
+  );
 }
 
 describe('the research of a run', () => {
@@ -63,26 +68,33 @@ describe('the research of a run', () => {
       expect(await jobs().advance({ ...QUESTION, nowMs: NOW + HOUR })).toEqual(ready);
       expect(endpoint.submits).toBe(1);
       jobs().finish('m', 'run-1');
-      expect(await jobs().advance({ ...QUESTION, runId: 'run-2' })).toMatchObject({ kind: 'pending' });
+      expect(await jobs().advance({ ...QUESTION, runId: 'run-2' })).toMatchObject({
+        kind: 'pending',
+      });
       expect(endpoint.submits).toBe(2);
     });
   });
 
-  it.each([{ status: 'failed' }, { status: 'cancelled' }])('that ends as %j fails for good', async (job) => {
-    await withJobs(`fails-${job.status}`, async (endpoint, jobs) => {
-      await jobs().advance(QUESTION);
-      endpoint.job = job;
-      const later = { ...QUESTION, nowMs: NOW + HOUR };
-      expect(await jobs().advance(later)).toEqual({ kind: 'failed' });
-      expect(await jobs().advance(later)).toEqual({ kind: 'failed' });
-      expect(endpoint).toMatchObject({ submits: 1, polls: 1 });
-    });
-  });
+  it.each([{ status: 'failed' }, { status: 'cancelled' }])(
+    'that ends as %j fails for good',
+    async (job) => {
+      await withJobs(`fails-${job.status}`, async (endpoint, jobs) => {
+        await jobs().advance(QUESTION);
+        endpoint.job = job;
+        const later = { ...QUESTION, nowMs: NOW + HOUR };
+        expect(await jobs().advance(later)).toEqual({ kind: 'failed' });
+        expect(await jobs().advance(later)).toEqual({ kind: 'failed' });
+        expect(endpoint).toMatchObject({ submits: 1, polls: 1 });
+      });
+    },
+  );
 
   it('that is refused, or takes longer than two hours, fails', async () => {
     await withJobs('late', async (endpoint, jobs) => {
       await jobs().advance(QUESTION);
-      expect(await jobs().advance({ ...QUESTION, nowMs: NOW + 2 * HOUR })).toEqual({ kind: 'failed' });
+      expect(await jobs().advance({ ...QUESTION, nowMs: NOW + 2 * HOUR })).toEqual({
+        kind: 'failed',
+      });
       endpoint.refuses = true;
       expect(await jobs().advance({ ...QUESTION, missionId: 'n' })).toEqual({ kind: 'failed' });
       expect(await jobs().advance({ ...QUESTION, missionId: 'n' })).toEqual({ kind: 'failed' });
@@ -93,13 +105,23 @@ describe('the research of a run', () => {
   it('that was cut off while it was submitted is not submitted again', async () => {
     await withJobs('cut', async (endpoint, jobs) => {
       const { baseUrl, serviceKey, userId } = endpoint;
-      const never = { baseUrl, serviceKey, userId, fetch: async () => new Promise<Response>(() => undefined) };
-      await runInDurableObject(bindings.USER_MISSIONS.getByName('cut'), (_instance, { storage }) => {
-        void new ResearchJobs(storage.sql, never).advance(QUESTION);
-      });
+      const never = {
+        baseUrl,
+        serviceKey,
+        userId,
+        fetch: async () => new Promise<Response>(() => undefined),
+      };
+      await runInDurableObject(
+        bindings.USER_MISSIONS.getByName('cut'),
+        (_instance, { storage }) => {
+          void new ResearchJobs(storage.sql, never).advance(QUESTION);
+        },
+      );
       expect(await jobs().advance(QUESTION)).toEqual({ kind: 'failed' });
       expect(endpoint.submits).toBe(0);
-      expect(await jobs().advance({ ...QUESTION, runId: 'run-2' })).toMatchObject({ kind: 'pending' });
+      expect(await jobs().advance({ ...QUESTION, runId: 'run-2' })).toMatchObject({
+        kind: 'pending',
+      });
     });
   });
 
@@ -132,7 +154,8 @@ describe('the research of a run', () => {
       const before = await completedJobs();
       await jobs().advance(QUESTION);
       endpoint.job = FOUND;
-      for (let read = 0; read < 3; read += 1) await jobs().advance({ ...QUESTION, nowMs: NOW + HOUR });
+      for (let read = 0; read < 3; read += 1)
+        await jobs().advance({ ...QUESTION, nowMs: NOW + HOUR });
       expect(await completedJobs()).toBe(before + 1);
     });
   });

@@ -14,7 +14,9 @@ const agentId = 'agent';
 afterEach(() => reset());
 
 async function withSql(name: string, work: (sql: SqlStorage) => void): Promise<void> {
-  await runInDurableObject(bindings.USER_MISSIONS.getByName(name), (_instance, { storage }) => work(storage.sql));
+  await runInDurableObject(bindings.USER_MISSIONS.getByName(name), (_instance, { storage }) =>
+    work(storage.sql),
+  );
 }
 
 function reserve(budget: TokenBudget, wanted: number, nowMs = NOW): Reservation {
@@ -44,7 +46,9 @@ describe('the ledger of tokens', () => {
       budget.settle(reserve(budget, 100, NOW + 1_000), 6_000);
       const refusedAt = { agentId, limit: LIMIT, wanted: 100, nowMs: NOW + 2_000 };
       expect(budget.reserve(refusedAt)).toEqual({ ok: false, untilMs: NOW + BUDGET_WINDOW_MS });
-      expect(budget.reserve({ ...refusedAt, nowMs: NOW + BUDGET_WINDOW_MS })).toMatchObject({ ok: true });
+      expect(budget.reserve({ ...refusedAt, nowMs: NOW + BUDGET_WINDOW_MS })).toMatchObject({
+        ok: true,
+      });
       expect(budget.reserve({ ...refusedAt, limit: 0 })).toEqual({ ok: false, untilMs: null });
     });
   });
@@ -55,19 +59,27 @@ describe('the ledger of tokens', () => {
       const next = new TokenBudget(sql);
       expect(next.used(agentId, NOW)).toBe(9_000);
       // Nobody waits for it any more, so it does not keep the next one from starting.
-      expect(next.reserve({ agentId, limit: LIMIT, wanted: 3_000, nowMs: NOW })).toMatchObject({ ok: true });
+      expect(next.reserve({ agentId, limit: LIMIT, wanted: 3_000, nowMs: NOW })).toMatchObject({
+        ok: true,
+      });
     });
   });
 
   it('is overshot by one call in all, whatever begins at once, ends, crashes and passes', async () => {
     const action = fc.oneof(
-      fc.record({ kind: fc.constant('begin' as const), wanted: fc.integer({ min: 1, max: 6_000 }) }),
+      fc.record({
+        kind: fc.constant('begin' as const),
+        wanted: fc.integer({ min: 1, max: 6_000 }),
+      }),
       fc.record({
         kind: fc.constant('end' as const),
         which: fc.nat(),
         share: fc.double({ min: 0, max: 1, noNaN: true }),
       }),
-      fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: BUDGET_WINDOW_MS / 2 }) }),
+      fc.record({
+        kind: fc.constant('pass' as const),
+        ms: fc.integer({ min: 0, max: BUDGET_WINDOW_MS / 2 }),
+      }),
       fc.constant({ kind: 'crash' as const }),
     );
     await withSql('property', (sql) => {
@@ -78,7 +90,11 @@ describe('the ledger of tokens', () => {
           let nowMs = NOW;
           // What the provider really did: a call that was cut off may have cost all that it had asked for.
           const paid: { atMs: number; tokens: number }[] = [];
-          let open: { reservation: Reservation; paid: { atMs: number; tokens: number }; wanted: number }[] = [];
+          let open: {
+            reservation: Reservation;
+            paid: { atMs: number; tokens: number };
+            wanted: number;
+          }[] = [];
           for (const step of actions) {
             if (step.kind === 'begin') {
               const verdict = budget.reserve({ agentId, limit: LIMIT, wanted: step.wanted, nowMs });
@@ -99,7 +115,9 @@ describe('the ledger of tokens', () => {
             }
             const window = paid.filter(({ atMs }) => atMs > nowMs - BUDGET_WINDOW_MS);
             const total = window.reduce((sum, { tokens }) => sum + tokens, 0);
-            expect(total - LIMIT).toBeLessThanOrEqual(Math.max(0, ...window.map(({ tokens }) => tokens)));
+            expect(total - LIMIT).toBeLessThanOrEqual(
+              Math.max(0, ...window.map(({ tokens }) => tokens)),
+            );
             expect(budget.used(agentId, nowMs)).toBe(total);
           }
         }),

@@ -80,7 +80,9 @@ class CopyIn extends Copy {
 
   handleCopyInResponse(connection: ProtocolConnection): void {
     void this.#send(connection).catch((thrown: unknown) => {
-      connection.sendCopyFail(thrown instanceof Error ? thrown.message : 'the file could not be read');
+      connection.sendCopyFail(
+        thrown instanceof Error ? thrown.message : 'the file could not be read',
+      );
     });
   }
 
@@ -106,7 +108,10 @@ export async function copyToFile(client: Client, select: string, path: string): 
 
 /** Reads a file of `copyToFile` into a table; returns the number of rows. */
 export async function copyFromFile(client: Client, into: string, path: string): Promise<number> {
-  const copy = new CopyIn(`copy ${into} from stdin`, createReadStream(path) as AsyncIterable<Buffer>);
+  const copy = new CopyIn(
+    `copy ${into} from stdin`,
+    createReadStream(path) as AsyncIterable<Buffer>,
+  );
   client.query(copy as never);
   return copy.completed;
 }

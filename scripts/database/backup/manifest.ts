@@ -67,16 +67,19 @@ export async function readCheckedManifest(folder: string): Promise<Manifest> {
   for (const expected of [...read.objects, ...read.tables]) {
     const found = await describeFile(folder, expected.path).catch(() => null);
     if (found === null) throw new StartError(`${expected.path} of the backup cannot be read`);
-    if (found.sha256 !== expected.sha256) throw new StartError(`${expected.path} of the backup was changed or damaged`);
+    if (found.sha256 !== expected.sha256)
+      throw new StartError(`${expected.path} of the backup was changed or damaged`);
   }
   return read;
 }
 
 async function readManifest(folder: string): Promise<Manifest> {
   const text = await readFile(manifestPath(folder), 'utf8').catch(() => null);
-  if (text === null) throw new StartError(`${folder} holds no finished backup: ${MANIFEST} is missing`);
+  if (text === null)
+    throw new StartError(`${folder} holds no finished backup: ${MANIFEST} is missing`);
   const parsed = manifest.safeParse(parseJson(text));
-  if (!parsed.success) throw new StartError(`${MANIFEST} is not one that this build can read (format ${FORMAT})`);
+  if (!parsed.success)
+    throw new StartError(`${MANIFEST} is not one that this build can read (format ${FORMAT})`);
   return parsed.data;
 }
 

@@ -20,7 +20,9 @@ const LONGEST_WAIT_MS = 10_000;
 
 /** The object files of a data folder that a backup keeps, as paths below it. */
 function keptFiles(dataDir: string): string[] {
-  return OBJECT_FOLDERS.flatMap((folder) => classesOf(join(dataDir, folder)).map((name) => join(folder, name)))
+  return OBJECT_FOLDERS.flatMap((folder) =>
+    classesOf(join(dataDir, folder)).map((name) => join(folder, name)),
+  )
     .flatMap((folder) => readdirSync(join(dataDir, folder)).map((name) => join(folder, name)))
     .filter((path) => path.endsWith('.sqlite') && !path.endsWith(`/${ALARMS}`))
     .toSorted();
@@ -43,7 +45,8 @@ export async function copyObjects(dataDir: string, folder: string): Promise<Back
   for (const path of keptFiles(dataDir)) {
     const target = join('objects', path);
     mkdirSync(dirname(join(folder, target)), { recursive: true, mode: 0o700 });
-    if (copyObject(join(dataDir, path), join(folder, target))) copied.push(await describeFile(folder, target));
+    if (copyObject(join(dataDir, path), join(folder, target)))
+      copied.push(await describeFile(folder, target));
   }
   return copied;
 }
@@ -74,7 +77,11 @@ function hasTables(database: DatabaseSync): boolean {
  * Puts a backup's objects into a data folder that has none. What they know of the log counts as stale, so each reads it again before
  * it runs anything; runs under way, the audit's head, budgets and failures stay.
  */
-export function placeObjects(folder: string, objects: readonly BackupFile[], dataDir: string): void {
+export function placeObjects(
+  folder: string,
+  objects: readonly BackupFile[],
+  dataDir: string,
+): void {
   for (const { path } of objects) {
     const target = join(dataDir, path.slice('objects/'.length));
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
@@ -96,5 +103,8 @@ function makeStale(path: string): void {
 }
 
 function hasTable(database: DatabaseSync, name: string): boolean {
-  return database.prepare(`select 1 from sqlite_master where type = 'table' and name = ?`).get(name) !== undefined;
+  return (
+    database.prepare(`select 1 from sqlite_master where type = 'table' and name = ?`).get(name) !==
+    undefined
+  );
 }

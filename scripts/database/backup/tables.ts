@@ -19,12 +19,20 @@ type TableShape = { name: string; columns: string[] };
  * Copies our tables, and the log where it is wanted, in one snapshot of the database.
  * @throws StartError where row-level security would hide rows from this login
  */
-export async function dumpTables(client: Client, folder: string, { withLog }: { withLog: boolean }): Promise<Snapshot> {
+export async function dumpTables(
+  client: Client,
+  folder: string,
+  { withLog }: { withLog: boolean },
+): Promise<Snapshot> {
   await mkdir(join(folder, 'tables'), { mode: 0o700 });
   await client.query('begin isolation level repeatable read, read only');
   try {
     await showAllRows(client);
-    const { rows } = await client.query<{ taken_at: string; postgres: string; migrations: string[] }>(
+    const { rows } = await client.query<{
+      taken_at: string;
+      postgres: string;
+      migrations: string[];
+    }>(
       `select to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as taken_at,
          current_setting('server_version') as postgres,
          (select array_agg(name order by name) from mana_ai.migrations) as migrations`,
@@ -32,8 +40,14 @@ export async function dumpTables(client: Client, folder: string, { withLog }: { 
     const [about] = rows;
     if (about === undefined) throw new Error('the database did not answer');
     const tables: BackupTable[] = [];
-    for (const shape of await keptTables(client, withLog)) tables.push(await dumpTable(client, folder, shape));
-    return { takenAt: about.taken_at, postgres: about.postgres, migrations: about.migrations ?? [], tables };
+    for (const shape of await keptTables(client, withLog))
+      tables.push(await dumpTable(client, folder, shape));
+    return {
+      takenAt: about.taken_at,
+      postgres: about.postgres,
+      migrations: about.migrations ?? [],
+      tables,
+    };
   } finally {
     await client.query('rollback');
   }
@@ -51,7 +65,11 @@ async function showAllRows(client: Client): Promise<void> {
   );
 }
 
-async function dumpTable(client: Client, folder: string, { name, columns }: TableShape): Promise<BackupTable> {
+async function dumpTable(
+  client: Client,
+  folder: string,
+  { name, columns }: TableShape,
+): Promise<BackupTable> {
   const path = `tables/${name.replaceAll('"', '')}.copy`;
   const rows = await copyToFile(client, placeOf({ name, columns }), join(folder, path));
   return { ...(await describeFile(folder, path)), name, columns, rows };
@@ -114,25 +132,31 @@ export async function loadTables(
 
 async function loadTable(client: Client, folder: string, table: BackupTable): Promise<void> {
   const rows = await copyFromFile(client, placeOf(table), join(folder, table.path));
-  if (rows !== table.rows) throw new StartError(`${table.name}: ${rows} of ${table.rows} rows arrived`);
+  if (rows !== table.rows)
+    throw new StartError(`${table.name}: ${rows} of ${table.rows} rows arrived`);
   const { rows: counters } = await client.query<{ column: string; sequence: string }>(
     `select quote_ident(attname) as column, pg_get_serial_sequence($1, attname) as sequence
      from pg_catalog.pg_attribute where attrelid = $1::regclass and attidentity <> ''`,
     [table.name],
   );
   for (const { column, sequence } of counters) {
-    await client.query(`select setval($1, coalesce((select max(${column}) from ${table.name}), 0) + 1, false)`, [
-      sequence,
-    ]);
+    await client.query(
+      `select setval($1, coalesce((select max(${column}) from ${table.name}), 0) + 1, false)`,
+      [sequence],
+    );
   }
 }
 
 /** What the target has no place for must not be left out in silence. */
 async function assertColumns(client: Client, tables: readonly BackupTable[]): Promise<void> {
-  const present = new Map((await keptTables(client, true)).map(({ name, columns }) => [name, columns]));
+  const present = new Map(
+    (await keptTables(client, true)).map(({ name, columns }) => [name, columns]),
+  );
   for (const { name, columns } of tables) {
     const missing = columns.filter((column) => !(present.get(name) ?? []).includes(column));
     if (missing.length > 0)
-      throw new StartError(`${name} has no column ${missing.join(', ')} here, which the backup holds`);
+      throw new StartError(
+        `${name} has no column ${missing.join(', ')} here, which the backup holds`,
+      );
   }
 }

@@ -38,7 +38,8 @@ const revoke: Command = {
   takes: 'ID',
   summary: 'end a grant now and erase its keys; of an ID its beginning will do',
   run: async (context, [typed]) => {
-    if (typed === undefined) throw new CliError(EXIT.usage, 'Which grant? Give its id, or how it begins.');
+    if (typed === undefined)
+      throw new CliError(EXIT.usage, 'Which grant? Give its id, or how it begins.');
     const found = (await grantsOf(context)).filter(({ grantId }) => grantId.startsWith(typed));
     const [grant] = found;
     if (grant === undefined) throw new CliError(EXIT.refused, `You have no grant ${typed}.`);
@@ -46,7 +47,9 @@ const revoke: Command = {
     await context.api.auth(`${PATH}/${encodeURIComponent(grant.grantId)}`, { method: 'DELETE' });
     const { terminal, json } = context;
     terminal.print(
-      json ? JSON.stringify({ revoked: grant.grantId }) : `${grant.grantId} is revoked, its keys are erased.`,
+      json
+        ? JSON.stringify({ revoked: grant.grantId })
+        : `${grant.grantId} is revoked, its keys are erased.`,
     );
   },
 };

@@ -30,7 +30,9 @@ const list: Command = {
   name: 'missions list',
   summary: 'your missions, what they do, and why one does not run',
   run: async (context) => {
-    const missions = await Promise.all((await storedMissions(context)).map((mission) => context.opener.open(mission)));
+    const missions = await Promise.all(
+      (await storedMissions(context)).map((mission) => context.opener.open(mission)),
+    );
     print(context, { missions }, () => missionTable(context.terminal, missions));
   },
 };
@@ -48,19 +50,27 @@ const add: Command = {
   summary: 'a new mission',
   options: {
     ...FIELDS,
-    input: { type: 'string', multiple: true, help: 'a record that it reads, as module:table:id; may be repeated' },
+    input: {
+      type: 'string',
+      multiple: true,
+      help: 'a record that it reads, as module:table:id; may be repeated',
+    },
     encrypt: { type: 'boolean', help: 'encrypt its texts here; it then needs a grant' },
     grant: { type: 'boolean', help: 'let the runner read its inputs, and its texts, for 7 days' },
   },
   run: async (context, [objective], values) => {
-    if (objective === undefined) throw new CliError(EXIT.usage, 'What shall it do? Give the objective, in quotes.');
+    if (objective === undefined)
+      throw new CliError(EXIT.usage, 'What shall it do? Give the objective, in quotes.');
     const id = randomUUID();
     const inputs = inputsOf(values);
     const texts = { objective, ...given('title', textOption(values, 'title')) };
     const sealed = values['encrypt'] === true ? await context.opener.seal(id, texts) : texts;
     const grant = values['grant'] === true ? await mintGrant(context, id, inputs) : undefined;
     const body = { id, ...sealed, ...fieldsOf(values), ...given('grant', grant), inputs };
-    await printAnswer(context, await context.api.runner('/api/v1/me/missions', { method: 'POST', body }));
+    await printAnswer(
+      context,
+      await context.api.runner('/api/v1/me/missions', { method: 'POST', body }),
+    );
   },
 };
 
@@ -77,9 +87,16 @@ const change: Command = {
     };
     const wasSealed = `${mission.title}${mission.objective}`.includes('enc:2:');
     // What was encrypted stays so.
-    const body = { ...(wasSealed ? await context.opener.seal(mission.id, texts) : texts), ...fieldsOf(values) };
-    if (Object.keys(body).length === 0) throw new CliError(EXIT.usage, 'What shall change? See --help.');
-    await printAnswer(context, await context.api.runner(missionPath(mission.id), { method: 'PATCH', body }));
+    const body = {
+      ...(wasSealed ? await context.opener.seal(mission.id, texts) : texts),
+      ...fieldsOf(values),
+    };
+    if (Object.keys(body).length === 0)
+      throw new CliError(EXIT.usage, 'What shall change? See --help.');
+    await printAnswer(
+      context,
+      await context.api.runner(missionPath(mission.id), { method: 'PATCH', body }),
+    );
   },
 };
 
@@ -87,7 +104,9 @@ const run: Command = {
   name: 'missions run',
   takes: 'ID',
   summary: 'make it due now',
-  options: { wait: { type: 'boolean', help: 'wait for the plan, at most 10 minutes, and show it' } },
+  options: {
+    wait: { type: 'boolean', help: 'wait for the plan, at most 10 minutes, and show it' },
+  },
   run: async (context, [id], values) => {
     const before = await storedMission(context, id);
     const answer = await context.api.runner(missionPath(before.id, '/run'), { method: 'POST' });
@@ -113,7 +132,10 @@ const simple = (verb: 'pause' | 'resume', summary: string): Command => ({
   summary,
   run: async (context, [id]) => {
     const mission = await storedMission(context, id);
-    await printAnswer(context, await context.api.runner(missionPath(mission.id, `/${verb}`), { method: 'POST' }));
+    await printAnswer(
+      context,
+      await context.api.runner(missionPath(mission.id, `/${verb}`), { method: 'POST' }),
+    );
   },
 });
 
@@ -141,15 +163,26 @@ async function planned(context: Context, before: OwnerMission): Promise<OwnerMis
     }
     await context.terminal.sleep(LOOK_EVERY_MS);
   }
-  throw new CliError(EXIT.refused, 'There is no plan after 10 minutes; `missions show` tells how it stands.');
+  throw new CliError(
+    EXIT.refused,
+    'There is no plan after 10 minutes; `missions show` tells how it stands.',
+  );
 }
 
-async function mintGrant({ api }: Context, missionId: string, inputs: readonly InputRef[]): Promise<unknown> {
+async function mintGrant(
+  { api }: Context,
+  missionId: string,
+  inputs: readonly InputRef[],
+): Promise<unknown> {
   const records = inputs.map(({ table, id }) => ({ table, record: `${table}:${id}` }));
-  if (records.length === 0) throw new CliError(EXIT.usage, '--grant wants at least one --input to grant.');
+  if (records.length === 0)
+    throw new CliError(EXIT.usage, '--grant wants at least one --input to grant.');
   const tables = [...new Set(records.map(({ table }) => table))];
   const recordIds = [...new Set(records.map(({ record }) => record))];
-  return api.auth('/api/v1/me/ai-mission-grant', { method: 'POST', body: { missionId, tables, recordIds } });
+  return api.auth('/api/v1/me/ai-mission-grant', {
+    method: 'POST',
+    body: { missionId, tables, recordIds },
+  });
 }
 
 type InputRef = { module: string; table: string; id: string };
@@ -159,7 +192,10 @@ function inputsOf(values: Values): InputRef[] {
   return (Array.isArray(typed) ? typed.map(String) : []).map((text) => {
     const [, module, table, id] = /^([^:]+):([^:]+):(.+)$/.exec(text) ?? [];
     if (module === undefined || table === undefined || id === undefined) {
-      throw new CliError(EXIT.usage, `--input wants module:table:id, such as notes:notes:3f2a; ${text} is none.`);
+      throw new CliError(
+        EXIT.usage,
+        `--input wants module:table:id, such as notes:notes:3f2a; ${text} is none.`,
+      );
     }
     return { module, table, id };
   });
@@ -168,7 +204,8 @@ function inputsOf(values: Values): InputRef[] {
 function fieldsOf(values: Values): Record<string, unknown> {
   const words = textOption(values, 'cadence');
   const zone = textOption(values, 'zone');
-  if (zone !== undefined && words === undefined) throw new CliError(EXIT.usage, '--zone belongs to a --cadence.');
+  if (zone !== undefined && words === undefined)
+    throw new CliError(EXIT.usage, '--zone belongs to a --cadence.');
   return {
     ...given('cadence', words === undefined ? undefined : parseCadenceWords(words, zone)),
     ...given('agentId', textOption(values, 'agent')),

@@ -3,7 +3,11 @@ import { type Command, type Context, storedMissions } from '../context.ts';
 import { printable } from '../terminal.ts';
 
 type Component = { ok: boolean; since?: string; error?: { code: string; message: string } };
-type Health = { status: string; postgres: Component; llm?: Component & { locality: string; tools?: string } };
+type Health = {
+  status: string;
+  postgres: Component;
+  llm?: Component & { locality: string; tools?: string };
+};
 
 export const STATUS: Command = {
   name: 'status',
@@ -14,18 +18,27 @@ export const STATUS: Command = {
     const auth = (await api.auth('/health')) as Health;
     const operator = (await api.operator('/internal/status')) as { words: string[] } | null;
     const missions = await countMissions(context);
-    if (json) terminal.print(JSON.stringify({ runner, auth, words: operator?.words, missions }, null, 2));
+    if (json)
+      terminal.print(JSON.stringify({ runner, auth, words: operator?.words, missions }, null, 2));
     else {
       line(context, 'runner', runner.postgres.ok, 'PostgreSQL', runner.postgres);
       if (runner.llm !== undefined) {
-        const silent = runner.llm.ok && runner.llm.tools === undefined ? ', which has not answered yet' : '';
-        line(context, 'runner', runner.llm.ok, `the language model (${runner.llm.locality})${silent}`, runner.llm);
+        const silent =
+          runner.llm.ok && runner.llm.tools === undefined ? ', which has not answered yet' : '';
+        line(
+          context,
+          'runner',
+          runner.llm.ok,
+          `the language model (${runner.llm.locality})${silent}`,
+          runner.llm,
+        );
       }
       line(context, 'grants', auth.postgres.ok, 'PostgreSQL', auth.postgres);
       for (const word of operator?.words ?? []) terminal.print(`- ${printable(word)}`);
       terminal.print(missions);
     }
-    if (runner.status !== 'ok' || auth.status !== 'ok') throw new CliError(EXIT.refused, 'Something does not work.');
+    if (runner.status !== 'ok' || auth.status !== 'ok')
+      throw new CliError(EXIT.refused, 'Something does not work.');
   },
 };
 
@@ -35,9 +48,17 @@ async function countMissions(context: Context): Promise<string> {
   return `${missions.length} missions of yours, ${active} active.`;
 }
 
-function line({ terminal }: Context, worker: string, ok: boolean, name: string, { since, error }: Component): void {
+function line(
+  { terminal }: Context,
+  worker: string,
+  ok: boolean,
+  name: string,
+  { since, error }: Component,
+): void {
   const state = ok ? terminal.paint('green', 'ok') : terminal.paint('red', 'down');
   const why =
-    error === undefined ? '' : `: ${error.message} [${error.code}]${since === undefined ? '' : `, since ${since}`}`;
+    error === undefined
+      ? ''
+      : `: ${error.message} [${error.code}]${since === undefined ? '' : `, since ${since}`}`;
   terminal.print(`${worker.padEnd(7)} ${state}  ${name}${printable(why)}`);
 }

@@ -2,7 +2,14 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { MOST_PAGE_ROWS } from '../../audit/queries.ts';
 import { AUDIT_KINDS, AUDIT_STATUSES } from '../../audit/row.ts';
-import { answers, readQuery, refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  readQuery,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
 import { ownerOf } from '../owner.ts';
@@ -53,7 +60,8 @@ const row = z.object({
 export const AI_AUDIT = {
   method: 'get',
   path: '/api/v1/me/ai-audit',
-  summary: 'Which of your records were opened for which mission, oldest first; the whole can be verified by its hashes',
+  summary:
+    'Which of your records were opened for which mission, oldest first; the whole can be verified by its hashes',
   security: USER_TOKEN,
   request: { query },
   responses: {
@@ -66,7 +74,11 @@ export const AI_AUDIT = {
         next: z.int().optional(),
       }),
     ),
-    ...refusals({ 400: 'BAD_REQUEST', 401: 'UNAUTHENTICATED', 503: 'KEY_SET_UNAVAILABLE, POSTGRES_UNAVAILABLE' }),
+    ...refusals({
+      400: 'BAD_REQUEST',
+      401: 'UNAUTHENTICATED',
+      503: 'KEY_SET_UNAVAILABLE, POSTGRES_UNAVAILABLE',
+    }),
   },
 } satisfies RouteDefinition;
 
@@ -80,8 +92,14 @@ export function aiAuditRoutes(app: Hono, deps: RouteDeps): void {
     const { missionId = null, limit: wanted = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;
     // Who asks for more gets a full page and its `next`.
     const limit = Math.min(wanted, MOST_PAGE_ROWS);
-    const answer = await deps.userMissions(owner.userId).audit(owner.userId, { missionId, limit, after });
+    const answer = await deps
+      .userMissions(owner.userId)
+      .audit(owner.userId, { missionId, limit, after });
     if (answer.ok) return c.json(answer.page);
-    return refuse(c, 'POSTGRES_UNAVAILABLE', 'The audit cannot be read now; Postgres does not answer.');
+    return refuse(
+      c,
+      'POSTGRES_UNAVAILABLE',
+      'The audit cannot be read now; Postgres does not answer.',
+    );
   });
 }

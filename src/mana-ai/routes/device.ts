@@ -1,8 +1,21 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import { answers, readBody, refusals, type RouteDefinition, serveRoute, takes, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  readBody,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  takes,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import { isUserId } from '../../http/user-id.ts';
-import { type DeviceCommand, type DeviceRefusal, newMissionId, requestRowId } from '../../sync/device-rows.ts';
+import {
+  type DeviceCommand,
+  type DeviceRefusal,
+  newMissionId,
+  requestRowId,
+} from '../../sync/device-rows.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
 import { missionChange, newMission, ownerMission, review } from '../mission-schemas.ts';
@@ -45,7 +58,10 @@ const change = {
   summary: 'Change fields of a mission; a new cadence counts from now',
   security: USER_TOKEN,
   request: { headers, ...takes(missionChange) },
-  responses: { 200: shown('The mission as it is now.'), ...refusalsOfOne({ 413: 'BODY_TOO_LARGE' }) },
+  responses: {
+    200: shown('The mission as it is now.'),
+    ...refusalsOfOne({ 413: 'BODY_TOO_LARGE' }),
+  },
 } satisfies RouteDefinition;
 
 const remove = {
@@ -81,13 +97,17 @@ const run = {
   summary: 'Make an active mission due now; one that is due already is left alone',
   security: USER_TOKEN,
   request: { headers },
-  responses: { 202: shown('It runs as soon as it is its turn.'), ...refusalsOfOne({ 409: 'MISSION_NOT_ACTIVE' }) },
+  responses: {
+    202: shown('It runs as soon as it is its turn.'),
+    ...refusalsOfOne({ 409: 'MISSION_NOT_ACTIVE' }),
+  },
 } satisfies RouteDefinition;
 
 const decide = {
   method: 'post',
   path: `${MISSION}/iterations/{iterationId}/review`,
-  summary: 'Approve or reject steps of an iteration, and say something for the next one: all of it or nothing',
+  summary:
+    'Approve or reject steps of an iteration, and say something for the next one: all of it or nothing',
   security: USER_TOKEN,
   request: { headers, ...takes(review) },
   responses: {
@@ -99,7 +119,15 @@ const decide = {
   },
 } satisfies RouteDefinition;
 
-export const DEVICE_ROUTES: RouteDefinition[] = [create, change, remove, pause, resume, run, decide];
+export const DEVICE_ROUTES: RouteDefinition[] = [
+  create,
+  change,
+  remove,
+  pause,
+  resume,
+  run,
+  decide,
+];
 
 /** What a device can do, for people without the web app: each is one change row in the person's name. */
 export function deviceRoutes(app: Hono, deps: RouteDeps): void {
@@ -155,7 +183,12 @@ const SIMPLE = [
   [remove, 'delete'],
 ] as const;
 
-async function onMission(c: Context, deps: RouteDeps, userId: string, command: DeviceCommand): Promise<Response> {
+async function onMission(
+  c: Context,
+  deps: RouteDeps,
+  userId: string,
+  command: DeviceCommand,
+): Promise<Response> {
   const missionId = idFrom(c, '/missions/');
   if (missionId === null) return refuseId(c, 'missionId');
   const rowId = rowIdOf(c, { userId, route: `${command.kind} ${missionId}`, body: command });
@@ -164,7 +197,11 @@ async function onMission(c: Context, deps: RouteDeps, userId: string, command: D
 
 type Asked = { userId: string; missionId: string; rowId: string; command: DeviceCommand };
 
-async function perform(c: Context, deps: RouteDeps, { userId, ...request }: Asked): Promise<Response> {
+async function perform(
+  c: Context,
+  deps: RouteDeps,
+  { userId, ...request }: Asked,
+): Promise<Response> {
   const outcome = await deps.userMissions(userId).command(userId, request);
   if (!outcome.ok) return refuse(c, outcome.refusal.code, sentenceOf(outcome.refusal));
   const { mission, written } = outcome;
@@ -181,7 +218,10 @@ async function perform(c: Context, deps: RouteDeps, { userId, ...request }: Aske
 }
 
 /** Without a key each request is another one. Null: the key is none. */
-function rowIdOf(c: Context, request: { userId: string; route: string; body: unknown }): string | null {
+function rowIdOf(
+  c: Context,
+  request: { userId: string; route: string; body: unknown },
+): string | null {
   const key = c.req.header('idempotency-key');
   if (key === undefined) return crypto.randomUUID();
   return /^[!-~](?:[ -~]{0,253}[!-~])?$/.test(key) ? requestRowId({ ...request, key }) : null;
@@ -200,7 +240,11 @@ function idFrom(c: Context, marker: '/missions/' | '/iterations/'): string | nul
 }
 
 function refuseId(c: Context, name: string): Response {
-  return refuse(c, 'BAD_REQUEST', `${name} must be 1 to 256 characters without control characters.`);
+  return refuse(
+    c,
+    'BAD_REQUEST',
+    `${name} must be 1 to 256 characters without control characters.`,
+  );
 }
 
 function refuseKey(c: Context): Response {

@@ -12,7 +12,10 @@ const events = {
   security: USER_TOKEN,
   request: {
     headers: z.object({
-      'Last-Event-ID': z.string().optional().describe('goes on after this event; without it: from now on'),
+      'Last-Event-ID': z
+        .string()
+        .optional()
+        .describe('goes on after this event; without it: from now on'),
     }),
   },
   responses: {
@@ -23,7 +26,11 @@ const events = {
         'the cache everything is told once more. A stream ends after 15 minutes; come back with the last id.',
       content: { 'text/event-stream': { schema: z.string() } },
     },
-    ...refusals({ ...USER_REFUSALS, 429: 'TOO_MANY_STREAMS', 503: 'KEY_SET_UNAVAILABLE, DRAINING' }),
+    ...refusals({
+      ...USER_REFUSALS,
+      429: 'TOO_MANY_STREAMS',
+      503: 'KEY_SET_UNAVAILABLE, DRAINING',
+    }),
   },
 } satisfies RouteDefinition;
 
@@ -38,11 +45,19 @@ export function eventRoutes(app: Hono, deps: RouteDeps): void {
       const opened = await deps.openEvents(userId, c.req.header('last-event-id') || null);
       if (opened.ok) {
         // A proxy that collects the answer before it passes it on would make a stream of nothing.
-        return c.body(opened.body, 200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+        return c.body(opened.body, 200, {
+          'content-type': 'text/event-stream',
+          'x-accel-buffering': 'no',
+        });
       }
       c.header('retry-after', '5');
-      if (opened.reason === 'draining') return refuse(c, 'DRAINING', 'This process is about to stop; come back.');
-      return refuse(c, 'TOO_MANY_STREAMS', 'Too many event streams are open; close one, or try again later.');
+      if (opened.reason === 'draining')
+        return refuse(c, 'DRAINING', 'This process is about to stop; come back.');
+      return refuse(
+        c,
+        'TOO_MANY_STREAMS',
+        'Too many event streams are open; close one, or try again later.',
+      );
     }),
   );
 }

@@ -9,7 +9,12 @@ const LONGEST_PROBE_MS = 1_500;
 
 /** What is not known is null. */
 export type HealthAnswer = Omit<RunnerHealth, 'tick'> & {
-  tick: { enabled: boolean; lastTickAt: string | null; queued: number | null; running: number | null };
+  tick: {
+    enabled: boolean;
+    lastTickAt: string | null;
+    queued: number | null;
+    running: number | null;
+  };
 };
 
 const HEALTH = {
@@ -23,7 +28,9 @@ const METRICS = {
   method: 'get',
   path: '/metrics',
   summary: 'Counters and histograms of this process, for Prometheus',
-  responses: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } } },
+  responses: {
+    200: { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } },
+  },
 } satisfies RouteDefinition;
 
 /** GET /health and GET /metrics: open to all, they show nothing of anyone. */
@@ -59,7 +66,10 @@ export async function probeHealth(deps: RouteDeps): Promise<HealthAnswer> {
 }
 
 function unknown({ config }: RouteDeps, code: 'PROBE_TIMEOUT' | 'PROBE_FAILED'): HealthAnswer {
-  const message = code === 'PROBE_TIMEOUT' ? 'the state could not be read in time' : 'the state could not be read';
+  const message =
+    code === 'PROBE_TIMEOUT'
+      ? 'the state could not be read in time'
+      : 'the state could not be read';
   const component = { ok: false, error: { code, message } };
   return {
     postgres: component,

@@ -1,7 +1,14 @@
 import type { Context, Handler, Hono, MiddlewareHandler } from 'hono';
 import { serviceKeyMatches } from '../../http/service-key.ts';
 import { z } from 'zod';
-import { answers, DRAIN_TOKEN, refusals, type RouteDefinition, serveRoute, SERVICE_KEY } from '../../http/route.ts';
+import {
+  answers,
+  DRAIN_TOKEN,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  SERVICE_KEY,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { healthAnswer } from '../health-schema.ts';
 import { internalMission } from '../mission-schemas.ts';
@@ -36,7 +43,8 @@ const TICK = {
 const DRAIN = {
   method: 'post',
   path: '/internal/drain',
-  summary: 'Admit nobody any more, end event streams, wait up to 10 s for runs to reach a checkpoint',
+  summary:
+    'Admit nobody any more, end event streams, wait up to 10 s for runs to reach a checkpoint',
   security: DRAIN_TOKEN,
   responses: {
     200: answers('Whether no run is left.', z.object({ drained: z.boolean() })),
@@ -58,10 +66,14 @@ const MISSIONS = {
 const FORGET = {
   method: 'delete',
   path: '/internal/users/{userId}',
-  summary: 'Empty what the objects hold of one user, and end what is under way; `npm run forget` calls it',
+  summary:
+    'Empty what the objects hold of one user, and end what is under way; `npm run forget` calls it',
   security: SERVICE_KEY,
   responses: {
-    200: answers('Where something is left.', z.object({ left: z.array(z.enum(['object', 'agenda', 'change-feed'])) })),
+    200: answers(
+      'Where something is left.',
+      z.object({ left: z.array(z.enum(['object', 'agenda', 'change-feed'])) }),
+    ),
     ...refusals({ 400: 'BAD_REQUEST', ...KEY_REFUSALS }),
   },
 } satisfies RouteDefinition;
@@ -84,7 +96,9 @@ const STATUS = {
 export function internalRoutes(app: Hono, deps: RouteDeps): void {
   const withServiceKey = serviceKeyGuard(deps.config.serviceKey);
   serveRoute(app, TICK, withServiceKey, async (c) => c.json(await deps.tick()));
-  serveRoute(app, DRAIN, drainTokenGuard(deps.config.drainToken), async (c) => c.json(await deps.drain()));
+  serveRoute(app, DRAIN, drainTokenGuard(deps.config.drainToken), async (c) =>
+    c.json(await deps.drain()),
+  );
   serveRoute(app, STATUS, withServiceKey, async (c) => {
     const health = await probeHealth(deps);
     return c.json({ words: statusWords(health, Date.now()), health: withStatus(health) });
@@ -108,7 +122,11 @@ function ofUser(answer: (userId: string) => Promise<object>): Handler {
   return async (c) => {
     const userId = userIdOf(c);
     if (userId !== null) return c.json(await answer(userId));
-    return refuse(c, 'BAD_REQUEST', 'userId must be 1 to 256 characters without control characters.');
+    return refuse(
+      c,
+      'BAD_REQUEST',
+      'userId must be 1 to 256 characters without control characters.',
+    );
   };
 }
 
@@ -124,8 +142,15 @@ function userIdOf(c: Context): string | null {
 
 function drainTokenGuard(expected: string | null): MiddlewareHandler {
   return async (c, next) => {
-    if (expected === null || !(await serviceKeyMatches(c.req.header('x-drain-token') ?? '', expected))) {
-      return refuse(c, 'UNAUTHENTICATED', 'Only the command that started this process may drain it; send it SIGTERM.');
+    if (
+      expected === null ||
+      !(await serviceKeyMatches(c.req.header('x-drain-token') ?? '', expected))
+    ) {
+      return refuse(
+        c,
+        'UNAUTHENTICATED',
+        'Only the command that started this process may drain it; send it SIGTERM.',
+      );
     }
     return next();
   };
@@ -134,7 +159,11 @@ function drainTokenGuard(expected: string | null): MiddlewareHandler {
 function serviceKeyGuard(expected: string | null): MiddlewareHandler {
   return async (c, next) => {
     if (expected === null) {
-      return refuse(c, 'SERVICE_KEY_NOT_CONFIGURED', 'MANA_SERVICE_KEY is not set, so this route is closed.');
+      return refuse(
+        c,
+        'SERVICE_KEY_NOT_CONFIGURED',
+        'MANA_SERVICE_KEY is not set, so this route is closed.',
+      );
     }
     if (!(await serviceKeyMatches(c.req.header('x-service-key') ?? '', expected))) {
       return refuse(c, 'UNAUTHENTICATED', 'X-Service-Key is missing or wrong.');

@@ -1,6 +1,12 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
-import { answers, refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { ownerMission } from '../mission-schemas.ts';
 import { forUser, USER_REFUSALS } from '../user-guard.ts';

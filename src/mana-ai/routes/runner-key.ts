@@ -1,7 +1,13 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { importRunnerPublicKey } from '../../grants/index.ts';
-import { answers, refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../http-errors.ts';
 import { ownerOf } from '../owner.ts';
@@ -29,7 +35,11 @@ export function runnerKeyRoutes(app: Hono, deps: RouteDeps): void {
     if (!owner.ok) return owner.refusal;
     const { publicPem } = deps.config.runnerKeys;
     if (publicPem === null)
-      return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AI_PUBLIC_KEY_PEM is not set, so nothing can be sealed.');
+      return refuse(
+        c,
+        'GRANT_NOT_CONFIGURED',
+        'MANA_AI_PUBLIC_KEY_PEM is not set, so nothing can be sealed.',
+      );
     const { kid, jwk } = await importRunnerPublicKey(publicPem);
     return c.json({ kid, jwk });
   });

@@ -9,11 +9,27 @@ import {
   parseRecordRef,
   sortedScope,
 } from '../../grants/index.ts';
-import { answers, readBody, refusals, type RouteDefinition, serveRoute, takes, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  readBody,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  takes,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { type UserEnv, userTokenGuard } from '../guards.ts';
 import { refuse } from '../http-errors.ts';
-import { type GrantRequest, listGrants, mint, type Minted, type MintingDeps, mintSealed, revoke } from '../minting.ts';
+import {
+  type GrantRequest,
+  listGrants,
+  mint,
+  type Minted,
+  type MintingDeps,
+  mintSealed,
+  revoke,
+} from '../minting.ts';
 import { refuseVault } from './vault.ts';
 
 const BASE = '/api/v1/me/ai-mission-grant';
@@ -25,7 +41,9 @@ const MOST_VERSIONS = 64;
 const WANTS_RECORD = 'wants `table:id`';
 
 const requestFields = z.object({
-  missionId: z.string().refine(isRecordName, 'wants 1 to 256 characters without control characters'),
+  missionId: z
+    .string()
+    .refine(isRecordName, 'wants 1 to 256 characters without control characters'),
   tables: z
     .array(z.string().refine(isTableName, 'wants a letter, then up to 63 letters, digits or _'))
     .max(MOST_RECORDS),
@@ -38,7 +56,10 @@ const requestFields = z.object({
   keyVersions: z
     .record(
       z.string(),
-      z.array(z.number().refine(isKeyVersion, 'wants whole numbers from 1')).min(1).max(MOST_VERSIONS),
+      z
+        .array(z.number().refine(isKeyVersion, 'wants whole numbers from 1'))
+        .min(1)
+        .max(MOST_VERSIONS),
     )
     .optional(),
 });
@@ -57,7 +78,9 @@ const grant = z.object({
 });
 const grants = z.object({
   grants: z.array(
-    grant.omit({ token: true }).extend({ missionId: z.string(), revokedAt: z.iso.datetime().optional() }),
+    grant
+      .omit({ token: true })
+      .extend({ missionId: z.string(), revokedAt: z.iso.datetime().optional() }),
   ),
 });
 
@@ -79,7 +102,12 @@ export const GRANT_ROUTES = {
     request: takes(mintBody),
     responses: {
       200: answers("What the mission's field `grant` takes", grant),
-      ...refusals({ ...MINTING, 404: 'VAULT_NOT_INITIALISED', 409: 'ZK_ACTIVE', 500: 'VAULT_UNREADABLE' }),
+      ...refusals({
+        ...MINTING,
+        404: 'VAULT_NOT_INITIALISED',
+        409: 'ZK_ACTIVE',
+        500: 'VAULT_UNREADABLE',
+      }),
     },
   },
   mintSealed: {
@@ -88,7 +116,10 @@ export const GRANT_ROUTES = {
     summary: 'The same with keys that the device has sealed to the runner itself',
     security: USER_TOKEN,
     request: takes(sealedBody),
-    responses: { 200: answers("What the mission's field `grant` takes", grant), ...refusals(MINTING) },
+    responses: {
+      200: answers("What the mission's field `grant` takes", grant),
+      ...refusals(MINTING),
+    },
   },
   list: {
     method: 'get',
@@ -115,8 +146,12 @@ export function grantRoutes(app: Hono, deps: RouteDeps): void {
     const read = await readBody(c, GRANT_ROUTES.mint, MOST_BODY_BYTES);
     if (!read.ok) return refuse(c, read.code, read.error);
     const { vault } = await deps.keys();
-    if (vault === null) return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AUTH_KEK is not set, so there are no vaults.');
-    return sendMinted(c, await mint({ ...minting, vault }, c.get('userId'), requestOf(read.value), deps.nowMs()));
+    if (vault === null)
+      return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AUTH_KEK is not set, so there are no vaults.');
+    return sendMinted(
+      c,
+      await mint({ ...minting, vault }, c.get('userId'), requestOf(read.value), deps.nowMs()),
+    );
   });
   serveRoute(app, GRANT_ROUTES.mintSealed, guard, async (c: Context<UserEnv>) => {
     const minting = await mintingDeps(deps);
@@ -142,8 +177,10 @@ async function mintingDeps({ keys, database }: RouteDeps): Promise<MintingDeps |
   const { recipients, signingKeys } = await keys();
   const [signingKey] = signingKeys;
   const [recipient, ...older] = recipients;
-  if (recipient === undefined) return 'MANA_AI_PUBLIC_KEY_PEM is not set, so there is nobody to seal keys to.';
-  if (signingKey === undefined) return 'MANA_GRANT_SIGNING_KEY_PEM is not set, so grants cannot be signed.';
+  if (recipient === undefined)
+    return 'MANA_AI_PUBLIC_KEY_PEM is not set, so there is nobody to seal keys to.';
+  if (signingKey === undefined)
+    return 'MANA_GRANT_SIGNING_KEY_PEM is not set, so grants cannot be signed.';
   return { database, signingKey, recipients: [recipient, ...older] };
 }
 
@@ -153,11 +190,18 @@ function sendMinted(c: Context, minted: Minted): Response {
     c.header('retry-after', String(minted.waitSeconds));
     return refuse(c, minted.code, 'More than 60 grants within a minute; try again later.');
   }
-  if (minted.code === 'BAD_REQUEST') return refuse(c, minted.code, `${minted.field}: ${minted.message}.`);
+  if (minted.code === 'BAD_REQUEST')
+    return refuse(c, minted.code, `${minted.field}: ${minted.message}.`);
   return refuseVault(c, minted.code);
 }
 
-function requestOf({ missionId, recordIds, ttlMs, llm = 'any', keyVersions = {} }: RequestFields): GrantRequest {
+function requestOf({
+  missionId,
+  recordIds,
+  ttlMs,
+  llm = 'any',
+  keyVersions = {},
+}: RequestFields): GrantRequest {
   return {
     missionId,
     records: sortedScope(recordIds),
@@ -176,7 +220,9 @@ function isGrantable(text: string): boolean {
 /** Each record's table is named, and versions are given of records that the grant covers. */
 function refineScope(request: RequestFields, context: z.RefinementCtx): void {
   const tables = new Set(request.tables);
-  const unnamed = request.recordIds.findIndex((record) => !tables.has(parseRecordRef(record)?.tableName ?? ''));
+  const unnamed = request.recordIds.findIndex(
+    (record) => !tables.has(parseRecordRef(record)?.tableName ?? ''),
+  );
   if (unnamed >= 0) {
     context.addIssue({
       code: 'custom',
@@ -187,6 +233,10 @@ function refineScope(request: RequestFields, context: z.RefinementCtx): void {
   const covered = new Set([...request.recordIds, `${MISSIONS_TABLE}:${request.missionId}`]);
   const stray = Object.keys(request.keyVersions ?? {}).some((record) => !covered.has(record));
   if (stray) {
-    context.addIssue({ code: 'custom', path: ['keyVersions'], message: 'names a record that `recordIds` does not' });
+    context.addIssue({
+      code: 'custom',
+      path: ['keyVersions'],
+      message: 'names a record that `recordIds` does not',
+    });
   }
 }

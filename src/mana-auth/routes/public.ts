@@ -55,23 +55,36 @@ export const PUBLIC_ROUTES = {
 /** Routes that are open to all; they show nothing of anyone. */
 export function publicRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(app, PUBLIC_ROUTES.health, async (c) => {
-    const postgres = await boundedHealth(deps.postgresHealth, deps.healthTimeoutMs ?? LONGEST_PROBE_MS);
+    const postgres = await boundedHealth(
+      deps.postgresHealth,
+      deps.healthTimeoutMs ?? LONGEST_PROBE_MS,
+    );
     return c.json({ status: postgres.ok ? 'ok' : 'degraded', postgres });
   });
   serveRoute(app, PUBLIC_ROUTES.userKeys, async (c) => {
-    return c.json(await issuerKeySet(deps.config.issuerKeys), 200, { 'cache-control': KEY_SET_CACHE });
+    return c.json(await issuerKeySet(deps.config.issuerKeys), 200, {
+      'cache-control': KEY_SET_CACHE,
+    });
   });
   serveRoute(app, PUBLIC_ROUTES.grantKeys, async (c) => {
     const { signingKeys } = await deps.keys();
-    return c.json({ keys: signingKeys.map(({ publicJwk }) => publicJwk) }, 200, { 'cache-control': KEY_SET_CACHE });
+    return c.json({ keys: signingKeys.map(({ publicJwk }) => publicJwk) }, 200, {
+      'cache-control': KEY_SET_CACHE,
+    });
   });
 }
 
 /** A pool that fails or stays silent is an unhealthy Postgres, never a failed /health. */
-async function boundedHealth(ask: () => Promise<PostgresHealth>, timeoutMs: number): Promise<PostgresHealth> {
+async function boundedHealth(
+  ask: () => Promise<PostgresHealth>,
+  timeoutMs: number,
+): Promise<PostgresHealth> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<PostgresHealth>((done) => {
-    timer = setTimeout(() => done(unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')), timeoutMs);
+    timer = setTimeout(
+      () => done(unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')),
+      timeoutMs,
+    );
   });
   try {
     return await Promise.race([ask(), late]);

@@ -2,7 +2,14 @@ import type { Hono } from 'hono';
 import { exportSPKI } from 'jose';
 import { z } from 'zod';
 import type { RecipientKey } from '../../grants/index.ts';
-import { answers, refusals, type RouteDefinition, SERVICE_KEY, serveRoute, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  refusals,
+  type RouteDefinition,
+  SERVICE_KEY,
+  serveRoute,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { serviceKeyGuard, userTokenGuard } from '../guards.ts';
 import { refuse } from '../http-errors.ts';
@@ -19,7 +26,8 @@ export const RUNNER_KEY_ROUTES = {
   forDevices: {
     method: 'get',
     path: '/api/v1/me/runner-key',
-    summary: 'The key that devices seal grants to; the runner serves it too, and devices compare both',
+    summary:
+      'The key that devices seal grants to; the runner serves it too, and devices compare both',
     security: USER_TOKEN,
     responses: { 200: answers('The current key', runnerKey), ...REFUSALS },
   },
@@ -42,11 +50,16 @@ export function runnerKeyRoutes(app: Hono, deps: RouteDeps): void {
     if (recipient === undefined) return refuse(c, 'GRANT_NOT_CONFIGURED', NOT_CONFIGURED);
     return c.json({ kid: recipient.kid, jwk: recipient.jwk });
   });
-  serveRoute(app, RUNNER_KEY_ROUTES.forServices, serviceKeyGuard(deps.config.serviceKey), async (c) => {
-    const [recipient] = (await deps.keys()).recipients;
-    if (recipient === undefined) return refuse(c, 'GRANT_NOT_CONFIGURED', NOT_CONFIGURED);
-    return c.json({ publicKeyPem: await spkiPem(recipient), kid: recipient.kid });
-  });
+  serveRoute(
+    app,
+    RUNNER_KEY_ROUTES.forServices,
+    serviceKeyGuard(deps.config.serviceKey),
+    async (c) => {
+      const [recipient] = (await deps.keys()).recipients;
+      if (recipient === undefined) return refuse(c, 'GRANT_NOT_CONFIGURED', NOT_CONFIGURED);
+      return c.json({ publicKeyPem: await spkiPem(recipient), kid: recipient.kid });
+    },
+  );
 }
 
 async function spkiPem({ key }: RecipientKey): Promise<string> {

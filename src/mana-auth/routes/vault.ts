@@ -1,10 +1,24 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
-import { answers, readBody, refusals, type RouteDefinition, serveRoute, takes, USER_TOKEN } from '../../http/route.ts';
+import {
+  answers,
+  readBody,
+  refusals,
+  type RouteDefinition,
+  serveRoute,
+  takes,
+  USER_TOKEN,
+} from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { type UserEnv, userTokenGuard } from '../guards.ts';
 import { refuse } from '../http-errors.ts';
-import { readMasterKey, type Vault, type VaultAnswer, type VaultDone, type VaultRefusal } from '../vault.ts';
+import {
+  readMasterKey,
+  type Vault,
+  type VaultAnswer,
+  type VaultDone,
+  type VaultRefusal,
+} from '../vault.ts';
 
 const BASE = '/api/v1/me/encryption-vault';
 const MOST_BODY_BYTES = 64 * 1_024;
@@ -22,8 +36,14 @@ const done = z.object({ ok: z.literal(true) });
 
 /** Made by the device, opaque here: bounded so that a row stays small. */
 const recoveryWrap = z.object({
-  recoveryWrappedMk: z.base64('wants base64').min(1, 'wants base64').max(4_096, 'wants at most 4,096 characters'),
-  recoveryIv: z.base64('wants base64').min(1, 'wants base64').max(256, 'wants at most 256 characters'),
+  recoveryWrappedMk: z
+    .base64('wants base64')
+    .min(1, 'wants base64')
+    .max(4_096, 'wants at most 4,096 characters'),
+  recoveryIv: z
+    .base64('wants base64')
+    .min(1, 'wants base64')
+    .max(256, 'wants at most 256 characters'),
 });
 
 const zeroKnowledge = z.discriminatedUnion(
@@ -45,7 +65,11 @@ const status = z.object({
   recoverySetAt: z.iso.datetime().nullable(),
 });
 
-const COMMON = { 401: 'UNAUTHENTICATED', 500: 'VAULT_UNREADABLE', 503: 'GRANT_NOT_CONFIGURED: no KEK' };
+const COMMON = {
+  401: 'UNAUTHENTICATED',
+  500: 'VAULT_UNREADABLE',
+  503: 'GRANT_NOT_CONFIGURED: no KEK',
+};
 const MISSING = { ...COMMON, 404: 'VAULT_NOT_INITIALISED' };
 const WITH_BODY = { ...MISSING, 400: 'BAD_REQUEST', 413: 'BODY_TOO_LARGE' };
 
@@ -55,21 +79,30 @@ export const VAULT_ROUTES = {
     path: `${BASE}/init`,
     summary: 'Makes a master key where there is none, and answers with it',
     security: USER_TOKEN,
-    responses: { 200: answers('The master key, or what the recovery code opens', key), ...refusals(COMMON) },
+    responses: {
+      200: answers('The master key, or what the recovery code opens', key),
+      ...refusals(COMMON),
+    },
   },
   key: {
     method: 'get',
     path: `${BASE}/key`,
     summary: 'The master key',
     security: USER_TOKEN,
-    responses: { 200: answers('The master key, or what the recovery code opens', key), ...refusals(MISSING) },
+    responses: {
+      200: answers('The master key, or what the recovery code opens', key),
+      ...refusals(MISSING),
+    },
   },
   rotate: {
     method: 'post',
     path: `${BASE}/rotate`,
     summary: 'A new master key; the wrap of a recovery code is removed, since it opens the old one',
     security: USER_TOKEN,
-    responses: { 200: answers('The new master key', key), ...refusals({ ...MISSING, 409: 'ZK_ROTATE_FORBIDDEN' }) },
+    responses: {
+      200: answers('The new master key', key),
+      ...refusals({ ...MISSING, 409: 'ZK_ROTATE_FORBIDDEN' }),
+    },
   },
   setRecoveryWrap: {
     method: 'post',
@@ -84,7 +117,10 @@ export const VAULT_ROUTES = {
     path: `${BASE}/recovery-wrap`,
     summary: 'Removes it',
     security: USER_TOKEN,
-    responses: { 200: answers('There is none any more', done), ...refusals({ ...MISSING, 409: 'ZK_ACTIVE' }) },
+    responses: {
+      200: answers('There is none any more', done),
+      ...refusals({ ...MISSING, 409: 'ZK_ACTIVE' }),
+    },
   },
   zeroKnowledge: {
     method: 'post',
@@ -110,7 +146,8 @@ const SENTENCES: Record<Exclude<VaultRefusal, 'WRONG_MASTER_KEY'>, string> = {
   VAULT_NOT_INITIALISED: 'There is no vault yet; POST …/encryption-vault/init makes it.',
   ZK_ACTIVE: 'Zero-knowledge mode is on: the master key is not here.',
   ZK_ROTATE_FORBIDDEN: 'In zero-knowledge mode only a device can make a new master key.',
-  RECOVERY_WRAP_MISSING: 'Without the wrap of a recovery code nothing could open the master key any more.',
+  RECOVERY_WRAP_MISSING:
+    'Without the wrap of a recovery code nothing could open the master key any more.',
   VAULT_UNREADABLE: 'The vault does not open with the keys that are configured here.',
 };
 
@@ -125,7 +162,12 @@ export function vaultRoutes(app: Hono, deps: RouteDeps): void {
   ): void => {
     serveRoute(app, route, guard, async (c: Context<UserEnv>) => {
       const { vault } = await deps.keys();
-      if (vault === null) return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AUTH_KEK is not set, so there are no vaults.');
+      if (vault === null)
+        return refuse(
+          c,
+          'GRANT_NOT_CONFIGURED',
+          'MANA_AUTH_KEK is not set, so there are no vaults.',
+        );
       return handle(c, vault, c.get('userId'));
     });
   };
@@ -147,10 +189,13 @@ export function vaultRoutes(app: Hono, deps: RouteDeps): void {
     const read = await readBody(c, VAULT_ROUTES.zeroKnowledge, MOST_BODY_BYTES);
     if (!read.ok) return refuse(c, read.code, read.error);
     const { enable } = read.value;
-    if (read.value.enable) return sendDone(c, await vault.enableZeroKnowledge(userId), { zeroKnowledge: enable });
+    if (read.value.enable)
+      return sendDone(c, await vault.enableZeroKnowledge(userId), { zeroKnowledge: enable });
     const masterKey = readMasterKey(read.value.masterKey);
     if (masterKey === null) return refuse(c, 'BAD_REQUEST', 'masterKey: wants base64 of 32 bytes.');
-    return sendDone(c, await vault.disableZeroKnowledge(userId, masterKey), { zeroKnowledge: enable });
+    return sendDone(c, await vault.disableZeroKnowledge(userId, masterKey), {
+      zeroKnowledge: enable,
+    });
   });
 }
 
@@ -164,6 +209,7 @@ function sendDone(c: Context, outcome: VaultDone, more: { zeroKnowledge?: boolea
 
 /** A refusal of the vault as HTTP says it. */
 export function refuseVault(c: Context, code: VaultRefusal): Response {
-  if (code === 'WRONG_MASTER_KEY') return refuse(c, 'BAD_REQUEST', 'masterKey: is another than the one in the vault.');
+  if (code === 'WRONG_MASTER_KEY')
+    return refuse(c, 'BAD_REQUEST', 'masterKey: is another than the one in the vault.');
   return refuse(c, code, SENTENCES[code]);
 }

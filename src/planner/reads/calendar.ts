@@ -1,6 +1,15 @@
 import { id, number, optionalText } from '../tools/tool.ts';
 import { readTool } from './read-tool.ts';
-import { dayAt, dayOf, field, isSet, listOf, NOT_SHARED, type ReadRecord, withId } from './record.ts';
+import {
+  dayAt,
+  dayOf,
+  field,
+  isSet,
+  listOf,
+  NOT_SHARED,
+  type ReadRecord,
+  withId,
+} from './record.ts';
 
 const START = ['startTime', 'startDate', 'start'];
 const END = ['endTime', 'endDate', 'end'];
@@ -22,14 +31,19 @@ export const eventReads = [
   readTool({
     table: 'events',
     name: 'list_events',
-    description: 'List the events that are shared with this mission, from today on unless told otherwise.',
+    description:
+      'List the events that are shared with this mission, from today on unless told otherwise.',
     parameters: {
       from: optionalText('First day, YYYY-MM-DD.'),
       to: optionalText('Last day, YYYY-MM-DD.'),
       limit: number().optional(),
     },
     answer: ({ from, to, limit }, records, { nowMs, timeZone }) => {
-      const days = { from: dayOf(from, timeZone) ?? dayAt(nowMs, timeZone), to: dayOf(to, timeZone), timeZone };
+      const days = {
+        from: dayOf(from, timeZone) ?? dayAt(nowMs, timeZone),
+        to: dayOf(to, timeZone),
+        timeZone,
+      };
       return listOf(inOrder(records.filter((event) => touches(event, days))), limit);
     },
   }),
@@ -64,7 +78,10 @@ function shown(event: ReadRecord, most: number): Record<string, unknown> {
 }
 
 /** Whether any day of the event lies within the days; one without a readable start lies nowhere. */
-function touches(event: ReadRecord, days: { from: string; to: string | undefined; timeZone: string }): boolean {
+function touches(
+  event: ReadRecord,
+  days: { from: string; to: string | undefined; timeZone: string },
+): boolean {
   const first = dayOf(field(event, START), days.timeZone);
   if (first === undefined) return false;
   const last = dayOf(field(event, END), days.timeZone) ?? first;

@@ -10,7 +10,10 @@ export const goalReads = [
     description: "List the person's goals; active ones unless told otherwise.",
     parameters: { filter: oneOf(['active', 'paused', 'completed', 'all']).optional() },
     answer: ({ filter = 'active' }, records) =>
-      listOf(records.filter((goal) => filter === 'all' || statusOf(goal) === filter).map(shown), undefined),
+      listOf(
+        records.filter((goal) => filter === 'all' || statusOf(goal) === filter).map(shown),
+        undefined,
+      ),
   }),
   readTool({
     table: 'companionGoals',

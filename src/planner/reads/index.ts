@@ -21,7 +21,9 @@ export function readToolsFor(tables: ReadonlySet<string>): readonly Tool[] {
 
 /** The tables that the answers to these calls need. */
 export function tablesRead(toolNames: readonly string[]): ReadonlySet<ReadTable> {
-  return new Set(READS.filter(({ tool }) => toolNames.includes(tool.name)).map(({ table }) => table));
+  return new Set(
+    READS.filter(({ tool }) => toolNames.includes(tool.name)).map(({ table }) => table),
+  );
 }
 
 /**

@@ -24,7 +24,11 @@ export type ReadTool = {
   tool: Tool;
   table: ReadTable;
   /** plain JSON; `params` keep the tool's schema, `records` are of its table */
-  answer: (params: Record<string, unknown>, records: readonly ReadRecord[], context: ReadContext) => unknown;
+  answer: (
+    params: Record<string, unknown>,
+    records: readonly ReadRecord[],
+    context: ReadContext,
+  ) => unknown;
 };
 
 /** Makes a reading tool with typed parameters. */
@@ -40,9 +44,15 @@ export function readTool<const Shape extends z.ZodRawShape>(spec: {
   ) => unknown;
 }): ReadTool {
   const { table, name, description, parameters, answer } = spec;
-  const [tool] = toolsOf(MODULE_OF_TABLE[table], WORDS[table], [readingTool({ name, description, parameters })]);
+  const [tool] = toolsOf(MODULE_OF_TABLE[table], WORDS[table], [
+    readingTool({ name, description, parameters }),
+  ]);
   if (tool === undefined) throw new Error('a tool was made of one definition');
   // The loop has parsed them by this very schema.
   type Params = z.infer<z.ZodObject<Shape, z.core.$strict>>;
-  return { tool, table, answer: (params, records, context) => answer(params as Params, records, context) };
+  return {
+    tool,
+    table,
+    answer: (params, records, context) => answer(params as Params, records, context),
+  };
 }

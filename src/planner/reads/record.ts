@@ -8,7 +8,11 @@ export type ReadRecord = { tableName: string; recordId: string; record: Record<s
 export type ReadContext = { nowMs: number; timeZone: string };
 
 /** The first of these fields that says something, at most `most` characters; undefined where none does. */
-export function field({ record }: ReadRecord, names: readonly string[], most = 300): string | undefined {
+export function field(
+  { record }: ReadRecord,
+  names: readonly string[],
+  most = 300,
+): string | undefined {
   const text = names.map((name) => plainText(valueAt(record, name))).find((value) => value !== '');
   return text === undefined ? undefined : cutText(text, most);
 }
@@ -28,23 +32,32 @@ export function dayOf(text: string | undefined, timeZone: string): string | unde
 
 /** The calendar day (YYYY-MM-DD) of an instant in a zone. */
 export function dayAt(ms: number, timeZone: string): string {
-  return new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
-    new Date(ms),
-  );
+  return new Intl.DateTimeFormat('en-CA', {
+    timeZone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  }).format(new Date(ms));
 }
 
 const DEFAULT_LIMIT = 20;
 const MOST = 50;
 
 /** What a list answers: as many items as asked for (20 unless told, 50 at most), and how many more of the same the run may see. */
-export function listOf<Item>(items: readonly Item[], limit: number | undefined): { items: Item[]; more?: number } {
+export function listOf<Item>(
+  items: readonly Item[],
+  limit: number | undefined,
+): { items: Item[]; more?: number } {
   const most = Math.min(MOST, Math.max(1, Math.floor(limit ?? DEFAULT_LIMIT)));
   const more = items.length - most;
   return { items: items.slice(0, most), ...(more > 0 ? { more } : {}) };
 }
 
 /** What a question for one record answers where it is not among those that the run may see: no word on whether it exists. */
-export const NOT_SHARED = { items: [], note: 'No such record is shared with this mission.' } as const;
+export const NOT_SHARED = {
+  items: [],
+  note: 'No such record is shared with this mission.',
+} as const;
 
 /** The record of an id. */
 export function withId(records: readonly ReadRecord[], id: string): ReadRecord | undefined {

@@ -1,6 +1,16 @@
 import { id, number, oneOf } from '../tools/tool.ts';
 import { readTool } from './read-tool.ts';
-import { dayAt, dayOf, field, isSet, listOf, NOT_SHARED, type ReadContext, type ReadRecord, withId } from './record.ts';
+import {
+  dayAt,
+  dayOf,
+  field,
+  isSet,
+  listOf,
+  NOT_SHARED,
+  type ReadContext,
+  type ReadRecord,
+  withId,
+} from './record.ts';
 
 type Filter = 'open' | 'completed' | 'overdue' | 'today' | 'all';
 
@@ -8,7 +18,8 @@ export const taskReads = [
   readTool({
     table: 'tasks',
     name: 'list_tasks',
-    description: 'List the tasks that are shared with this mission; open ones unless told otherwise.',
+    description:
+      'List the tasks that are shared with this mission; open ones unless told otherwise.',
     parameters: {
       filter: oneOf(['open', 'completed', 'overdue', 'today', 'all']).optional(),
       limit: number().optional(),
@@ -32,10 +43,12 @@ export const taskReads = [
   readTool({
     table: 'tasks',
     name: 'get_task_stats',
-    description: 'Count the tasks that are shared with this mission: open, completed, overdue, due today.',
+    description:
+      'Count the tasks that are shared with this mission: open, completed, overdue, due today.',
     parameters: {},
     answer: (_nothing, records, context) => {
-      const count = (filter: Filter): number => records.filter((task) => fits(task, filter, context)).length;
+      const count = (filter: Filter): number =>
+        records.filter((task) => fits(task, filter, context)).length;
       const counts = {
         open: count('open'),
         completed: count('completed'),

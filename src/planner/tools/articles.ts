@@ -24,8 +24,12 @@ export const articles = toolsOf(
     tool({
       name: 'tag_article',
       description: 'Give a saved article a tag.',
-      parameters: { articleId: id('the article'), tagName: text('One word or a short phrase, without #.') },
-      summarise: ({ articleId, tagName }) => `Tag article ${quote(articleId)} with ${quote(tagName)}`,
+      parameters: {
+        articleId: id('the article'),
+        tagName: text('One word or a short phrase, without #.'),
+      },
+      summarise: ({ articleId, tagName }) =>
+        `Tag article ${quote(articleId)} with ${quote(tagName)}`,
     }),
     tool({
       name: 'add_article_highlight',
@@ -36,7 +40,8 @@ export const articles = toolsOf(
         color: oneOf(['yellow', 'green', 'blue', 'pink']).optional(),
         note: optionalText('A remark on it.'),
       },
-      summarise: ({ articleId, text: passage }) => `Highlight ${quote(passage)} in article ${quote(articleId)}`,
+      summarise: ({ articleId, text: passage }) =>
+        `Highlight ${quote(passage)} in article ${quote(articleId)}`,
     }),
   ],
 );

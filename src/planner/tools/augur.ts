@@ -19,7 +19,8 @@ export const augur = toolsOf(
   [
     tool({
       name: 'capture_sign',
-      description: 'Write down an omen, a fortune or a hunch of the person, to see later whether it came true.',
+      description:
+        'Write down an omen, a fortune or a hunch of the person, to see later whether it came true.',
       parameters: {
         kind: oneOf(['omen', 'fortune', 'hunch']),
         source: text('Where it came from, in words.'),
@@ -43,7 +44,8 @@ export const augur = toolsOf(
         outcome: oneOf(['fulfilled', 'partly', 'not-fulfilled']),
         note: optionalText(),
       },
-      summarise: ({ entryId, outcome }) => `Record sign ${quote(entryId)} as ${outcome.replace('-', ' ')}`,
+      summarise: ({ entryId, outcome }) =>
+        `Record sign ${quote(entryId)} as ${outcome.replace('-', ' ')}`,
     }),
   ],
 );

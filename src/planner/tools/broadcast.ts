@@ -13,7 +13,8 @@ export const broadcast = toolsOf(
         preheader: optionalText('Preview line of the mail.'),
         htmlContent: text('The mail, simple HTML without scripts.'),
       },
-      summarise: ({ name, subject }) => `Draft newsletter ${quote(name)} with the subject ${quote(subject)}`,
+      summarise: ({ name, subject }) =>
+        `Draft newsletter ${quote(name)} with the subject ${quote(subject)}`,
     }),
   ],
 );

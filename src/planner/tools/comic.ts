@@ -35,7 +35,8 @@ export const comic = toolsOf(
         quality: oneOf(QUALITIES).optional(),
         model: oneOf(MODELS).optional(),
       },
-      summarise: ({ storyId, panelPrompt }) => `Draw panel ${quote(panelPrompt)} for story ${quote(storyId)}`,
+      summarise: ({ storyId, panelPrompt }) =>
+        `Draw panel ${quote(panelPrompt)} for story ${quote(storyId)}`,
     }),
     tool({
       name: 'create_comic_character',

@@ -6,7 +6,8 @@ export const drink = toolsOf(
   [
     tool({
       name: 'undo_drink',
-      description: 'Take back the drink that was logged last. Only if the data shows that it was logged by mistake.',
+      description:
+        'Take back the drink that was logged last. Only if the data shows that it was logged by mistake.',
       parameters: {},
       summarise: () => 'Take back the last logged drink',
     }),

@@ -2,7 +2,18 @@ import { datePart, number, oneOf, optionalText, quote, text, tool, toolsOf } fro
 
 export const finance = toolsOf(
   'finance',
-  ['finance', 'money', 'budget', 'expense', 'income', 'spending', 'finanzen', 'geld', 'ausgabe', 'einnahme'],
+  [
+    'finance',
+    'money',
+    'budget',
+    'expense',
+    'income',
+    'spending',
+    'finanzen',
+    'geld',
+    'ausgabe',
+    'einnahme',
+  ],
   [
     tool({
       name: 'add_transaction',

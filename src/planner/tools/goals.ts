@@ -6,7 +6,8 @@ export const goals = toolsOf(
   [
     tool({
       name: 'create_goal',
-      description: 'Set a goal that is counted per period, from a template or with a title and a target of its own.',
+      description:
+        'Set a goal that is counted per period, from a template or with a title and a target of its own.',
       parameters: {
         templateId: optionalText('Id of a template, exactly as in the data.'),
         title: optionalText('The goal, short.'),

@@ -6,7 +6,8 @@ export const habits = toolsOf(
   [
     tool({
       name: 'create_habit',
-      description: 'Start tracking a habit: something small that the person wants to do again and again.',
+      description:
+        'Start tracking a habit: something small that the person wants to do again and again.',
       parameters: {
         title: text('The habit, short.'),
         icon: text('Name of an icon, or one emoji.'),

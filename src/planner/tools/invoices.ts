@@ -8,7 +8,8 @@ export const invoices = toolsOf(
   [
     tool({
       name: 'create_invoice',
-      description: 'Draft an invoice to a client. Only with names and amounts that stand in the data.',
+      description:
+        'Draft an invoice to a client. Only with names and amounts that stand in the data.',
       parameters: {
         clientName: text(),
         clientEmail: optionalText(),
@@ -27,8 +28,12 @@ export const invoices = toolsOf(
     tool({
       name: 'mark_invoice_paid',
       description: 'Mark an invoice as paid. Only if the data shows that it is.',
-      parameters: { invoiceId: id('the invoice'), paidAt: optionalText('YYYY-MM-DD; today where left out.') },
-      summarise: ({ invoiceId, paidAt }) => `Mark invoice ${quote(invoiceId)} as paid${datePart(' on ', paidAt)}`,
+      parameters: {
+        invoiceId: id('the invoice'),
+        paidAt: optionalText('YYYY-MM-DD; today where left out.'),
+      },
+      summarise: ({ invoiceId, paidAt }) =>
+        `Mark invoice ${quote(invoiceId)} as paid${datePart(' on ', paidAt)}`,
     }),
   ],
 );

@@ -1,4 +1,15 @@
-import { datePart, id, number, oneOf, optionalText, part, quote, text, tool, toolsOf } from './tool.ts';
+import {
+  datePart,
+  id,
+  number,
+  oneOf,
+  optionalText,
+  part,
+  quote,
+  text,
+  tool,
+  toolsOf,
+} from './tool.ts';
 
 const CATEGORIES = [
   'culinary',
@@ -30,7 +41,8 @@ export const lasts = toolsOf(
         meaning: optionalText(),
         note: optionalText(),
       },
-      summarise: ({ title, date }) => `Write down last time ${quote(title)}${datePart(' on ', date)}`,
+      summarise: ({ title, date }) =>
+        `Write down last time ${quote(title)}${datePart(' on ', date)}`,
     }),
     tool({
       name: 'confirm_last',
@@ -44,13 +56,15 @@ export const lasts = toolsOf(
         tenderness: number('How tender it feels, on the scale of the data.').optional(),
         wouldReclaim: oneOf(['no', 'maybe', 'yes']).optional(),
       },
-      summarise: ({ lastId, date }) => `Confirm last time ${quote(lastId)}${datePart(' on ', date)}`,
+      summarise: ({ lastId, date }) =>
+        `Confirm last time ${quote(lastId)}${datePart(' on ', date)}`,
     }),
     tool({
       name: 'reclaim_last',
       description: 'Record that the person did it again after all.',
       parameters: { lastId: id('the entry'), reclaimedNote: optionalText() },
-      summarise: ({ lastId, reclaimedNote }) => `Reclaim last time ${quote(lastId)}${part(': ', reclaimedNote)}`,
+      summarise: ({ lastId, reclaimedNote }) =>
+        `Reclaim last time ${quote(lastId)}${part(': ', reclaimedNote)}`,
     }),
   ],
 );

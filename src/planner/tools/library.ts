@@ -4,11 +4,24 @@ const STATUSES = ['planned', 'active', 'completed', 'paused', 'dropped'] as cons
 
 export const library = toolsOf(
   'library',
-  ['library', 'book', 'movie', 'film', 'series', 'comic', 'watch', 'buch', 'bücher', 'serie', 'bibliothek'],
+  [
+    'library',
+    'book',
+    'movie',
+    'film',
+    'series',
+    'comic',
+    'watch',
+    'buch',
+    'bücher',
+    'serie',
+    'bibliothek',
+  ],
   [
     tool({
       name: 'create_library_entry',
-      description: 'Add a book, film, series or comic to the library, for instance to the list of what to read next.',
+      description:
+        'Add a book, film, series or comic to the library, for instance to the list of what to read next.',
       parameters: {
         kind: oneOf(['book', 'movie', 'series', 'comic']),
         title: text(),

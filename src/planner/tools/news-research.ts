@@ -6,7 +6,8 @@ export const newsResearch = toolsOf(
   [
     tool({
       name: 'research_news',
-      description: 'Have the app look for current news about a topic. The results are not available in this run.',
+      description:
+        'Have the app look for current news about a topic. The results are not available in this run.',
       parameters: {
         query: text('What to look for, a few words, nothing private.'),
         language: optionalText('Language code, e.g. de.'),

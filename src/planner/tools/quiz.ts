@@ -11,7 +11,8 @@ export const quiz = toolsOf(
   [
     tool({
       name: 'create_quiz',
-      description: 'Create an empty quiz. Its id is not known in this run, so its questions follow in a later one.',
+      description:
+        'Create an empty quiz. Its id is not known in this run, so its questions follow in a later one.',
       parameters: { title: text(), description: optionalText(), category: optionalText() },
       summarise: ({ title, category }) => `Create quiz ${quote(title)}${part(' in ', category)}`,
     }),
@@ -34,12 +35,16 @@ export const quiz = toolsOf(
       description: 'Add a question to an existing quiz.',
       parameters: {
         quizId: id('the quiz'),
-        type: oneOf(TYPES, 'single: one right answer; multi: several; truefalse; text: free answer.'),
+        type: oneOf(
+          TYPES,
+          'single: one right answer; multi: several; truefalse; text: free answer.',
+        ),
         questionText: text(),
         optionsJson: text(OPTIONS),
         explanation: optionalText('Shown after the answer.'),
       },
-      summarise: ({ quizId, questionText }) => `Add question ${quote(questionText)} to quiz ${quote(quizId)}`,
+      summarise: ({ quizId, questionText }) =>
+        `Add question ${quote(questionText)} to quiz ${quote(quizId)}`,
     }),
     tool({
       name: 'update_quiz_question',

@@ -27,7 +27,8 @@ export const todo = toolsOf(
       description:
         'Mark every open task whose title contains a text as done. Prefer complete_task where the id is known.',
       parameters: { titleMatch: text('Part of the title; specific enough to hit no other task.') },
-      summarise: ({ titleMatch }) => `Mark all tasks with ${quote(titleMatch)} in the title as done`,
+      summarise: ({ titleMatch }) =>
+        `Mark all tasks with ${quote(titleMatch)} in the title as done`,
     }),
   ],
 );

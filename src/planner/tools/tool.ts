@@ -45,18 +45,30 @@ export function tool<const Shape extends z.ZodRawShape>(spec: ToolSpec<Shape>): 
     parameters,
     summarise: (params) => {
       const parsed = parameters.safeParse(params);
-      return oneLine(parsed.success ? spec.summarise(parsed.data) : `Use ${spec.name}`, MAX_SUMMARY);
+      return oneLine(
+        parsed.success ? spec.summarise(parsed.data) : `Use ${spec.name}`,
+        MAX_SUMMARY,
+      );
     },
   };
 }
 
 /** A tool that only reads; its answer comes from elsewhere. */
-export function readingTool<const Shape extends z.ZodRawShape>(spec: Omit<ToolSpec<Shape>, 'summarise'>): ModuleTool {
-  return { ...tool({ ...spec, summarise: () => `Look something up with ${spec.name}` }), kind: 'read' };
+export function readingTool<const Shape extends z.ZodRawShape>(
+  spec: Omit<ToolSpec<Shape>, 'summarise'>,
+): ModuleTool {
+  return {
+    ...tool({ ...spec, summarise: () => `Look something up with ${spec.name}` }),
+    kind: 'read',
+  };
 }
 
 /** The tools of one module of the app. `words` are those of a mission's text that speak of it, in English and German. */
-export function toolsOf(module: string, words: readonly string[], tools: readonly ModuleTool[]): readonly Tool[] {
+export function toolsOf(
+  module: string,
+  words: readonly string[],
+  tools: readonly ModuleTool[],
+): readonly Tool[] {
   return tools.map((entry) => ({ ...entry, module, words }));
 }
 
@@ -123,6 +135,9 @@ function boundedText(description: string | undefined): z.ZodString {
   );
 }
 
-function described<Schema extends z.ZodType>(schema: Schema, description: string | undefined): Schema {
+function described<Schema extends z.ZodType>(
+  schema: Schema,
+  description: string | undefined,
+): Schema {
   return description === undefined ? schema : schema.describe(description);
 }

@@ -40,7 +40,11 @@ export const website = toolsOf(
     tool({
       name: 'create_website_page',
       description: 'Add a page to a website.',
-      parameters: { siteId: id('the website'), path: text('Path of the page, starting with /.'), title: text() },
+      parameters: {
+        siteId: id('the website'),
+        path: text('Path of the page, starting with /.'),
+        title: text(),
+      },
       summarise: ({ siteId, path, title }) =>
         `Add page ${quote(title)}${part(' at ', path)} to website ${quote(siteId)}`,
     }),
@@ -50,7 +54,10 @@ export const website = toolsOf(
       parameters: {
         pageId: id('the page'),
         type: oneOf(BLOCKS),
-        props: z.record(z.string(), z.unknown()).describe('Content of the block, by its type.').optional(),
+        props: z
+          .record(z.string(), z.unknown())
+          .describe('Content of the block, by its type.')
+          .optional(),
         parentBlockId: optionalText('Id of the block that it goes into.'),
         slotKey: optionalText('Slot of that block.'),
       },

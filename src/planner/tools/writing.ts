@@ -17,11 +17,23 @@ const KINDS = [
 
 export const writing = toolsOf(
   'writing',
-  ['writing', 'draft', 'blog', 'essay', 'letter', 'speech', 'entwurf', 'schreiben', 'brief', 'text'],
+  [
+    'writing',
+    'draft',
+    'blog',
+    'essay',
+    'letter',
+    'speech',
+    'entwurf',
+    'schreiben',
+    'brief',
+    'text',
+  ],
   [
     tool({
       name: 'create_draft',
-      description: 'Start a draft with a briefing; its text is written later with generate_draft_content.',
+      description:
+        'Start a draft with a briefing; its text is written later with generate_draft_content.',
       parameters: {
         kind: oneOf(KINDS),
         title: text(),
@@ -33,7 +45,8 @@ export const writing = toolsOf(
         styleId: optionalText('Id of a writing style, exactly as in the data.'),
         extraInstructions: optionalText(),
       },
-      summarise: ({ kind, title, audience }) => `Start ${kind} draft ${quote(title)}${part(' for ', audience)}`,
+      summarise: ({ kind, title, audience }) =>
+        `Start ${kind} draft ${quote(title)}${part(' for ', audience)}`,
     }),
     tool({
       name: 'generate_draft_content',
@@ -43,7 +56,8 @@ export const writing = toolsOf(
     }),
     tool({
       name: 'refine_draft_selection',
-      description: 'Have a passage of a draft shortened, expanded, rewritten, translated or changed in tone.',
+      description:
+        'Have a passage of a draft shortened, expanded, rewritten, translated or changed in tone.',
       parameters: {
         draftId: id('the draft'),
         operation: oneOf(['shorten', 'expand', 'tone', 'rewrite', 'translate']),
@@ -53,13 +67,23 @@ export const writing = toolsOf(
         instruction: optionalText(),
         targetLanguage: optionalText('For translate: language code.'),
       },
-      summarise: ({ draftId, operation, selectionStart, selectionEnd, targetTone, targetLanguage }) =>
+      summarise: ({
+        draftId,
+        operation,
+        selectionStart,
+        selectionEnd,
+        targetTone,
+        targetLanguage,
+      }) =>
         `Refine characters ${selectionStart} to ${selectionEnd} of draft ${quote(draftId)}: ${operation}${part(' to ', targetTone ?? targetLanguage)}`,
     }),
     tool({
       name: 'set_draft_status',
       description: 'Change the status of a draft.',
-      parameters: { draftId: id('the draft'), status: oneOf(['draft', 'refining', 'complete', 'published']) },
+      parameters: {
+        draftId: id('the draft'),
+        status: oneOf(['draft', 'refining', 'complete', 'published']),
+      },
       summarise: ({ draftId, status }) => `Set draft ${quote(draftId)} to ${status}`,
     }),
     tool({

@@ -36,7 +36,15 @@ export async function writeRecord(
     spaceId?: string;
   },
 ): Promise<string> {
-  const { userId, recordId, data, appId = 'ai', table = 'aiMissions', op = 'insert', spaceId = null } = record;
+  const {
+    userId,
+    recordId,
+    data,
+    appId = 'ai',
+    table = 'aiMissions',
+    op = 'insert',
+    spaceId = null,
+  } = record;
   const id = randomUUID();
   const stamp = new Date().toISOString();
   const fields = typeof data === 'object' && data !== null ? Object.keys(data) : [];
@@ -69,7 +77,11 @@ export type RunnerRow = {
 };
 
 /** What the runner wrote about a mission, oldest first. */
-export async function runnerRows(postgres: Log, userId: string, recordId: string): Promise<RunnerRow[]> {
+export async function runnerRows(
+  postgres: Log,
+  userId: string,
+  recordId: string,
+): Promise<RunnerRow[]> {
   const rows = await postgres.query(
     `select id, data, field_meta, actor, origin, space_id, created_at from sync_changes
      where client_id = 'mana-ai-runner' and user_id = $1 and record_id = $2 order by created_at`,
@@ -103,7 +115,13 @@ export class Device {
 
   /** Adds an iteration of its own to the array it has, and writes the whole. */
   async add(id: string): Promise<void> {
-    const own = { id, source: 'browser', overallStatus: 'approved', startedAt: new Date().toISOString(), plan: [] };
+    const own = {
+      id,
+      source: 'browser',
+      overallStatus: 'approved',
+      startedAt: new Date().toISOString(),
+      plan: [],
+    };
     this.iterations = [...this.iterations, own];
     await this.write({ iterations: this.iterations });
   }

@@ -43,5 +43,11 @@ export function readEvents(response: Response): EventReader {
 function parseBlock(block: string): ServerEvent[] {
   const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1] ?? '';
   if (field('data') === '') return [];
-  return [{ id: field('id'), event: field('event'), data: JSON.parse(field('data')) as Record<string, unknown> }];
+  return [
+    {
+      id: field('id'),
+      event: field('event'),
+      data: JSON.parse(field('data')) as Record<string, unknown>,
+    },
+  ];
 }

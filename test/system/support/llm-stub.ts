@@ -117,7 +117,9 @@ function respond(
 ): void {
   if (behaviour === 'hang') return;
   if (behaviour === 'half-body') {
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' }).write('{"choices":[');
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
+      .write('{"choices":[');
     setTimeout(() => response.destroy(), 50);
     return;
   }
@@ -137,7 +139,9 @@ function respond(
 
 /** What 'plan' answers. */
 export function plan(body: ChatBody): unknown {
-  return isSecondRound(body) ? finalAnswer('One task was proposed.') : toolCall('create_task', { title: 'Buy milk' });
+  return isSecondRound(body)
+    ? finalAnswer('One task was proposed.')
+    : toolCall('create_task', { title: 'Buy milk' });
 }
 
 /** Whether the request brings the acknowledgement of calls that an earlier answer made. */
@@ -146,12 +150,19 @@ export function isSecondRound(body: ChatBody): boolean {
 }
 
 export function toolCall(name: string, args: Record<string, unknown>): unknown {
-  const call = { id: 'call_1', type: 'function', function: { name, arguments: JSON.stringify(args) } };
+  const call = {
+    id: 'call_1',
+    type: 'function',
+    function: { name, arguments: JSON.stringify(args) },
+  };
   return choice({ role: 'assistant', content: '', tool_calls: [call] }, 'tool_calls');
 }
 
 /** Several calls in one turn. */
-export function toolCalls(calls: readonly [name: string, args: Record<string, unknown>][], content = ''): unknown {
+export function toolCalls(
+  calls: readonly [name: string, args: Record<string, unknown>][],
+  content = '',
+): unknown {
   const made = calls.map(([name, args], index) => ({
     id: `call_${index}`,
     type: 'function',
@@ -165,7 +176,10 @@ export function finalAnswer(content: string): unknown {
 }
 
 /** An answer with other counts of tokens than the usual ones. */
-export function answerOf(reply: unknown, used: { promptTokens: number; completionTokens: number }): unknown {
+export function answerOf(
+  reply: unknown,
+  used: { promptTokens: number; completionTokens: number },
+): unknown {
   const { promptTokens, completionTokens } = used;
   const usage = { prompt_tokens: promptTokens, completion_tokens: completionTokens };
   return { ...(reply as Record<string, unknown>), usage };

@@ -58,7 +58,11 @@ export class Person {
   readonly #keys: Record<string, string>;
   readonly #masterKey: Promise<CryptoKey>;
 
-  constructor(postgres: Log, keys: Record<string, string>, self: Pick<Person, 'userId' | 'masterKey'> = newcomer()) {
+  constructor(
+    postgres: Log,
+    keys: Record<string, string>,
+    self: Pick<Person, 'userId' | 'masterKey'> = newcomer(),
+  ) {
     this.#postgres = postgres;
     this.#keys = keys;
     this.userId = self.userId;
@@ -106,12 +110,21 @@ export class Person {
   }
 
   async writeMission(id: string, fields: Record<string, unknown>): Promise<void> {
-    const data = await this.encrypted(missionRef(id), fields, ['title', 'objective', 'conceptMarkdown']);
+    const data = await this.encrypted(missionRef(id), fields, [
+      'title',
+      'objective',
+      'conceptMarkdown',
+    ]);
     await writeRecord(this.#postgres, { userId: this.userId, recordId: id, data });
   }
 
   async giveGrant(missionId: string, grant: Grant): Promise<void> {
-    await writeRecord(this.#postgres, { userId: this.userId, recordId: missionId, op: 'update', data: { grant } });
+    await writeRecord(this.#postgres, {
+      userId: this.userId,
+      recordId: missionId,
+      op: 'update',
+      data: { grant },
+    });
   }
 
   /** A grant as mana-auth would mint it, but for what `changes` says. */
@@ -122,19 +135,39 @@ export class Person {
     const jti = randomUUID();
     const llm = changes.llm ?? 'any';
     const keysJwe = await this.#seal(missionId, records, exp);
-    const claims = { sub: this.userId, jti, iat, nbf: iat, exp, mission: missionId, records, llm, ...changes.claims };
+    const claims = {
+      sub: this.userId,
+      jti,
+      iat,
+      nbf: iat,
+      exp,
+      mission: missionId,
+      records,
+      llm,
+      ...changes.claims,
+    };
     const [signingKey] = await importSigningKeys(this.#keys['MANA_GRANT_SIGNING_KEY_PEM'] ?? '');
     if (signingKey === undefined) throw new Error('no signing key');
     const token = await mintGrant({ signingKey, claims, keysJwe });
     if (changes.stored ?? true) await this.#store({ jti, missionId, keysJwe, iat, exp });
-    const [issuedAt, expiresAt] = [iat, exp].map((seconds) => new Date(seconds * 1_000).toISOString());
-    return { token, grantId: jti, records, llm, issuedAt: issuedAt ?? '', expiresAt: expiresAt ?? '' };
+    const [issuedAt, expiresAt] = [iat, exp].map((seconds) =>
+      new Date(seconds * 1_000).toISOString(),
+    );
+    return {
+      token,
+      grantId: jti,
+      records,
+      llm,
+      issuedAt: issuedAt ?? '',
+      expiresAt: expiresAt ?? '',
+    };
   }
 
   async revoke(grantId: string): Promise<void> {
-    await this.#postgres.query(`update mana_auth.grants set revoked_at = now(), keys_jwe = null where jti = $1`, [
-      grantId,
-    ]);
+    await this.#postgres.query(
+      `update mana_auth.grants set revoked_at = now(), keys_jwe = null where jti = $1`,
+      [grantId],
+    );
   }
 
   async #seal(missionId: string, records: readonly string[], exp: number): Promise<string> {
@@ -143,13 +176,24 @@ export class Person {
     const keys = new Map<string, Map<number, Uint8Array<ArrayBuffer>>>();
     for (const ref of refs) {
       const [tableName = '', ...id] = ref.split(':');
-      keys.set(ref, new Map([[1, await deriveRecordKeyBytes(masterKey, { tableName, recordId: id.join(':') }, 1)]]));
+      keys.set(
+        ref,
+        new Map([
+          [1, await deriveRecordKeyBytes(masterKey, { tableName, recordId: id.join(':') }, 1)],
+        ]),
+      );
     }
     const recipient = await importRunnerPublicKey(this.#keys['MANA_AI_PUBLIC_KEY_PEM'] ?? '');
     return sealKeys({ recipient, userId: this.userId, missionId, expiresAtSec: exp, keys });
   }
 
-  async #store(grant: { jti: string; missionId: string; keysJwe: string; iat: number; exp: number }): Promise<void> {
+  async #store(grant: {
+    jti: string;
+    missionId: string;
+    keysJwe: string;
+    iat: number;
+    exp: number;
+  }): Promise<void> {
     await this.#postgres.query(
       `insert into mana_auth.grants (jti, user_id, mission, keys_jwe, issued_at, expires_at)
        values ($1, $2, $3, $4, to_timestamp($5), to_timestamp($6))`,

@@ -26,7 +26,10 @@ export async function startPostgres(): Promise<TestPostgres> {
       databaseUrl: postgres.databaseUrl,
       dataDir,
       query: async (text, values) => {
-        const result = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values]);
+        const result = await client.query<Record<string, unknown>>(
+          text,
+          values === undefined ? [] : [...values],
+        );
         return result.rows;
       },
       stop: async () => {

@@ -16,11 +16,18 @@ export async function startResearchStub(): Promise<ResearchStub> {
   const server = createServer((request, response) => {
     void (async () => {
       const body = await readBody(request);
-      const isSubmit = request.method === 'POST' && request.url === '/api/v1/internal/research/async';
+      const isSubmit =
+        request.method === 'POST' && request.url === '/api/v1/internal/research/async';
       if (isSubmit) stub.submitted.push({ body: JSON.parse(body), headers: request.headers });
       else stub.polls += 1;
-      const taskId = isSubmit ? `task-${stub.submitted.length}` : (request.url?.split('/').at(-1) ?? '');
-      const answer = { taskId, providerId: 'deep', ...(isSubmit ? { status: 'queued', costCredits: 1 } : stub.job) };
+      const taskId = isSubmit
+        ? `task-${stub.submitted.length}`
+        : (request.url?.split('/').at(-1) ?? '');
+      const answer = {
+        taskId,
+        providerId: 'deep',
+        ...(isSubmit ? { status: 'queued', costCredits: 1 } : stub.job),
+      };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
     })();
   });

@@ -34,10 +34,18 @@ export type Runner = {
   dispose(): Promise<void>;
 };
 
-export type RunnerOptions = { databaseUrl: string; llmUrl: string; environment?: Record<string, string> };
+export type RunnerOptions = {
+  databaseUrl: string;
+  llmUrl: string;
+  environment?: Record<string, string>;
+};
 
 /** Starts the real `npm run serve` and waits for its line `ready`. */
-export async function startRunner({ databaseUrl, llmUrl, environment = {} }: RunnerOptions): Promise<Runner> {
+export async function startRunner({
+  databaseUrl,
+  llmUrl,
+  environment = {},
+}: RunnerOptions): Promise<Runner> {
   const dataDir = mkdtempSync(`${tmpdir()}/mana-edge-runner-`);
   const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
   const issuerKeyPem = await exportPKCS8(privateKey);
@@ -60,7 +68,10 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
   const userToken: Runner['userToken'] = (userId) =>
     signUserToken(issuerKeyPem, { userId, issuer: 'mana-auth', audience: 'mana' });
   const asUser: Runner['asUser'] = async (userId, path, init = {}) => {
-    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await userToken(userId)}` };
+    const headers = {
+      ...(init.headers as Record<string, string>),
+      authorization: `Bearer ${await userToken(userId)}`,
+    };
     return fetch(`${url}${path}`, { ...init, headers });
   };
   const kill = async (): Promise<void> => {
@@ -73,7 +84,8 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
     dataDir,
     output: () => served.output(),
     get,
-    internal: (path, method = 'GET') => fetch(`${url}${path}`, { method, headers: { 'x-service-key': SERVICE_KEY } }),
+    internal: (path, method = 'GET') =>
+      fetch(`${url}${path}`, { method, headers: { 'x-service-key': SERVICE_KEY } }),
     asUser,
     userToken,
     stop: async () => {
@@ -82,7 +94,9 @@ export async function startRunner({ databaseUrl, llmUrl, environment = {} }: Run
     },
     kill,
     killCommandOnly: async () => {
-      const { commandPid } = JSON.parse(readFileSync(`${dataDir}/workerd.json`, 'utf8')) as { commandPid: number };
+      const { commandPid } = JSON.parse(readFileSync(`${dataDir}/workerd.json`, 'utf8')) as {
+        commandPid: number;
+      };
       process.kill(commandPid, 'SIGKILL');
       await served.exited;
     },
@@ -102,9 +116,14 @@ async function serve(variables: Record<string, string>): Promise<Served> {
   const served = spawnServe(variables);
   const code = await Promise.race([
     served.exited,
-    waitFor(() => served.output().includes('ready\n') || undefined, 'the line `ready`', 60_000).then(() => 'ready'),
+    waitFor(
+      () => served.output().includes('ready\n') || undefined,
+      'the line `ready`',
+      60_000,
+    ).then(() => 'ready'),
   ]);
-  if (code !== 'ready') throw new Error(`serve ended with ${code} before it was ready:\n${served.output()}`);
+  if (code !== 'ready')
+    throw new Error(`serve ended with ${code} before it was ready:\n${served.output()}`);
   return served;
 }
 
@@ -113,7 +132,11 @@ export function spawnServe(variables: Record<string, string>): Served {
   return spawnScript('serve', variables);
 }
 
-function spawnScript(script: string, variables: Record<string, string>, args: readonly string[] = []): Served {
+function spawnScript(
+  script: string,
+  variables: Record<string, string>,
+  args: readonly string[] = [],
+): Served {
   const child = spawn('npm', ['run', '--silent', script, '--', ...args], {
     cwd: projectPath('.'),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...variables },
@@ -194,7 +217,9 @@ export function processesOf(folder: string): number[] {
 
 function traceOf(pid: string): string {
   try {
-    const texts = [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`].map((path) => readFileSync(path, 'utf8'));
+    const texts = [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`].map((path) =>
+      readFileSync(path, 'utf8'),
+    );
     return [readlinkSync(`/proc/${pid}/cwd`), ...texts].join('\n');
   } catch {
     // Ended meanwhile.
@@ -204,7 +229,11 @@ function traceOf(pid: string): string {
 
 /** The last of them may end a moment after the command that started it. */
 export async function untilNoProcess(folder: string): Promise<void> {
-  await waitFor(() => processesOf(folder).length === 0 || undefined, `no process to be left in ${folder}`, 5_000);
+  await waitFor(
+    () => processesOf(folder).length === 0 || undefined,
+    `no process to be left in ${folder}`,
+    5_000,
+  );
 }
 
 /** Ends what a failed test left running in its folder, and the folder. */

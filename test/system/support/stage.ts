@@ -4,7 +4,12 @@ import { grantKeys } from './person.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { type Runner, startRunner } from './runner.ts';
 
-export type Stage = { postgres: TestPostgres; llm: LlmStub; runner: Runner; dispose(): Promise<void> };
+export type Stage = {
+  postgres: TestPostgres;
+  llm: LlmStub;
+  runner: Runner;
+  dispose(): Promise<void>;
+};
 
 /**
  * A migrated PostgreSQL, a scripted LLM and the real runner between them; `script` prepares the LLM before the runner starts,
@@ -18,7 +23,11 @@ export async function openStage(
   await migrate(postgres.databaseUrl);
   const llm = await startLlmStub();
   script(llm);
-  const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment });
+  const runner = await startRunner({
+    databaseUrl: postgres.databaseUrl,
+    llmUrl: llm.url,
+    environment,
+  });
   const dispose = async (): Promise<void> => {
     await runner.dispose();
     await llm.close();

@@ -18,7 +18,15 @@ const ROW: AuditContent = {
 
 /** RFC 8785, section 3.2.2.2, written from its text and without JSON.stringify. */
 function escapedByTheRfc(text: string): string {
-  const short: Record<number, string> = { 8: '\\b', 9: '\\t', 10: '\\n', 12: '\\f', 13: '\\r', 34: '\\"', 92: '\\\\' };
+  const short: Record<number, string> = {
+    8: '\\b',
+    9: '\\t',
+    10: '\\n',
+    12: '\\f',
+    13: '\\r',
+    34: '\\"',
+    92: '\\\\',
+  };
   let out = '"';
   for (const character of text) {
     const point = character.codePointAt(0) ?? 0;
@@ -54,32 +62,44 @@ describe('canonical JSON', () => {
     const item = fc.oneof(text, fc.maxSafeInteger(), fc.constant(null));
     fc.assert(
       fc.property(fc.array(item), (items) => {
-        const expected = items.map((one) => (typeof one === 'string' ? escapedByTheRfc(one) : String(one)));
+        const expected = items.map((one) =>
+          typeof one === 'string' ? escapedByTheRfc(one) : String(one),
+        );
         expect(canonicalArray(items)).toBe(`[${expected.join(',')}]`);
       }),
     );
   });
 
   it('keeps the example of RFC 8785, section 3.2.2', () => {
-    expect(canonicalArray(['\u20ac$\u000f\nA\'B"\\\\"/'])).toBe('["€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"]');
+    expect(canonicalArray(['\u20ac$\u000f\nA\'B"\\\\"/'])).toBe(
+      '["€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"]',
+    );
   });
 
   it('knows no negative zero', () => {
     expect(canonicalArray([-0])).toBe('[0]');
   });
 
-  it.each(['\ud800', '\udc00', 'a\udfffb', '\udc00\ud800'])('refuses the lone surrogate in %j', (value) => {
-    expect(() => canonicalArray([value])).toThrow(expect.objectContaining({ code: 'NOT_CANONICAL' }));
-  });
+  it.each(['\ud800', '\udc00', 'a\udfffb', '\udc00\ud800'])(
+    'refuses the lone surrogate in %j',
+    (value) => {
+      expect(() => canonicalArray([value])).toThrow(
+        expect.objectContaining({ code: 'NOT_CANONICAL' }),
+      );
+    },
+  );
 
   it.each([NaN, Infinity, -Infinity, 1.5, 2 ** 53])('refuses the number %d', (value) => {
-    expect(() => canonicalArray([value])).toThrow(expect.objectContaining({ code: 'NOT_CANONICAL' }));
+    expect(() => canonicalArray([value])).toThrow(
+      expect.objectContaining({ code: 'NOT_CANONICAL' }),
+    );
   });
 });
 
 describe('the hash of a row', () => {
   it('is base64url SHA-256 of the JSON array that the design lists, as Node computes it', async () => {
-    const json = '["",1,"user-1","m-1","i-1","notes","n-1","attempt","pending",null,"2026-11-24T10:00:00.000Z"]';
+    const json =
+      '["",1,"user-1","m-1","i-1","notes","n-1","attempt","pending",null,"2026-11-24T10:00:00.000Z"]';
     const expected = createHash('sha256').update(json, 'utf8').digest('base64url');
     expect(await rowHash('user-1', '', ROW)).toBe(expected);
     expect(expected).toBe('YqzzBEX0vgQDOgg5k29p6U9Uqf9Hl2a7GjZOqDcQsqQ');
@@ -104,11 +124,19 @@ describe('the hash of a row', () => {
   });
 
   it('never takes one list of names for another, wherever their borders are', async () => {
-    const names = fc.record({ missionId: text, iterationId: text, tableName: text, recordId: text, reason: text });
+    const names = fc.record({
+      missionId: text,
+      iterationId: text,
+      tableName: text,
+      recordId: text,
+      reason: text,
+    });
     await fc.assert(
       fc.asyncProperty(names, names, async (one, other) => {
         fc.pre(JSON.stringify(one) !== JSON.stringify(other));
-        expect(await rowHash('u', '', { ...ROW, ...one })).not.toBe(await rowHash('u', '', { ...ROW, ...other }));
+        expect(await rowHash('u', '', { ...ROW, ...one })).not.toBe(
+          await rowHash('u', '', { ...ROW, ...other }),
+        );
       }),
     );
   });

@@ -25,7 +25,9 @@ function content(kind: 'attempt' | 'outcome', recordId: string, iterationId = 'i
 async function chainOf(runs: readonly number[]): Promise<AuditRow[]> {
   const contents = runs.flatMap((records, run) => {
     const ids = Array.from({ length: records }, (_, index) => `r-${index}`);
-    return (['attempt', 'outcome'] as const).flatMap((kind) => ids.map((id) => content(kind, id, `i-${run}`)));
+    return (['attempt', 'outcome'] as const).flatMap((kind) =>
+      ids.map((id) => content(kind, id, `i-${run}`)),
+    );
   });
   return chainRows(USER, EMPTY_CHAIN, contents);
 }
@@ -35,8 +37,13 @@ function headOf(rows: readonly AuditRow[]): AuditHead {
   return last === undefined ? EMPTY_CHAIN : { seq: last.seq, hash: last.hash };
 }
 
-async function codes(rows: readonly AuditRow[], heads: readonly AuditHead[] = []): Promise<string[]> {
-  return (await verifyChain({ userId: USER, rows, heads })).problems.map(({ seq, code }) => `${seq} ${code}`);
+async function codes(
+  rows: readonly AuditRow[],
+  heads: readonly AuditHead[] = [],
+): Promise<string[]> {
+  return (await verifyChain({ userId: USER, rows, heads })).problems.map(
+    ({ seq, code }) => `${seq} ${code}`,
+  );
 }
 
 /** What retention leaves: one row in place of all up to `seq`. */
@@ -44,7 +51,10 @@ function compacted(rows: readonly AuditRow[], seq: number): AuditRow[] {
   const last = rows[seq - 1];
   if (last === undefined) throw new Error('no such row');
   const names = { missionId: null, iterationId: null, tableName: null, recordId: null };
-  return [{ ...last, ...names, kind: 'checkpoint', status: 'ok', reason: null, prevHash: '' }, ...rows.slice(seq)];
+  return [
+    { ...last, ...names, kind: 'checkpoint', status: 'ok', reason: null, prevHash: '' },
+    ...rows.slice(seq),
+  ];
 }
 
 const runsOf = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 });
@@ -54,7 +64,9 @@ describe('a whole chain', () => {
     await fc.assert(
       fc.asyncProperty(runsOf, fc.infiniteStream(fc.nat()), async (runs, order) => {
         const rows = await chainOf(runs);
-        const shuffled = [...rows, ...rows.slice(0, 2)].map((row) => [order.next().value, row] as const);
+        const shuffled = [...rows, ...rows.slice(0, 2)].map(
+          (row) => [order.next().value, row] as const,
+        );
         const mixed = shuffled.toSorted((a, b) => a[0] - b[0]).map(([, row]) => row);
         expect(await codes(mixed, [headOf(rows), headOf(rows.slice(0, 1))])).toEqual([]);
       }),
@@ -71,7 +83,9 @@ describe('a whole chain', () => {
     expect(await codes(compacted(rows, 2), [headOf(rows)])).toEqual([]);
     expect(await codes(compacted(rows, 6), [headOf(rows)])).toEqual([]);
     const [checkpoint, ...rest] = compacted(rows, 2);
-    expect(await codes([{ ...(checkpoint as AuditRow), hash: 'another' }, ...rest])).toEqual(['3 broken-link']);
+    expect(await codes([{ ...(checkpoint as AuditRow), hash: 'another' }, ...rest])).toEqual([
+      '3 broken-link',
+    ]);
     expect(await codes([{ ...(checkpoint as AuditRow), seq: 1 }, ...rest])).toEqual(['3 gap']);
   });
 
@@ -81,14 +95,26 @@ describe('a whole chain', () => {
       content('attempt', 'a'),
       content('outcome', 'a'),
     ]);
-    expect(await verifyChain({ userId: USER, rows, heads: [] })).toMatchObject({ problems: [], pending: 1 });
+    expect(await verifyChain({ userId: USER, rows, heads: [] })).toMatchObject({
+      problems: [],
+      pending: 1,
+    });
   });
 });
 
 describe('what was done to a chain shows, and where', () => {
   it('any change of any field of any row', async () => {
     const rows = await chainOf([2, 2]);
-    const fields = ['missionId', 'iterationId', 'tableName', 'recordId', 'reason', 'ts', 'hash', 'prevHash'] as const;
+    const fields = [
+      'missionId',
+      'iterationId',
+      'tableName',
+      'recordId',
+      'reason',
+      'ts',
+      'hash',
+      'prevHash',
+    ] as const;
     await fc.assert(
       fc.asyncProperty(
         fc.nat(rows.length - 1),
@@ -111,7 +137,8 @@ describe('what was done to a chain shows, and where', () => {
       const { seq: _seq, ...old } = rows[index] as AuditRow;
       const [forged] = await chainRows(USER, before, [{ ...old, ts: '2026-01-01T00:00:00.000Z' }]);
       const changed = rows.map((row, at) => (at === index ? (forged as AuditRow) : row));
-      const expected = index === rows.length - 1 ? `${index + 1} head-differs` : `${index + 2} broken-link`;
+      const expected =
+        index === rows.length - 1 ? `${index + 1} head-differs` : `${index + 2} broken-link`;
       expect(await codes(changed, [headOf(rows)])).toEqual([expected]);
     }
   });
@@ -121,9 +148,9 @@ describe('what was done to a chain shows, and where', () => {
     const without = (from: number, to: number) => rows.filter(({ seq }) => seq < from || seq > to);
     expect(await codes(without(1, 1))).toContain('2 gap');
     expect(await codes(without(4, 5))).toContain('6 gap');
-    expect((await verifyChain({ userId: USER, rows: without(4, 5), heads: [] })).problems[0]?.message).toBe(
-      'rows 4 to 5 are missing',
-    );
+    expect(
+      (await verifyChain({ userId: USER, rows: without(4, 5), heads: [] })).problems[0]?.message,
+    ).toBe('rows 4 to 5 are missing');
     expect(await codes(without(11, 12), [headOf(rows)])).toEqual(['12 truncated']);
     expect(await codes(without(11, 12))).toEqual([]);
   });
@@ -131,7 +158,9 @@ describe('what was done to a chain shows, and where', () => {
   it('rows left out and the rest numbered anew', async () => {
     const rows = await chainOf([2]);
     const changed = rows.slice(1).map((row) => ({ ...row, seq: row.seq - 1 }));
-    expect(await codes(changed)).toEqual(expect.arrayContaining(['1 broken-link', '1 altered-row', '2 altered-row']));
+    expect(await codes(changed)).toEqual(
+      expect.arrayContaining(['1 broken-link', '1 altered-row', '2 altered-row']),
+    );
   });
 
   it('two rows in one place', async () => {
@@ -166,7 +195,9 @@ describe('what was done to a chain shows, and where', () => {
   it('a checkpoint in the middle', async () => {
     const rows = await chainOf([1, 1]);
     const middle = compacted(rows, 2)[0] as AuditRow;
-    expect(await codes([...rows.slice(0, 1), middle, ...rows.slice(2)])).toContain('2 misplaced-checkpoint');
+    expect(await codes([...rows.slice(0, 1), middle, ...rows.slice(2)])).toContain(
+      '2 misplaced-checkpoint',
+    );
   });
 
   it('the audit of another user', async () => {
@@ -185,7 +216,9 @@ describe('what was done to a chain shows, and where', () => {
 
   it('a head that was noted before a checkpoint is not called checked', async () => {
     const rows = await chainOf([1, 1]);
-    expect(await codes(compacted(rows, 2), [headOf(rows.slice(0, 1))])).toEqual(['1 head-not-checkable']);
+    expect(await codes(compacted(rows, 2), [headOf(rows.slice(0, 1))])).toEqual([
+      '1 head-not-checkable',
+    ]);
   });
 });
 
@@ -196,22 +229,38 @@ describe('an export', () => {
       { userId: USER, rows: rows.slice(0, 2), head: headOf(rows), next: 2 },
       { userId: USER, rows: rows.slice(2), head: headOf(rows) },
     ];
-    const expected = { userId: USER, rows, heads: [headOf(rows), headOf(rows)], missingAfter: null };
+    const expected = {
+      userId: USER,
+      rows,
+      heads: [headOf(rows), headOf(rows)],
+      missingAfter: null,
+    };
     expect(parseExport([JSON.stringify([first, second], null, 2)])).toEqual(expected);
-    expect(parseExport([`${JSON.stringify(first)}\n${JSON.stringify(second)}\n`])).toEqual(expected);
+    expect(parseExport([`${JSON.stringify(first)}\n${JSON.stringify(second)}\n`])).toEqual(
+      expected,
+    );
     expect(parseExport([JSON.stringify(first), JSON.stringify(second)])).toEqual(expected);
     expect(parseExport([JSON.stringify(rows)])).toMatchObject({ userId: null, rows, heads: [] });
     expect(parseExport([JSON.stringify(first)])).toMatchObject({ missingAfter: 2 });
     expect(parseExport(['[]'])).toMatchObject({ rows: [] });
   });
 
-  it.each(['', '{', '{}', '7', 'null', '[1]', '{"rows":[{}]}', '{"rows":[],"head":{"seq":-1,"hash":""}}'])(
-    'is not %j',
-    (text) => {
-      if (text === '') expect(parseExport([text])).toMatchObject({ rows: [] });
-      else expect(() => parseExport([text])).toThrow(expect.objectContaining({ code: 'AUDIT_EXPORT_UNREADABLE' }));
-    },
-  );
+  it.each([
+    '',
+    '{',
+    '{}',
+    '7',
+    'null',
+    '[1]',
+    '{"rows":[{}]}',
+    '{"rows":[],"head":{"seq":-1,"hash":""}}',
+  ])('is not %j', (text) => {
+    if (text === '') expect(parseExport([text])).toMatchObject({ rows: [] });
+    else
+      expect(() => parseExport([text])).toThrow(
+        expect.objectContaining({ code: 'AUDIT_EXPORT_UNREADABLE' }),
+      );
+  });
 
   it('belongs to one user', () => {
     const pages = ['a', 'b'].map((userId) => JSON.stringify({ userId, rows: [] }));

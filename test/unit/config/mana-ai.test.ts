@@ -1,13 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type ManaAiConfig, parseManaAiConfig, requireForServe } from '../../../src/config/mana-ai.ts';
+import {
+  type ManaAiConfig,
+  parseManaAiConfig,
+  requireForServe,
+} from '../../../src/config/mana-ai.ts';
 
 function privatePem(type: 'x25519' | 'ed25519'): string {
   const pair = type === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ed25519');
   return pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
-const publicPem = generateKeyPairSync('x25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const publicPem = generateKeyPairSync('x25519')
+  .publicKey.export({ type: 'spki', format: 'pem' })
+  .toString();
 const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 });
 
 function config(env: Record<string, unknown>): ManaAiConfig {
@@ -102,7 +108,11 @@ describe('defaults', () => {
       },
       timeZone: 'UTC',
       locale: 'en',
-      userTokens: { jwksUrl: 'http://127.0.0.1:3001/.well-known/jwks.json', issuer: 'mana-auth', audience: 'mana' },
+      userTokens: {
+        jwksUrl: 'http://127.0.0.1:3001/.well-known/jwks.json',
+        issuer: 'mana-auth',
+        audience: 'mana',
+      },
       grantJwksUrl: 'http://127.0.0.1:3001/.well-known/grant-jwks.json',
       runnerKeys: { privatePem: null, publicPem: null },
       researchUrl: null,
@@ -115,7 +125,9 @@ describe('defaults', () => {
   });
 
   test('key sets follow the port of mana-auth', () => {
-    expect(config({ MANA_AUTH_PORT: '4001' }).grantJwksUrl).toBe('http://127.0.0.1:4001/.well-known/grant-jwks.json');
+    expect(config({ MANA_AUTH_PORT: '4001' }).grantJwksUrl).toBe(
+      'http://127.0.0.1:4001/.well-known/grant-jwks.json',
+    );
   });
 
   test('names that are not ours and bindings that are objects are ignored', () => {
@@ -145,7 +157,11 @@ describe('the language model', () => {
     'http://gpu.local',
     'http://host.docker.internal',
   ])('%s is local: plain http, one at a time, 16 tools', (url) => {
-    expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({ locality: 'local', maxConcurrency: 1, maxTools: 16 });
+    expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({
+      locality: 'local',
+      maxConcurrency: 1,
+      maxTools: 16,
+    });
   });
 
   test.each([
@@ -157,19 +173,36 @@ describe('the language model', () => {
     'https://local.example.com',
     'https://example.com.',
   ])('%s is remote: four at a time, 64 tools, no plain http', (url) => {
-    expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({ locality: 'remote', maxConcurrency: 4, maxTools: 64 });
-    expect(parseManaAiConfig({ MANA_LLM_URL: url.replace('https', 'http') })).toMatchObject({ ok: false });
+    expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({
+      locality: 'remote',
+      maxConcurrency: 4,
+      maxTools: 64,
+    });
+    expect(parseManaAiConfig({ MANA_LLM_URL: url.replace('https', 'http') })).toMatchObject({
+      ok: false,
+    });
   });
 
   test('the setting wins over the host', () => {
-    expect(config({ MANA_LLM_URL: 'https://llm.example.com', MANA_LLM_LOCALITY: 'local' }).llm.locality).toBe('local');
-    expect(config({ MANA_LLM_URL: 'http://ollama', MANA_LLM_LOCALITY: 'remote' }).llm.locality).toBe('remote');
+    expect(
+      config({ MANA_LLM_URL: 'https://llm.example.com', MANA_LLM_LOCALITY: 'local' }).llm.locality,
+    ).toBe('local');
+    expect(
+      config({ MANA_LLM_URL: 'http://ollama', MANA_LLM_LOCALITY: 'remote' }).llm.locality,
+    ).toBe('remote');
   });
 
-  test.each(['gpt-oss:120b-cloud', 'kimi-k2:cloud'])('the model %s is remote whatever the setting says', (model) => {
-    const env = { MANA_LLM_URL: 'http://ollama', MANA_LLM_MODEL: model, MANA_LLM_LOCALITY: 'local' };
-    expect(config(env).llm.locality).toBe('remote');
-  });
+  test.each(['gpt-oss:120b-cloud', 'kimi-k2:cloud'])(
+    'the model %s is remote whatever the setting says',
+    (model) => {
+      const env = {
+        MANA_LLM_URL: 'http://ollama',
+        MANA_LLM_MODEL: model,
+        MANA_LLM_LOCALITY: 'local',
+      };
+      expect(config(env).llm.locality).toBe('remote');
+    },
+  );
 });
 
 describe('keys', () => {
@@ -179,7 +212,9 @@ describe('keys', () => {
     ['escaped line ends', privatePem('x25519').replaceAll('\n', String.raw`\n`)],
     ['Windows line ends', privatePem('x25519').replaceAll('\n', '\r\n')],
   ])('%s are accepted', (_name, pem) => {
-    expect(parseManaAiConfig({ MANA_AI_PRIVATE_KEY_PEM: pem, MANA_AI_PUBLIC_KEY_PEM: publicPem }).ok).toBe(true);
+    expect(
+      parseManaAiConfig({ MANA_AI_PRIVATE_KEY_PEM: pem, MANA_AI_PUBLIC_KEY_PEM: publicPem }).ok,
+    ).toBe(true);
   });
 });
 
@@ -191,6 +226,9 @@ describe('serve', () => {
   });
 
   test.each(['DATABASE_URL', 'MANA_LLM_URL'])('without %s it says so', (variable) => {
-    expect(requireForServe(config({ ...whole, [variable]: '' }))).toMatchObject({ ok: false, variable });
+    expect(requireForServe(config({ ...whole, [variable]: '' }))).toMatchObject({
+      ok: false,
+      variable,
+    });
   });
 });

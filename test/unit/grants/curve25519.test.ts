@@ -19,13 +19,21 @@ function signatureWith(s: bigint): Uint8Array {
 
 describe('what the runtimes may or may not look at, we do', () => {
   test('S of a signature is less than L', () => {
-    expect([0n, 1n, L - 1n].map((s) => isReducedEd25519Signature(signatureWith(s)))).toEqual([true, true, true]);
-    expect([L, L + 1n, 2n ** 256n - 1n].some((s) => isReducedEd25519Signature(signatureWith(s)))).toBe(false);
+    expect([0n, 1n, L - 1n].map((s) => isReducedEd25519Signature(signatureWith(s)))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(
+      [L, L + 1n, 2n ** 256n - 1n].some((s) => isReducedEd25519Signature(signatureWith(s))),
+    ).toBe(false);
     expect(isReducedEd25519Signature(signatureWith(1n).subarray(1))).toBe(false);
   });
 
   test('no Ed25519 key has a small order or a y that is not reduced', () => {
-    expect(smallOrderEncodings().filter((hex) => isSafeEd25519PublicKey(Buffer.from(hex, 'hex')))).toEqual([]);
+    expect(
+      smallOrderEncodings().filter((hex) => isSafeEd25519PublicKey(Buffer.from(hex, 'hex'))),
+    ).toEqual([]);
     expect(isSafeEd25519PublicKey(littleEndian(P + 3n))).toBe(false);
     expect(isSafeEd25519PublicKey(littleEndian(3n))).toBe(true);
     expect(isSafeEd25519PublicKey(littleEndian(3n).subarray(1))).toBe(false);
@@ -33,7 +41,9 @@ describe('what the runtimes may or may not look at, we do', () => {
 
   test('no X25519 key has a small order or a u that is not reduced', () => {
     expect(
-      [0n, 1n, P - 1n, P, P + 1n, P + 9n, 2n ** 255n + 9n].some((u) => isSafeX25519PublicKey(littleEndian(u))),
+      [0n, 1n, P - 1n, P, P + 1n, P + 9n, 2n ** 255n + 9n].some((u) =>
+        isSafeX25519PublicKey(littleEndian(u)),
+      ),
     ).toBe(false);
     expect(isSafeX25519PublicKey(littleEndian(9n))).toBe(true);
     expect(isSafeX25519PublicKey(littleEndian(9n).subarray(1))).toBe(false);

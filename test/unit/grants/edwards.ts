@@ -14,7 +14,9 @@ export function smallOrderEncodings(): string[] {
   const forms = smallOrderPoints().flatMap(({ x, y }) =>
     (y + P < 2n ** 255n ? [y, y + P] : [y]).map((form) => ({ x, y: form })),
   );
-  const encodings = forms.flatMap(({ x, y }) => (x === 0n ? [encode(0n, y), encode(1n, y)] : [encode(x, y)]));
+  const encodings = forms.flatMap(({ x, y }) =>
+    x === 0n ? [encode(0n, y), encode(1n, y)] : [encode(x, y)],
+  );
   return Array.from(new Set(encodings)).toSorted();
 }
 
@@ -42,7 +44,9 @@ function affine({ X, Y, Z }: Homogeneous): Point {
 function xOf(y: bigint): bigint[] {
   const square = mod((y * y - 1n) * inverse(D * y * y + 1n));
   const candidate = power(square, (P + 3n) / 8n);
-  const root = [candidate, mod(candidate * power(2n, (P - 1n) / 4n))].find((x) => mod(x * x) === square);
+  const root = [candidate, mod(candidate * power(2n, (P - 1n) / 4n))].find(
+    (x) => mod(x * x) === square,
+  );
   return root === undefined ? [] : [root, mod(-root)];
 }
 
@@ -51,7 +55,11 @@ function add(a: Homogeneous, b: Homogeneous): Homogeneous {
   const [x, y] = [mod(a.X * b.X), mod(a.Y * b.Y)];
   const e = mod(D * x * y);
   const [f, g] = [mod(z * z - e), mod(z * z + e)];
-  return { X: mod(z * f * ((a.X + a.Y) * (b.X + b.Y) - x - y)), Y: mod(z * g * (y + x)), Z: mod(f * g) };
+  return {
+    X: mod(z * f * ((a.X + a.Y) * (b.X + b.Y) - x - y)),
+    Y: mod(z * g * (y + x)),
+    Z: mod(f * g),
+  };
 }
 
 function times(factor: bigint, point: Homogeneous): Homogeneous {

@@ -30,7 +30,10 @@ const CLAIMS = {
 /** The neutral element: with R the same and S = 0 every text has a valid signature. */
 const NEUTRAL = Buffer.from(bytes(1, 32).map((byte, at) => (at === 0 ? byte : 0)));
 const NEUTRAL_KID = independent.thumbprint(
-  createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: NEUTRAL.toString('base64url') }, format: 'jwk' }),
+  createPublicKey({
+    key: { kty: 'OKP', crv: 'Ed25519', x: NEUTRAL.toString('base64url') },
+    format: 'jwk',
+  }),
 );
 /** Order of the base point. */
 const L = 2n ** 252n + 27742317777372353535851937790883648493n;
@@ -49,7 +52,10 @@ export function refusedTokens() {
     missionId: MISSION_ID,
     nowSec: NOW_SEC,
     keySet: {
-      keys: [jwkOf(PUBLIC), { kty: 'OKP', crv: 'Ed25519', x: NEUTRAL.toString('base64url'), kid: NEUTRAL_KID }],
+      keys: [
+        jwkOf(PUBLIC),
+        { kty: 'OKP', crv: 'Ed25519', x: NEUTRAL.toString('base64url'), kid: NEUTRAL_KID },
+      ],
     },
     accepted: signed(HEADER),
     vectors: [...byAlgorithm(), ...byKey(), ...byHeader(), ...byText(), ...byClaims(), ...byTime()],
@@ -69,7 +75,8 @@ function forged(name: string, token: string): TokenVector {
 function byAlgorithm(): TokenVector[] {
   const input = `${independent.part({ ...HEADER, alg: 'HS256' })}.${independent.part(CLAIMS)}`;
   const spki = PUBLIC.export({ type: 'spki', format: 'pem' });
-  const hmac = (secret: string | Buffer) => createHmac('sha256', secret).update(input).digest('base64url');
+  const hmac = (secret: string | Buffer) =>
+    createHmac('sha256', secret).update(input).digest('base64url');
   return [
     malformed(
       'alg none without a signature',
@@ -91,14 +98,26 @@ function byKey(): TokenVector[] {
   const flipped = Buffer.from(signature, 'base64url');
   flipped[3] = (flipped[3] ?? 0) ^ 4;
   return [
-    forged('another key under its own kid', signed({ ...HEADER, kid: otherKid }, CLAIMS, OTHER_SIGNING)),
+    forged(
+      'another key under its own kid',
+      signed({ ...HEADER, kid: otherKid }, CLAIMS, OTHER_SIGNING),
+    ),
     forged('another key under the kid of the right one', signed(HEADER, CLAIMS, OTHER_SIGNING)),
-    forged('a kid that points elsewhere', signed({ ...HEADER, kid: '../../.well-known/jwks.json' })),
+    forged(
+      'a kid that points elsewhere',
+      signed({ ...HEADER, kid: '../../.well-known/jwks.json' }),
+    ),
     forged('a kid that is a member of every object', signed({ ...HEADER, kid: '__proto__' })),
-    forged('a key of small order', `${independent.part({ ...HEADER, kid: NEUTRAL_KID })}.${payload}.${zero}`),
+    forged(
+      'a key of small order',
+      `${independent.part({ ...HEADER, kid: NEUTRAL_KID })}.${payload}.${zero}`,
+    ),
     forged('the signature of the neutral element', `${header}.${payload}.${zero}`),
     forged('S that is not reduced', `${header}.${payload}.${withUnreducedS(signature)}`),
-    forged('one bit of the signature turned', `${header}.${payload}.${flipped.toString('base64url')}`),
+    forged(
+      'one bit of the signature turned',
+      `${header}.${payload}.${flipped.toString('base64url')}`,
+    ),
     forged(
       'a signature cut by a byte',
       `${header}.${payload}.${Buffer.from(signature, 'base64url').subarray(0, 63).toString('base64url')}`,
@@ -108,7 +127,10 @@ function byKey(): TokenVector[] {
       'altered claims',
       `${header}.${independent.part({ ...CLAIMS, records: ['notes:n-1', 'notes:n-2'] })}.${signature}`,
     ),
-    forged('an altered end', `${header}.${independent.part({ ...CLAIMS, exp: CLAIMS.exp + 1 })}.${signature}`),
+    forged(
+      'an altered end',
+      `${header}.${independent.part({ ...CLAIMS, exp: CLAIMS.exp + 1 })}.${signature}`,
+    ),
   ];
 }
 
@@ -130,7 +152,10 @@ function byHeader(): TokenVector[] {
     malformed('a kid that is no text', signed({ ...HEADER, kid: 1 })),
     malformed("a user token's typ", signed({ ...HEADER, typ: 'JWT' })),
     malformed('typ in other letters', signed({ ...HEADER, typ: 'Mission-Grant+JWT' })),
-    malformed('typ as a whole media type', signed({ ...HEADER, typ: 'application/mission-grant+jwt' })),
+    malformed(
+      'typ as a whole media type',
+      signed({ ...HEADER, typ: 'application/mission-grant+jwt' }),
+    ),
     malformed("the keys' typ", signed({ ...HEADER, typ: 'mission-keys+jwe' })),
     malformed('a header that is a list', signed(['Ed25519'])),
   ];
@@ -140,7 +165,9 @@ function byText(): TokenVector[] {
   const token = signed(HEADER);
   const [header = '', payload = '', signature = ''] = token.split('.');
   const spaced = Buffer.from(JSON.stringify(HEADER)).toString('base64');
-  const latin1 = Buffer.from(JSON.stringify({ ...CLAIMS, jti: 'é' }), 'latin1').toString('base64url');
+  const latin1 = Buffer.from(JSON.stringify({ ...CLAIMS, jti: 'é' }), 'latin1').toString(
+    'base64url',
+  );
   return [
     malformed('nothing', ''),
     malformed('two dots alone', '..'),
@@ -150,9 +177,18 @@ function byText(): TokenVector[] {
     malformed('a line end after', `${token}\n`),
     malformed('padding of the signature', `${token}==`),
     malformed('unused bits of the signature', withUnusedBits(token)),
-    malformed('padding of the header', `${spaced}${spaced.endsWith('=') ? '' : '='}.${payload}.${signature}`),
-    malformed('a header that is no JSON', `${Buffer.from('{').toString('base64url')}.${payload}.${signature}`),
-    malformed('a header with a byte order mark', signedBytes(Buffer.from(`\ufeff${JSON.stringify(HEADER)}`), payload)),
+    malformed(
+      'padding of the header',
+      `${spaced}${spaced.endsWith('=') ? '' : '='}.${payload}.${signature}`,
+    ),
+    malformed(
+      'a header that is no JSON',
+      `${Buffer.from('{').toString('base64url')}.${payload}.${signature}`,
+    ),
+    malformed(
+      'a header with a byte order mark',
+      signedBytes(Buffer.from(`\ufeff${JSON.stringify(HEADER)}`), payload),
+    ),
     malformed('claims with a byte order mark', signedText(`\ufeff${JSON.stringify(CLAIMS)}`)),
     malformed('claims that are no UTF-8', signedBytes(Buffer.from(JSON.stringify(HEADER)), latin1)),
     malformed('claims that are no JSON', signedText('claims')),
@@ -172,7 +208,10 @@ function byClaims(): TokenVector[] {
     bad('aud as a list', { aud: ['mana-ai'] }),
     bad('exp as text', { exp: String(CLAIMS.exp) }),
     bad('exp that is no whole number', { exp: CLAIMS.exp + 0.5 }),
-    malformed('exp beyond all numbers', signedText(JSON.stringify(CLAIMS).replace(/"exp":\d+/, '"exp":1e999'))),
+    malformed(
+      'exp beyond all numbers',
+      signedText(JSON.stringify(CLAIMS).replace(/"exp":\d+/, '"exp":1e999')),
+    ),
     bad('exp before iat', { iat: NOW_SEC, exp: NOW_SEC }),
     bad('a lifetime of 30 days and a second', { exp: NOW_SEC + 30 * DAY + 1 }),
     bad('a negative iat', { iat: -1 }),
@@ -189,12 +228,22 @@ function byClaims(): TokenVector[] {
     bad('a record with a lone surrogate', { records: ['notes:\ud800'] }),
     bad('a table with a separator', { records: ['no/tes:n-1'] }),
     bad('records that are a text', { records: 'notes:n-1' }),
-    bad('1,001 records', { records: Array.from({ length: 1001 }, (_, at) => `notes:${String(at).padStart(4, '0')}`) }),
+    bad('1,001 records', {
+      records: Array.from({ length: 1001 }, (_, at) => `notes:${String(at).padStart(4, '0')}`),
+    }),
     bad('another llm', { llm: 'remote' }),
     bad('a keysHash of another length', { keysHash: 'AAAA' }),
     bad('a keysHash that is not canonical', { keysHash: withUnusedBits(CLAIMS.keysHash) }),
-    { name: 'another person', token: signed(HEADER, { ...CLAIMS, sub: 'user-2' }), reason: 'wrong-user' },
-    { name: 'another mission', token: signed(HEADER, { ...CLAIMS, mission: 'mission-2' }), reason: 'wrong-mission' },
+    {
+      name: 'another person',
+      token: signed(HEADER, { ...CLAIMS, sub: 'user-2' }),
+      reason: 'wrong-user',
+    },
+    {
+      name: 'another mission',
+      token: signed(HEADER, { ...CLAIMS, mission: 'mission-2' }),
+      reason: 'wrong-mission',
+    },
   ];
 }
 
@@ -202,7 +251,11 @@ function byTime(): TokenVector[] {
   const past = { iat: NOW_SEC - DAY, nbf: NOW_SEC - DAY };
   return [
     timed('expired this second', { ...past, exp: NOW_SEC }, 'expired'),
-    timed('expired a day ago', { iat: NOW_SEC - 3 * DAY, nbf: NOW_SEC - 3 * DAY, exp: NOW_SEC - DAY }, 'expired'),
+    timed(
+      'expired a day ago',
+      { iat: NOW_SEC - 3 * DAY, nbf: NOW_SEC - 3 * DAY, exp: NOW_SEC - DAY },
+      'expired',
+    ),
     timed('nbf 61 s ahead', { nbf: NOW_SEC + 61 }, 'not-yet-valid'),
     timed('iat 61 s ahead', { iat: NOW_SEC + 61 }, 'not-yet-valid'),
   ];
@@ -213,7 +266,10 @@ function timed(name: string, changes: Record<string, number>, reason: string): T
 }
 
 function signedText(payload: string): string {
-  return signedBytes(Buffer.from(JSON.stringify(HEADER)), Buffer.from(payload).toString('base64url'));
+  return signedBytes(
+    Buffer.from(JSON.stringify(HEADER)),
+    Buffer.from(payload).toString('base64url'),
+  );
 }
 
 function signedBytes(header: Buffer, payload: string): string {
@@ -222,7 +278,8 @@ function signedBytes(header: Buffer, payload: string): string {
 
 function withUnreducedS(signature: string): string {
   const signatureBytes = Buffer.from(signature, 'base64url');
-  const s = BigInt(`0x${Buffer.from(signatureBytes.subarray(32).toReversed()).toString('hex')}`) + L;
+  const s =
+    BigInt(`0x${Buffer.from(signatureBytes.subarray(32).toReversed()).toString('hex')}`) + L;
   const unreduced = Buffer.from(s.toString(16).padStart(64, '0'), 'hex').toReversed();
   return Buffer.concat([signatureBytes.subarray(0, 32), unreduced]).toString('base64url');
 }
@@ -232,15 +289,30 @@ function rawOf(publicKey: KeyObject): Buffer {
 }
 
 function jwkOf(publicKey: KeyObject) {
-  return { ...publicKey.export({ format: 'jwk' }), kid: independent.thumbprint(publicKey), alg: 'Ed25519', use: 'sig' };
+  return {
+    ...publicKey.export({ format: 'jwk' }),
+    kid: independent.thumbprint(publicKey),
+    alg: 'Ed25519',
+    use: 'sig',
+  };
 }
 
 const RUNNER = independent.privateKeyOf('x25519', bytes(64));
 const OTHER_RUNNER = independent.privateKeyOf('x25519', bytes(65));
 const RUNNER_KID = independent.thumbprint(createPublicKey(RUNNER));
-const KEYS_HEADER = { kid: RUNNER_KID, typ: 'mission-keys+jwe', sub: USER_ID, mission: MISSION_ID, exp: CLAIMS.exp };
+const KEYS_HEADER = {
+  kid: RUNNER_KID,
+  typ: 'mission-keys+jwe',
+  sub: USER_ID,
+  mission: MISSION_ID,
+  exp: CLAIMS.exp,
+};
 const KEY = Buffer.from(bytes(7)).toString('base64url');
-const SEALED = { [`aiMissions:${MISSION_ID}`]: { 1: KEY }, 'notes:n-1': { 1: KEY }, 'tasks:t-1': { 1: KEY } };
+const SEALED = {
+  [`aiMissions:${MISSION_ID}`]: { 1: KEY },
+  'notes:n-1': { 1: KEY },
+  'tasks:t-1': { 1: KEY },
+};
 const RANDOM = {
   contentKey: bytes(160),
   iv: bytes(230, 12),
@@ -268,18 +340,36 @@ export function refusedKeys() {
   };
 }
 
-function sealed(header: Record<string, unknown>, plaintext: unknown = SEALED, recipient = RUNNER): string {
+function sealed(
+  header: Record<string, unknown>,
+  plaintext: unknown = SEALED,
+  recipient = RUNNER,
+): string {
   const text = typeof plaintext === 'string' ? plaintext : JSON.stringify(plaintext);
-  return independent.sealJwe(createPublicKey(recipient), { ...KEYS_HEADER, ...header }, text, RANDOM);
+  return independent.sealJwe(
+    createPublicKey(recipient),
+    { ...KEYS_HEADER, ...header },
+    text,
+    RANDOM,
+  );
 }
 
-function unwrapped(name: string, keysJwe: string, keysHash = independent.hash(keysJwe)): KeysVector {
+function unwrapped(
+  name: string,
+  keysJwe: string,
+  keysHash = independent.hash(keysJwe),
+): KeysVector {
   return { name, keysJwe, keysHash, reason: 'wrap-rejected' };
 }
 
 function keysByHeader(): KeysVector[] {
   const compressed = deflateRawSync(JSON.stringify(SEALED));
-  const zipped = independent.sealJwe(createPublicKey(RUNNER), { ...KEYS_HEADER, zip: 'DEF' }, compressed, RANDOM);
+  const zipped = independent.sealJwe(
+    createPublicKey(RUNNER),
+    { ...KEYS_HEADER, zip: 'DEF' },
+    compressed,
+    RANDOM,
+  );
   const epk = createPublicKey(RANDOM.ephemeral).export({ format: 'jwk' });
   const bad = (name: string, header: Record<string, unknown>) => unwrapped(name, sealed(header));
   return [
@@ -299,7 +389,9 @@ function keysByHeader(): KeysVector[] {
     bad('another typ', { typ: 'mission-grant+jwt' }),
     bad('another person', { sub: 'user-2' }),
     bad('another mission', { mission: 'mission-2' }),
-    bad('a kid that the runner does not have', { kid: independent.thumbprint(createPublicKey(OTHER_RUNNER)) }),
+    bad('a kid that the runner does not have', {
+      kid: independent.thumbprint(createPublicKey(OTHER_RUNNER)),
+    }),
     bad('an end before that of the grant', { exp: CLAIMS.exp - 1 }),
     bad('an end as text', { exp: String(CLAIMS.exp) }),
     bad('an epk with a private half', { epk: { ...epk, d: KEY } }),
@@ -324,7 +416,12 @@ function keysByPoint(): KeysVector[] {
   return Object.entries(points).map(([name, point]) => {
     const epk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(point, 'hex').toString('base64url') };
     const header = { alg: 'ECDH-ES+A256KW', enc: 'A256GCM', epk, ...KEYS_HEADER };
-    const keysJwe = independent.sealJweUnder(Buffer.alloc(32), header, JSON.stringify(SEALED), RANDOM);
+    const keysJwe = independent.sealJweUnder(
+      Buffer.alloc(32),
+      header,
+      JSON.stringify(SEALED),
+      RANDOM,
+    );
     return unwrapped(`an all-zero shared secret: ${name}`, keysJwe);
   });
 }
@@ -358,7 +455,11 @@ function keysByText(): KeysVector[] {
     unwrapped('padding', `${jwe}==`),
     unwrapped('unused bits', withUnusedBits(jwe)),
     unwrapped('a line end', `${jwe}\n`),
-    unwrapped('keys of another grant: the hash is not the one that was signed', jwe, independent.hash(`${jwe} `)),
+    unwrapped(
+      'keys of another grant: the hash is not the one that was signed',
+      jwe,
+      independent.hash(`${jwe} `),
+    ),
   ];
 }
 

@@ -15,7 +15,17 @@ import {
   verifyGrant,
 } from '../../../src/grants/index.ts';
 import * as independent from './independent.ts';
-import { claimsToMint, grant, keysOf, MISSION, NOW_MS, NOW_SEC, runner, signer, USER } from './material.ts';
+import {
+  claimsToMint,
+  grant,
+  keysOf,
+  MISSION,
+  NOW_MS,
+  NOW_SEC,
+  runner,
+  signer,
+  USER,
+} from './material.ts';
 import { oversized, refusedKeys, refusedTokens } from './forgeries.ts';
 
 const DAY = 86_400;
@@ -55,14 +65,19 @@ describe('the time of a grant', () => {
     expect(await verifyAt(endMs, made)).toEqual({ ok: false, reason: 'expired' });
   });
 
-  test.each(['nbf', 'iat'] as const)('%s may be 60 s ahead and not a millisecond more', async (claim) => {
-    const made = await grant({ [claim]: NOW_SEC + 60 });
-    expect(await verifyAt(NOW_MS, made)).toMatchObject({ ok: true });
-    expect(await verifyAt(NOW_MS - 1, made)).toEqual({ ok: false, reason: 'not-yet-valid' });
-  });
+  test.each(['nbf', 'iat'] as const)(
+    '%s may be 60 s ahead and not a millisecond more',
+    async (claim) => {
+      const made = await grant({ [claim]: NOW_SEC + 60 });
+      expect(await verifyAt(NOW_MS, made)).toMatchObject({ ok: true });
+      expect(await verifyAt(NOW_MS - 1, made)).toEqual({ ok: false, reason: 'not-yet-valid' });
+    },
+  );
 
   test('30 days are allowed', async () => {
-    expect(await verifyAt(NOW_MS, await grant({ exp: NOW_SEC + 30 * DAY }))).toMatchObject({ ok: true });
+    expect(await verifyAt(NOW_MS, await grant({ exp: NOW_SEC + 30 * DAY }))).toMatchObject({
+      ok: true,
+    });
   });
 
   test('a clock that is broken opens nothing', async () => {
@@ -70,8 +85,26 @@ describe('the time of a grant', () => {
   });
 
   test('a lifetime is 7 days unless asked for, and between an hour and 30 days', () => {
-    const asked = [undefined, 0, -1, Number.NaN, 3_600_999, 2 * 3_600_000, Number.POSITIVE_INFINITY, 31 * DAY * 1000];
-    expect(asked.map(grantLifetimeSec)).toEqual([7 * DAY, 3600, 3600, 7 * DAY, 3600, 7200, 30 * DAY, 30 * DAY]);
+    const asked = [
+      undefined,
+      0,
+      -1,
+      Number.NaN,
+      3_600_999,
+      2 * 3_600_000,
+      Number.POSITIVE_INFINITY,
+      31 * DAY * 1000,
+    ];
+    expect(asked.map(grantLifetimeSec)).toEqual([
+      7 * DAY,
+      3600,
+      3600,
+      7 * DAY,
+      3600,
+      7200,
+      30 * DAY,
+      30 * DAY,
+    ]);
   });
 });
 
@@ -87,14 +120,19 @@ describe('who signed', () => {
 
   test('each of several signing keys is good: rotation without an outage', async () => {
     const [old, current] = [await grant(), await grant()];
-    const keyOf = await grantKeyFinder({ keys: [current.signingKey.publicJwk, old.signingKey.publicJwk] });
+    const keyOf = await grantKeyFinder({
+      keys: [current.signingKey.publicJwk, old.signingKey.publicJwk],
+    });
     expect(await verifyAt(NOW_MS, { token: old.token, keyOf })).toMatchObject({ ok: true });
     expect(await verifyAt(NOW_MS, { token: current.token, keyOf })).toMatchObject({ ok: true });
   });
 
   test('a key that was taken off the key set is no longer good', async () => {
     const { token } = await grant();
-    expect(await verifyAt(NOW_MS, { token, keyOf: nobody })).toEqual({ ok: false, reason: 'bad-signature' });
+    expect(await verifyAt(NOW_MS, { token, keyOf: nobody })).toEqual({
+      ok: false,
+      reason: 'bad-signature',
+    });
   });
 
   test('a key set that cannot be fetched is an error of the caller, not a refusal of the grant', async () => {
@@ -107,7 +145,11 @@ describe('who signed', () => {
     const keyOf = await grantKeyFinder({ keys: [publicKey.export({ format: 'jwk' })] });
     const { keysHash } = { keysHash: await hashOfKeys('') };
     const claims = { iss: 'mana-auth', aud: 'mana-ai', ...claimsToMint(), keysHash };
-    const header = { alg: 'Ed25519', typ: 'mission-grant+jwt', kid: independent.thumbprint(publicKey) };
+    const header = {
+      alg: 'Ed25519',
+      typ: 'mission-grant+jwt',
+      kid: independent.thumbprint(publicKey),
+    };
     const token = independent.signToken(privateKey, header, { ...claims, admin: true });
     expect(await verifyAt(NOW_MS, { token, keyOf })).toEqual({ ok: true, claims });
   });
@@ -121,15 +163,32 @@ describe('what is minted', () => {
     ['a fraction of a second', { exp: NOW_SEC + 7 * DAY + 0.5 }],
     ['an empty user id', { sub: '' }],
   ])('%s is not', async (_name, changes) => {
-    const minting = mintGrant({ signingKey: await signer(), claims: claimsToMint(changes), keysJwe: '' });
+    const minting = mintGrant({
+      signingKey: await signer(),
+      claims: claimsToMint(changes),
+      keysJwe: '',
+    });
     await expect(minting).rejects.toMatchObject({ code: 'CLAIMS_REFUSED' });
   });
 
   test('members of the claims that the caller may not choose are not taken from it', async () => {
-    const claims = { ...claimsToMint(), iss: 'attacker', aud: 'attacker', keysHash: 'x', admin: true };
-    const [, payload = ''] = (await mintGrant({ signingKey: await signer(), claims, keysJwe: 'jwe' })).split('.');
+    const claims = {
+      ...claimsToMint(),
+      iss: 'attacker',
+      aud: 'attacker',
+      keysHash: 'x',
+      admin: true,
+    };
+    const [, payload = ''] = (
+      await mintGrant({ signingKey: await signer(), claims, keysJwe: 'jwe' })
+    ).split('.');
     const keysHash = independent.hash('jwe');
-    expect(independent.unpart(payload)).toEqual({ iss: 'mana-auth', aud: 'mana-ai', ...claimsToMint(), keysHash });
+    expect(independent.unpart(payload)).toEqual({
+      iss: 'mana-auth',
+      aud: 'mana-ai',
+      ...claimsToMint(),
+      keysHash,
+    });
   });
 
   test('a scope is sorted by code units, each record once', () => {
@@ -146,10 +205,20 @@ describe('what is minted', () => {
 describe('what is sealed', () => {
   test.each([
     ['without the key of the mission', ['notes:n-1'], 'KEY_REFUSED'],
-    ['with the key of another mission', [`aiMissions:${MISSION}`, 'aiMissions:mission-2'], 'NAME_REFUSED'],
+    [
+      'with the key of another mission',
+      [`aiMissions:${MISSION}`, 'aiMissions:mission-2'],
+      'NAME_REFUSED',
+    ],
   ])('%s is nothing', async (_name, records, code) => {
     const { recipient } = await runner();
-    const sealing = { recipient, userId: USER, missionId: MISSION, expiresAtSec: NOW_SEC, keys: await keysOf(records) };
+    const sealing = {
+      recipient,
+      userId: USER,
+      missionId: MISSION,
+      expiresAtSec: NOW_SEC,
+      keys: await keysOf(records),
+    };
     await expect(sealKeys(sealing)).rejects.toMatchObject({ code });
   });
 
@@ -161,7 +230,13 @@ describe('what is sealed', () => {
   ])('%s is not', async (_name, versions) => {
     const { recipient } = await runner();
     const keys = new Map([...(await keysOf([`aiMissions:${MISSION}`])), ['notes:n-1', versions]]);
-    const sealing = sealKeys({ recipient, userId: USER, missionId: MISSION, expiresAtSec: NOW_SEC, keys });
+    const sealing = sealKeys({
+      recipient,
+      userId: USER,
+      missionId: MISSION,
+      expiresAtSec: NOW_SEC,
+      keys,
+    });
     await expect(sealing).rejects.toMatchObject({ code: 'KEY_REFUSED' });
   });
 
@@ -191,13 +266,18 @@ describe('what is sealed', () => {
 
 describe('what is opened', () => {
   test('nothing without a private key, and that is said', async () => {
-    expect(await open(await grant(), { privateKeys: [] })).toEqual({ ok: false, reason: 'not-configured' });
+    expect(await open(await grant(), { privateKeys: [] })).toEqual({
+      ok: false,
+      reason: 'not-configured',
+    });
   });
 
   test('old grants with a second key: rotation without an outage', async () => {
     const made = await grant();
     const { privateKeys } = await runner();
-    expect(await open(made, { privateKeys: [...privateKeys, ...made.privateKeys] })).toMatchObject({ ok: true });
+    expect(await open(made, { privateKeys: [...privateKeys, ...made.privateKeys] })).toMatchObject({
+      ok: true,
+    });
     expect(await open(made, { privateKeys })).toEqual({ ok: false, reason: 'wrap-rejected' });
   });
 
@@ -206,7 +286,13 @@ describe('what is opened', () => {
     const made = async () => {
       const keys = await keysOf(['notes:note-1', 'tasks:task-1', `aiMissions:${MISSION}`]);
       const { exp } = claimsToMint();
-      return sealKeys({ recipient: reader.recipient, userId: USER, missionId: MISSION, expiresAtSec: exp, keys });
+      return sealKeys({
+        recipient: reader.recipient,
+        userId: USER,
+        missionId: MISSION,
+        expiresAtSec: exp,
+        keys,
+      });
     };
     const [own, other] = [await made(), await made()];
     const signingKey = await signer();
@@ -225,7 +311,9 @@ describe('what is opened', () => {
 
   test('keys are not extractable', async () => {
     const opened = await open(await grant());
-    const keys = opened.ok ? Array.from(opened.keys.values(), (versions) => Array.from(versions.values())).flat() : [];
+    const keys = opened.ok
+      ? Array.from(opened.keys.values(), (versions) => Array.from(versions.values())).flat()
+      : [];
     expect(keys).toHaveLength(3);
     for (const key of keys) await expect(crypto.subtle.exportKey('raw', key)).rejects.toThrow();
   });
@@ -234,10 +322,23 @@ describe('what is opened', () => {
 describe('keys that a device sealed (/sealed)', () => {
   test('are taken for their own grant alone', async () => {
     expect(await check()).toEqual({ ok: true });
-    expect(await check({ userId: 'user-2' })).toMatchObject({ ok: false, field: 'keys', message: /another person/ });
-    expect(await check({ missionId: 'mission-2' })).toMatchObject({ ok: false, message: /another mission/ });
-    expect(await check({ knownKids: [] })).toMatchObject({ ok: false, message: /runner does not have/ });
-    expect(await check({ grantExpSec: NOW_SEC + 8 * DAY })).toMatchObject({ ok: false, message: /before the grant/ });
+    expect(await check({ userId: 'user-2' })).toMatchObject({
+      ok: false,
+      field: 'keys',
+      message: /another person/,
+    });
+    expect(await check({ missionId: 'mission-2' })).toMatchObject({
+      ok: false,
+      message: /another mission/,
+    });
+    expect(await check({ knownKids: [] })).toMatchObject({
+      ok: false,
+      message: /runner does not have/,
+    });
+    expect(await check({ grantExpSec: NOW_SEC + 8 * DAY })).toMatchObject({
+      ok: false,
+      message: /before the grant/,
+    });
   });
 
   test.each([undefined, null, 1, {}, '', 'a.b.c.d.e', 'x'.repeat(10_000_000)])(
@@ -249,13 +350,22 @@ describe('keys that a device sealed (/sealed)', () => {
 
   const { claims, accepted, vectors } = refusedKeys();
   const knownKids = [(independent.unpart(accepted.split('.')[0] ?? '') as { kid: string }).kid];
-  const wanted = { userId: claims.sub, missionId: claims.mission, grantExpSec: claims.exp, knownKids };
+  const wanted = {
+    userId: claims.sub,
+    missionId: claims.mission,
+    grantExpSec: claims.exp,
+    knownKids,
+  };
   /** What only one who opens the keys can see. */
-  const INSIDE = /scope|mission's own key|instead|^a list|^null|^no JSON|versions|version|^a key|hash|another key$/;
+  const INSIDE =
+    /scope|mission's own key|instead|^a list|^null|^no JSON|versions|version|^a key|hash|another key$/;
 
-  test.each(vectors.filter(({ name }) => !INSIDE.test(name)))('are refused for their header: $name', ({ keysJwe }) => {
-    expect(checkSealedHeader({ keysJwe, ...wanted }).ok).toBe(false);
-  });
+  test.each(vectors.filter(({ name }) => !INSIDE.test(name)))(
+    'are refused for their header: $name',
+    ({ keysJwe }) => {
+      expect(checkSealedHeader({ keysJwe, ...wanted }).ok).toBe(false);
+    },
+  );
 
   test('the vectors stand beside one that is taken', () => {
     expect(checkSealedHeader({ keysJwe: accepted, ...wanted })).toEqual({ ok: true });
@@ -287,7 +397,9 @@ describe('what is huge is refused unread', () => {
     expect(verified).toEqual({ ok: false, reason: 'malformed' });
     const opener = independent.privateKeyOf('x25519', Buffer.from(runnerPrivateKey, 'base64url'));
     expect(independent.openJwe(opener, keysJwe).plaintext).toContain('"notes:n-1"');
-    const privateKeys = await importRunnerPrivateKeys(opener.export({ type: 'pkcs8', format: 'pem' }) as string);
+    const privateKeys = await importRunnerPrivateKeys(
+      opener.export({ type: 'pkcs8', format: 'pem' }) as string,
+    );
     const signed = { ...claims, keysHash: independent.hash(keysJwe) } as GrantClaims;
     expect(await openGrantKeys({ claims: signed, keysJwe, privateKeys })).toEqual({
       ok: false,
@@ -297,7 +409,12 @@ describe('what is huge is refused unread', () => {
 
   test('keys', async () => {
     const { claims, privateKeys } = await grant();
-    const all = { iss: 'mana-auth', aud: 'mana-ai', ...claims, keysHash: await hashOfKeys(huge) } as const;
+    const all = {
+      iss: 'mana-auth',
+      aud: 'mana-ai',
+      ...claims,
+      keysHash: await hashOfKeys(huge),
+    } as const;
     expect(await openGrantKeys({ claims: all, keysJwe: huge, privateKeys })).toEqual({
       ok: false,
       reason: 'wrap-rejected',

@@ -20,10 +20,17 @@ import {
 const NUL = Buffer.from([0]);
 
 function nulJoined(...texts: string[]): Buffer {
-  return Buffer.concat(texts.flatMap((text, at) => (at === 0 ? [Buffer.from(text)] : [NUL, Buffer.from(text)])));
+  return Buffer.concat(
+    texts.flatMap((text, at) => (at === 0 ? [Buffer.from(text)] : [NUL, Buffer.from(text)])),
+  );
 }
 
-export function recordKey(master: Uint8Array, table: string, recordId: string, version: number): Buffer {
+export function recordKey(
+  master: Uint8Array,
+  table: string,
+  recordId: string,
+  version: number,
+): Buffer {
   const info = nulJoined('mana/record-key/v2', String(version), table, recordId);
   return Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), info, 32));
 }
@@ -48,7 +55,12 @@ export function sealFieldText(
   plaintext: string | Uint8Array,
   iv: Uint8Array = randomBytes(12),
 ): string {
-  const { text, tag } = gcmSeal(key, iv, nulJoined(place.table, place.recordId, place.path), plaintext);
+  const { text, tag } = gcmSeal(
+    key,
+    iv,
+    nulJoined(place.table, place.recordId, place.path),
+    plaintext,
+  );
   return `enc:2:${version}:${Buffer.from(iv).toString('base64url')}.${Buffer.concat([text, tag]).toString('base64url')}`;
 }
 
@@ -56,11 +68,17 @@ export function openField(key: Uint8Array, place: Place, field: string): unknown
   const [, iv = '', sealed = ''] = /^enc:2:\d+:([^.]+)\.(.+)$/.exec(field) ?? [];
   const bytes = Buffer.from(sealed, 'base64url');
   const aad = nulJoined(place.table, place.recordId, place.path);
-  return JSON.parse(gcmOpen(key, Buffer.from(iv, 'base64url'), aad, bytes.subarray(0, -16), bytes.subarray(-16)));
+  return JSON.parse(
+    gcmOpen(key, Buffer.from(iv, 'base64url'), aad, bytes.subarray(0, -16), bytes.subarray(-16)),
+  );
 }
 
 /** `enc:1:`, as the older web app writes it. */
-export function sealLegacyField(master: Uint8Array, value: unknown, iv: Uint8Array = randomBytes(12)): string {
+export function sealLegacyField(
+  master: Uint8Array,
+  value: unknown,
+  iv: Uint8Array = randomBytes(12),
+): string {
   const { text, tag } = gcmSeal(master, iv, Buffer.alloc(0), JSON.stringify(value));
   return `enc:1:${Buffer.from(iv).toString('base64')}.${Buffer.concat([text, tag]).toString('base64')}`;
 }
@@ -84,9 +102,19 @@ export function signInput(privateKey: KeyObject, input: string): string {
   return `${input}.${sign(null, Buffer.from(input), privateKey).toString('base64url')}`;
 }
 
-export function openToken(publicKey: KeyObject, token: string): { header: unknown; payload: unknown } {
+export function openToken(
+  publicKey: KeyObject,
+  token: string,
+): { header: unknown; payload: unknown } {
   const [header = '', payload = '', signature = ''] = token.split('.');
-  if (!verify(null, Buffer.from(`${header}.${payload}`), publicKey, Buffer.from(signature, 'base64url')))
+  if (
+    !verify(
+      null,
+      Buffer.from(`${header}.${payload}`),
+      publicKey,
+      Buffer.from(signature, 'base64url'),
+    )
+  )
     throw new Error('bad signature');
   return { header: unpart(header), payload: unpart(payload) };
 }
@@ -97,7 +125,11 @@ export type JweParts = { header: Record<string, unknown>; plaintext: string };
 export type JweRandomness = { contentKey: Uint8Array; iv: Uint8Array; ephemeral: KeyObject };
 
 export function freshRandomness(): JweRandomness {
-  return { contentKey: randomBytes(32), iv: randomBytes(12), ephemeral: generateKeyPairSync('x25519').privateKey };
+  return {
+    contentKey: randomBytes(32),
+    iv: randomBytes(12),
+    ephemeral: generateKeyPairSync('x25519').privateKey,
+  };
 }
 
 /** RFC 7516, ECDH-ES+A256KW and A256GCM; `header` completes or overrides what is usual. */
@@ -124,9 +156,10 @@ export function sealJweUnder(
   const wrapped = Buffer.concat([wrap.update(contentKey), wrap.final()]);
   const protectedPart = part(header);
   const { text, tag } = gcmSeal(contentKey, iv, Buffer.from(protectedPart), plaintext);
-  return [protectedPart, ...[wrapped, iv, text, tag].map((bytes) => Buffer.from(bytes).toString('base64url'))].join(
-    '.',
-  );
+  return [
+    protectedPart,
+    ...[wrapped, iv, text, tag].map((bytes) => Buffer.from(bytes).toString('base64url')),
+  ].join('.');
 }
 
 export function openJwe(privateKey: KeyObject, jwe: string): JweParts {
@@ -152,14 +185,27 @@ export function openJwe(privateKey: KeyObject, jwe: string): JweParts {
 export function concatKdf(sharedSecret: Uint8Array): Buffer {
   const algorithm = Buffer.from('ECDH-ES+A256KW');
   // round 1 . Z . algorithm with its length . empty PartyUInfo and PartyVInfo . 256 bits
-  const input = [uint32(1), sharedSecret, uint32(algorithm.length), algorithm, uint32(0), uint32(0), uint32(256)];
+  const input = [
+    uint32(1),
+    sharedSecret,
+    uint32(algorithm.length),
+    algorithm,
+    uint32(0),
+    uint32(0),
+    uint32(256),
+  ];
   return createHash('sha256').update(Buffer.concat(input)).digest();
 }
 
 /** PKCS#8 of 32 fixed bytes, so that vectors can name their keys. */
 export function privateKeyOf(type: 'x25519' | 'ed25519', seed: Uint8Array): KeyObject {
-  const prefix = type === 'x25519' ? '302e020100300506032b656e04220420' : '302e020100300506032b657004220420';
-  return createPrivateKey({ key: Buffer.concat([Buffer.from(prefix, 'hex'), seed]), format: 'der', type: 'pkcs8' });
+  const prefix =
+    type === 'x25519' ? '302e020100300506032b656e04220420' : '302e020100300506032b657004220420';
+  return createPrivateKey({
+    key: Buffer.concat([Buffer.from(prefix, 'hex'), seed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
 }
 
 export function part(value: unknown): string {
@@ -177,7 +223,13 @@ function gcmSeal(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plain: string
   return { text, tag: cipher.getAuthTag() };
 }
 
-function gcmOpen(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, text: Uint8Array, tag: Uint8Array): string {
+function gcmOpen(
+  key: Uint8Array,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  text: Uint8Array,
+  tag: Uint8Array,
+): string {
   const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(aad).setAuthTag(tag);
   return Buffer.concat([decipher.update(text), decipher.final()]).toString();
 }

@@ -43,7 +43,11 @@ describe('secrets are imported once and never leave', () => {
       await importRecordKey(bytes(1)),
       await importLegacyMasterKey(bytes(1)),
     ];
-    expect(usages.map((key) => key.usages)).toEqual([['deriveBits'], ['encrypt', 'decrypt'], ['decrypt']]);
+    expect(usages.map((key) => key.usages)).toEqual([
+      ['deriveBits'],
+      ['encrypt', 'decrypt'],
+      ['decrypt'],
+    ]);
   });
 });
 
@@ -59,10 +63,15 @@ describe('no key is derived for a name that is none', () => {
     await expect(deriveRecordKeyBytes(key, ref, 1)).rejects.toMatchObject({ code: 'NAME_REFUSED' });
   });
 
-  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])('nor for version %s', async (version) => {
-    const key = await importMasterKey(bytes(1));
-    await expect(deriveRecordKeyBytes(key, NOTE, version)).rejects.toMatchObject({ code: 'KEY_REFUSED' });
-  });
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])(
+    'nor for version %s',
+    async (version) => {
+      const key = await importMasterKey(bytes(1));
+      await expect(deriveRecordKeyBytes(key, NOTE, version)).rejects.toMatchObject({
+        code: 'KEY_REFUSED',
+      });
+    },
+  );
 });
 
 describe('kids are RFC 7638 thumbprints', () => {
@@ -79,7 +88,9 @@ describe('kids are RFC 7638 thumbprints', () => {
   test('of signing keys, in the order of the PEM text', async () => {
     const pairs = [pemPair('ed25519'), pemPair('ed25519')];
     const keys = await importSigningKeys(pairs.map(({ privatePem }) => privatePem).join('\n'));
-    expect(keys.map(({ kid }) => kid)).toEqual(pairs.map(({ publicKey }) => independent.thumbprint(publicKey)));
+    expect(keys.map(({ kid }) => kid)).toEqual(
+      pairs.map(({ publicKey }) => independent.thumbprint(publicKey)),
+    );
     expect(keys[0]?.publicJwk).toEqual({
       ...pairs[0]?.publicKey.export({ format: 'jwk' }),
       kid: keys[0]?.kid,
@@ -91,17 +102,24 @@ describe('kids are RFC 7638 thumbprints', () => {
 
 describe('keys of another kind are refused', () => {
   test.each([
-    ['an Ed25519 key for the runner', async () => importRunnerPublicKey(pemPair('ed25519').publicPem)],
+    [
+      'an Ed25519 key for the runner',
+      async () => importRunnerPublicKey(pemPair('ed25519').publicPem),
+    ],
     [
       'a private JWK for the runner',
-      async () => importRunnerPublicKey(generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' })),
+      async () =>
+        importRunnerPublicKey(generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' })),
     ],
     [
       'an Ed25519 JWK for the runner',
       async () => importRunnerPublicKey(pemPair('ed25519').publicKey.export({ format: 'jwk' })),
     ],
     ['an X25519 key that signs', async () => importSigningKeys(pemPair('x25519').privatePem)],
-    ['an Ed25519 key that opens', async () => importRunnerPrivateKeys(pemPair('ed25519').privatePem)],
+    [
+      'an Ed25519 key that opens',
+      async () => importRunnerPrivateKeys(pemPair('ed25519').privatePem),
+    ],
     ['an empty PEM', async () => importSigningKeys('')],
     ['nothing as a key of the key set', async () => importGrantVerifyKey(null)],
     [
@@ -110,19 +128,32 @@ describe('keys of another kind are refused', () => {
     ],
     [
       'a private key of the key set',
-      async () => importGrantVerifyKey(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })),
+      async () =>
+        importGrantVerifyKey(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })),
     ],
     [
       'a key for user tokens',
-      async () => importGrantVerifyKey({ ...pemPair('ed25519').publicKey.export({ format: 'jwk' }), alg: 'EdDSA' }),
+      async () =>
+        importGrantVerifyKey({
+          ...pemPair('ed25519').publicKey.export({ format: 'jwk' }),
+          alg: 'EdDSA',
+        }),
     ],
     [
       'a key for encryption',
-      async () => importGrantVerifyKey({ ...pemPair('ed25519').publicKey.export({ format: 'jwk' }), use: 'enc' }),
+      async () =>
+        importGrantVerifyKey({
+          ...pemPair('ed25519').publicKey.export({ format: 'jwk' }),
+          use: 'enc',
+        }),
     ],
     [
       'a key under another kid',
-      async () => importGrantVerifyKey({ ...pemPair('ed25519').publicKey.export({ format: 'jwk' }), kid: 'x' }),
+      async () =>
+        importGrantVerifyKey({
+          ...pemPair('ed25519').publicKey.export({ format: 'jwk' }),
+          kid: 'x',
+        }),
     ],
   ])('%s', async (_name, importing) => {
     await expect(importing()).rejects.toMatchObject({ name: 'GrantsError', code: 'KEY_REFUSED' });
@@ -131,14 +162,19 @@ describe('keys of another kind are refused', () => {
   test('the rest of a key set is good all the same', async () => {
     const { publicKey } = pemPair('ed25519');
     const good = publicKey.export({ format: 'jwk' });
-    const keyOf = await grantKeyFinder({ keys: [null, { kty: 'RSA' }, good, { ...good, x: 'AQ' }] });
+    const keyOf = await grantKeyFinder({
+      keys: [null, { kty: 'RSA' }, good, { ...good, x: 'AQ' }],
+    });
     expect(await keyOf(independent.thumbprint(publicKey))).not.toBeNull();
     expect(await keyOf('toString')).toBeNull();
   });
 
-  test.each([null, 1, 'keys', {}, { keys: {} }])('a key set that is none has no keys', async (keySet) => {
-    expect(await (await grantKeyFinder(keySet))('any')).toBeNull();
-  });
+  test.each([null, 1, 'keys', {}, { keys: {} }])(
+    'a key set that is none has no keys',
+    async (keySet) => {
+      expect(await (await grantKeyFinder(keySet))('any')).toBeNull();
+    },
+  );
 
   test('a key that cannot be looked at is a mistake of the caller', async () => {
     const { token } = await grant();
@@ -148,7 +184,13 @@ describe('keys of another kind are refused', () => {
       crypto.subtle.importKey('raw', raw, { name: 'X25519' }, true, []),
     ]);
     for (const key of keys) {
-      const verifying = verifyGrant({ token, keyOf: async () => key, userId: USER, missionId: MISSION, nowMs: NOW_MS });
+      const verifying = verifyGrant({
+        token,
+        keyOf: async () => key,
+        userId: USER,
+        missionId: MISSION,
+        nowMs: NOW_MS,
+      });
       await expect(verifying).rejects.toThrow(TypeError);
     }
   });
@@ -168,12 +210,20 @@ describe('Ed25519 keys of small order', () => {
 
   test('given by another way than the import, such a key is refused too', async () => {
     const neutral = Uint8Array.from(Buffer.from(`01${'00'.repeat(31)}`, 'hex'));
-    const key = await crypto.subtle.importKey('raw', neutral, { name: 'Ed25519' }, true, ['verify']);
+    const key = await crypto.subtle.importKey('raw', neutral, { name: 'Ed25519' }, true, [
+      'verify',
+    ]);
     const header = { alg: 'Ed25519', typ: 'mission-grant+jwt', kid: 'k' };
     // R the neutral element, S = 0: with this key the signature of any text, where nobody looks at the key (test/worker/grants.test.ts).
     const forged = Buffer.concat([neutral, Buffer.alloc(32)]).toString('base64url');
     const token = `${independent.part(header)}.${independent.part({})}.${forged}`;
-    const verifying = verifyGrant({ token, keyOf: async () => key, userId: USER, missionId: MISSION, nowMs: NOW_MS });
+    const verifying = verifyGrant({
+      token,
+      keyOf: async () => key,
+      userId: USER,
+      missionId: MISSION,
+      nowMs: NOW_MS,
+    });
     expect(await verifying).toEqual({ ok: false, reason: 'bad-signature' });
   });
 });
@@ -189,12 +239,17 @@ describe('X25519 keys of small order', () => {
     `ee${'ff'.repeat(30)}7f`,
   ];
 
-  test.each(points)('%s is refused as a recipient, and OpenSSL agrees that its secrets are zero', async (hex) => {
-    const jwk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(hex, 'hex').toString('base64url') };
-    await expect(importRunnerPublicKey(jwk)).rejects.toMatchObject({ code: 'KEY_REFUSED' });
-    const { privateKey } = generateKeyPairSync('x25519');
-    expect(() => diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) })).toThrow();
-  });
+  test.each(points)(
+    '%s is refused as a recipient, and OpenSSL agrees that its secrets are zero',
+    async (hex) => {
+      const jwk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(hex, 'hex').toString('base64url') };
+      await expect(importRunnerPublicKey(jwk)).rejects.toMatchObject({ code: 'KEY_REFUSED' });
+      const { privateKey } = generateKeyPairSync('x25519');
+      expect(() =>
+        diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) }),
+      ).toThrow();
+    },
+  );
 
   test('every key that OpenSSL makes is fine', async () => {
     for (let count = 0; count < 50; count += 1) {

@@ -32,8 +32,13 @@ export async function masterKey(fill = 1): Promise<CryptoKey> {
   return importMasterKey(bytes(fill));
 }
 
-export function pemPair(type: 'x25519' | 'ed25519'): { privatePem: string; publicPem: string; publicKey: KeyObject } {
-  const { privateKey, publicKey } = type === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ed25519');
+export function pemPair(type: 'x25519' | 'ed25519'): {
+  privatePem: string;
+  publicPem: string;
+  publicKey: KeyObject;
+} {
+  const { privateKey, publicKey } =
+    type === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ed25519');
   return {
     privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     publicPem: publicKey.export({ type: 'spki', format: 'pem' }) as string,

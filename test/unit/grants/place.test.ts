@@ -48,15 +48,29 @@ async function missionKeys(versions = [1]) {
   return deriveRecordKeys(await masterKey(), MISSION_REF, versions);
 }
 
-async function storedIteration(iteration: Record<string, unknown> = ITERATION, missionId = MISSION) {
-  return encryptIteration({ keys: await missionKeys(), version: 1, missionId, iteration }) as Promise<typeof ITERATION>;
+async function storedIteration(
+  iteration: Record<string, unknown> = ITERATION,
+  missionId = MISSION,
+) {
+  return encryptIteration({
+    keys: await missionKeys(),
+    version: 1,
+    missionId,
+    iteration,
+  }) as Promise<typeof ITERATION>;
 }
 
 describe('ciphertext stays where it was written', () => {
   test('two fields of a record that were swapped do not open, and the field is named', async () => {
     const keys = await noteKeys();
     const record = { id: 'note-1', title: 'a', body: 'b' };
-    const stored = await encryptRecord({ keys, version: 1, ref: NOTE, record, fields: ['title', 'body'] });
+    const stored = await encryptRecord({
+      keys,
+      version: 1,
+      ref: NOTE,
+      record,
+      fields: ['title', 'body'],
+    });
     const swapped = { ...stored, title: stored['body'], body: stored['title'] };
     expect(await openRecord({ keys, ref: NOTE, record: swapped })).toEqual({
       ok: false,
@@ -72,12 +86,19 @@ describe('ciphertext stays where it was written', () => {
       { ...NOTE, recordId: 'note-2' },
       { ...NOTE, tableName: 'tasks' },
     ])
-      expect(await decryptField({ keys, ref, path: 'title', text })).toEqual({ ok: false, reason: 'tampered' });
+      expect(await decryptField({ keys, ref, path: 'title', text })).toEqual({
+        ok: false,
+        reason: 'tampered',
+      });
   });
 
   test('an iteration under the id of another does not open', async () => {
     const [keys, stored] = [await missionKeys(), await storedIteration()];
-    const moved = await openIteration({ keys, missionId: MISSION, iteration: { ...stored, id: 'it-2' } });
+    const moved = await openIteration({
+      keys,
+      missionId: MISSION,
+      iteration: { ...stored, id: 'it-2' },
+    });
     expect(moved).toEqual({ ok: false, reason: 'tampered', path: 'iterations/it-2/summary' });
   });
 
@@ -85,20 +106,36 @@ describe('ciphertext stays where it was written', () => {
     const [keys, stored] = [await missionKeys(), await storedIteration()];
     const [first, second] = stored.plan;
     const plan = [{ ...first, summary: second?.summary }, second];
-    const opened = await openIteration({ keys, missionId: MISSION, iteration: { ...stored, plan } });
-    expect(opened).toEqual({ ok: false, reason: 'tampered', path: 'iterations/it-1/plan/it-1-0/summary' });
+    const opened = await openIteration({
+      keys,
+      missionId: MISSION,
+      iteration: { ...stored, plan },
+    });
+    expect(opened).toEqual({
+      ok: false,
+      reason: 'tampered',
+      path: 'iterations/it-1/plan/it-1-0/summary',
+    });
   });
 
   test('a step’s summary is not its rationale', async () => {
     const [keys, stored] = [await missionKeys(), await storedIteration()];
     const plan = stored.plan.map((step) => ({ ...step, rationale: step.summary }));
-    const opened = await openIteration({ keys, missionId: MISSION, iteration: { ...stored, plan } });
+    const opened = await openIteration({
+      keys,
+      missionId: MISSION,
+      iteration: { ...stored, plan },
+    });
     expect(opened).toMatchObject({ ok: false, path: 'iterations/it-1/plan/it-1-0/rationale' });
   });
 
   test('an iteration of another mission does not open', async () => {
     const stored = await storedIteration();
-    const opened = await openIteration({ keys: await missionKeys(), missionId: 'mission-2', iteration: stored });
+    const opened = await openIteration({
+      keys: await missionKeys(),
+      missionId: 'mission-2',
+      iteration: stored,
+    });
     expect(opened).toMatchObject({ ok: false, reason: 'tampered' });
   });
 
@@ -112,7 +149,10 @@ describe('ciphertext stays where it was written', () => {
       value: [],
     });
     for (const path of [checkpointPath('run-1', 1), checkpointPath('run-2', 0), 'title'])
-      expect(await decryptField({ keys, ref: MISSION_REF, path, text })).toEqual({ ok: false, reason: 'tampered' });
+      expect(await decryptField({ keys, ref: MISSION_REF, path, text })).toEqual({
+        ok: false,
+        reason: 'tampered',
+      });
   });
 });
 
@@ -120,20 +160,27 @@ describe('only the one form is read', () => {
   const key = independent.recordKey(bytes(1), 'notes', 'note-1', 1);
   const place = { table: 'notes', recordId: 'note-1', path: 'title' };
 
-  test.each([8, 11, 13, 16])('an IV of %i bytes is refused, even where all else is right', async (length) => {
-    const text = independent.sealField(key, 1, place, 'x', bytes(3, length));
-    expect(independent.openField(key, place, text)).toBe('x');
-    expect(await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text })).toEqual({
-      ok: false,
-      reason: 'tampered',
-    });
-  });
+  test.each([8, 11, 13, 16])(
+    'an IV of %i bytes is refused, even where all else is right',
+    async (length) => {
+      const text = independent.sealField(key, 1, place, 'x', bytes(3, length));
+      expect(independent.openField(key, place, text)).toBe('x');
+      expect(
+        await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text }),
+      ).toEqual({
+        ok: false,
+        reason: 'tampered',
+      });
+    },
+  );
 
   test.each(['', '{', 'undefined', '"\ufeff', "'x'"])(
     'a sealed text that is no JSON is refused: %s',
     async (plaintext) => {
       const text = independent.sealFieldText(key, 1, place, plaintext);
-      expect(await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text })).toEqual({
+      expect(
+        await decryptField({ keys: await noteKeys(), ref: NOTE, path: 'title', text }),
+      ).toEqual({
         ok: false,
         reason: 'tampered',
       });
@@ -156,16 +203,24 @@ describe('a path means one place', () => {
     expect(bad.map((id) => stepPath('it', id, 'summary'))).toEqual(bad.map(() => null));
     expect(bad.map((id) => stepPath(id, 'step', 'summary'))).toEqual(bad.map(() => null));
     expect(['a/b', '', 'a\u0000'].map(fieldPath)).toEqual([null, null, null]);
-    for (const runId of ['a/b', '', 'a\u0000']) expect(() => checkpointPath(runId, 0)).toThrow(/not allowed/);
-    for (const round of [-1, 0.5, Number.NaN]) expect(() => checkpointPath('run', round)).toThrow(/not allowed/);
+    for (const runId of ['a/b', '', 'a\u0000'])
+      expect(() => checkpointPath(runId, 0)).toThrow(/not allowed/);
+    for (const round of [-1, 0.5, Number.NaN])
+      expect(() => checkpointPath('run', round)).toThrow(/not allowed/);
   });
 
   test('an iteration cannot be named so that its summary has the path of another’s step', async () => {
     const stored = await storedIteration();
     const iteration = { id: 'it-1/plan/it-1-0', summary: stored.plan[0]?.summary };
-    const opened = await openIteration({ keys: await missionKeys(), missionId: MISSION, iteration });
+    const opened = await openIteration({
+      keys: await missionKeys(),
+      missionId: MISSION,
+      iteration,
+    });
     expect(opened).toMatchObject({ ok: false, reason: 'malformed' });
-    await expect(storedIteration({ id: 'a/b', summary: 'x' })).rejects.toMatchObject({ code: 'NAME_REFUSED' });
+    await expect(storedIteration({ id: 'a/b', summary: 'x' })).rejects.toMatchObject({
+      code: 'NAME_REFUSED',
+    });
   });
 
   test('a top-level field cannot have the path of an iteration', async () => {
@@ -181,7 +236,13 @@ describe('an iteration', () => {
     const stored = await storedIteration();
     const { summary, plan, ...rest } = stored;
     expect(
-      [summary, plan[0]?.summary, plan[0]?.rationale, plan[0]?.intent.params, plan[1]?.intent.body].every(isCiphertext),
+      [
+        summary,
+        plan[0]?.summary,
+        plan[0]?.rationale,
+        plan[0]?.intent.params,
+        plan[1]?.intent.body,
+      ].every(isCiphertext),
     ).toBe(true);
     expect(rest).toEqual({
       id: 'it-1',
@@ -189,29 +250,45 @@ describe('an iteration', () => {
       source: 'server',
       overallStatus: 'awaiting-review',
     });
-    expect(plan[0]).toMatchObject({ id: 'it-1-0', status: 'planned', intent: { kind: 'toolCall', toolName: 't' } });
+    expect(plan[0]).toMatchObject({
+      id: 'it-1-0',
+      status: 'planned',
+      intent: { kind: 'toolCall', toolName: 't' },
+    });
   });
 
   test('opens where a device changed what is readable', async () => {
     const stored = await storedIteration();
     const plan = stored.plan.map((step) => ({ ...step, status: 'approved', proposalId: 'p' }));
     const iteration = { ...stored, plan, overallStatus: 'approved', userFeedback: 'fine' };
-    const opened = await openIteration({ keys: await missionKeys(), missionId: MISSION, iteration });
+    const opened = await openIteration({
+      keys: await missionKeys(),
+      missionId: MISSION,
+      iteration,
+    });
     expect(opened).toMatchObject({
       ok: true,
-      iteration: { summary: 'all', userFeedback: 'fine', plan: [{ status: 'approved', summary: 's0' }, {}] },
+      iteration: {
+        summary: 'all',
+        userFeedback: 'fine',
+        plan: [{ status: 'approved', summary: 's0' }, {}],
+      },
     });
   });
 
-  test.each([{ id: 'it' }, { id: 'it', plan: 'x' }, { id: 'it', plan: [null, 1, {}, { intent: 5 }] }, {}])(
-    '%j stays as it is',
-    async (iteration) => {
-      expect(await openIteration({ keys: await missionKeys(), missionId: MISSION, iteration })).toEqual({
-        ok: true,
-        iteration,
-      });
-    },
-  );
+  test.each([
+    { id: 'it' },
+    { id: 'it', plan: 'x' },
+    { id: 'it', plan: [null, 1, {}, { intent: 5 }] },
+    {},
+  ])('%j stays as it is', async (iteration) => {
+    expect(
+      await openIteration({ keys: await missionKeys(), missionId: MISSION, iteration }),
+    ).toEqual({
+      ok: true,
+      iteration,
+    });
+  });
 
   test('the original is not touched', async () => {
     const before = structuredClone(ITERATION);
@@ -238,7 +315,10 @@ describe('a record', () => {
     const anew = await reencryptLegacyRecord({ legacyKey, keys, version: 1, ref: NOTE, record });
     expect(anew).toMatchObject({ ok: true, changed: ['title'], record: { body: record.body } });
     const opened = await openRecord({ keys, ref: NOTE, record: anew.ok ? anew.record : {} });
-    expect(opened).toEqual({ ok: true, record: { id: 'note-1', title: 'Titel', body: 'b', pinned: true } });
+    expect(opened).toEqual({
+      ok: true,
+      record: { id: 'note-1', title: 'Titel', body: 'b', pinned: true },
+    });
   });
 
   test.each([
@@ -271,18 +351,28 @@ describe('a record', () => {
       state: 'active',
       iterations: [await storedIteration(), { id: 'plain', summary: 'readable' }],
     };
-    const stored = await encryptRecord({ keys: both, version: 1, ref: MISSION_REF, record, fields });
+    const stored = await encryptRecord({
+      keys: both,
+      version: 1,
+      ref: MISSION_REF,
+      record,
+      fields,
+    });
     const rekeyed = await rekeyRecord({ keys: both, version: 2, ref: MISSION_REF, record: stored });
     if (!rekeyed.ok) throw new Error(rekeyed.reason);
     expect(rekeyed.changed.toSorted()).toEqual(['iterations', 'objective', 'title']);
     expect(JSON.stringify(rekeyed.record)).not.toContain('enc:2:1:');
 
     const [oldKey, newKey] = [await missionKeys([1]), await missionKeys([2])];
-    expect(await openRecord({ keys: newKey, ref: MISSION_REF, record: rekeyed.record })).toMatchObject({
+    expect(
+      await openRecord({ keys: newKey, ref: MISSION_REF, record: rekeyed.record }),
+    ).toMatchObject({
       ok: true,
       record: { title: 't', objective: 'o' },
     });
-    expect(await openRecord({ keys: oldKey, ref: MISSION_REF, record: rekeyed.record })).toMatchObject({
+    expect(
+      await openRecord({ keys: oldKey, ref: MISSION_REF, record: rekeyed.record }),
+    ).toMatchObject({
       ok: false,
       reason: 'key-version',
     });
@@ -309,7 +399,13 @@ describe('a record', () => {
   test('whose field is named like a member of every object opens, and nothing else changes', async () => {
     const keys = await noteKeys();
     const record = JSON.parse('{"__proto__":"p","constructor":"c"}') as Record<string, unknown>;
-    const stored = await encryptRecord({ keys, version: 1, ref: NOTE, record, fields: ['__proto__', 'constructor'] });
+    const stored = await encryptRecord({
+      keys,
+      version: 1,
+      ref: NOTE,
+      record,
+      fields: ['__proto__', 'constructor'],
+    });
     const opened = await openRecord({ keys, ref: NOTE, record: stored });
     expect(JSON.stringify(opened)).toBe('{"ok":true,"record":{"__proto__":"p","constructor":"c"}}');
     expect(Object.getPrototypeOf(stored)).toBe(Object.prototype);
@@ -318,7 +414,13 @@ describe('a record', () => {
   test('keeps what is null or missing, and encrypts what else it is asked to', async () => {
     const keys = await noteKeys();
     const record = { a: null, b: undefined, c: false, d: 0, e: '' };
-    const stored = await encryptRecord({ keys, version: 1, ref: NOTE, record, fields: ['a', 'b', 'c', 'd', 'e', 'f'] });
+    const stored = await encryptRecord({
+      keys,
+      version: 1,
+      ref: NOTE,
+      record,
+      fields: ['a', 'b', 'c', 'd', 'e', 'f'],
+    });
     expect(Object.entries(stored).map(([name, value]) => [name, isCiphertext(value)])).toEqual([
       ['a', false],
       ['b', false],
@@ -346,7 +448,14 @@ describe('misuse is an error with a code', () => {
     ['a path that is none', { path: 'a\u0000b' }, 'NAME_REFUSED'],
     ['an empty path', { path: '' }, 'NAME_REFUSED'],
   ])('%s', async (_name, changes, code) => {
-    const field = { keys: await noteKeys(), version: 1, ref: NOTE, path: 'title', value: 'x', ...changes };
+    const field = {
+      keys: await noteKeys(),
+      version: 1,
+      ref: NOTE,
+      path: 'title',
+      value: 'x',
+      ...changes,
+    };
     await expect(encryptField(field)).rejects.toMatchObject({ code });
   });
 
@@ -367,7 +476,10 @@ describe('misuse is an error with a code', () => {
       { ...NOTE, recordId: '\ud800' },
       { ...NOTE, tableName: 'a b' },
     ])
-      expect(await decryptField({ ...place, ref, text: 'enc:2:1:a.b' })).toEqual({ ok: false, reason: 'malformed' });
+      expect(await decryptField({ ...place, ref, text: 'enc:2:1:a.b' })).toEqual({
+        ok: false,
+        reason: 'malformed',
+      });
   });
 
   test('the newest version is the highest', async () => {

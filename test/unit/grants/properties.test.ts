@@ -22,7 +22,17 @@ import {
   verifyGrant,
 } from '../../../src/grants/index.ts';
 import * as independent from './independent.ts';
-import { bytes, claimsToMint, keysOf, masterKey, MISSION, NOW_MS, runner, signer, USER } from './material.ts';
+import {
+  bytes,
+  claimsToMint,
+  keysOf,
+  masterKey,
+  MISSION,
+  NOW_MS,
+  runner,
+  signer,
+  USER,
+} from './material.ts';
 
 const tables = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]{0,63}$/);
 const ids = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter(isRecordName);
@@ -46,10 +56,13 @@ function changed(text: string, at: number, by: number): string {
 describe('text forms', () => {
   test('base64url is read in the one form that it is written in', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.base64String(), fc.stringMatching(/^[A-Za-z0-9_+/=\n-]*$/)), (text) => {
-        const canonical = Buffer.from(text, 'base64url').toString('base64url') === text;
-        expect(decodeBase64url(text) !== null).toBe(canonical);
-      }),
+      fc.property(
+        fc.oneof(fc.base64String(), fc.stringMatching(/^[A-Za-z0-9_+/=\n-]*$/)),
+        (text) => {
+          const canonical = Buffer.from(text, 'base64url').toString('base64url') === text;
+          expect(decodeBase64url(text) !== null).toBe(canonical);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -98,7 +111,9 @@ describe('keys and fields', () => {
     await fc.assert(
       fc.asyncProperty(refs, versions, async (ref, version) => {
         const derived = await deriveRecordKeyBytes(master, ref, version);
-        expect(Buffer.from(derived)).toEqual(independent.recordKey(MASTER, ref.tableName, ref.recordId, version));
+        expect(Buffer.from(derived)).toEqual(
+          independent.recordKey(MASTER, ref.tableName, ref.recordId, version),
+        );
       }),
     );
   });
@@ -139,7 +154,9 @@ describe('keys and fields', () => {
     const text = await encryptField({ keys, version: 1, ref, path: 'title', value: 'some text' });
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.nat(), async (at, by) => {
-        expect((await decryptField({ keys, ref, path: 'title', text: changed(text, at, by) })).ok).toBe(false);
+        expect(
+          (await decryptField({ keys, ref, path: 'title', text: changed(text, at, by) })).ok,
+        ).toBe(false);
       }),
       { numRuns: 500 },
     );
@@ -150,14 +167,18 @@ describe('keys and fields', () => {
     const keys = await deriveRecordKeys(await masterKey(), ref, [1]);
     const text = await encryptField({ keys, version: 1, ref, path: 'title', value: 'some text' });
     for (let length = 0; length < text.length; length += 1)
-      expect((await decryptField({ keys, ref, path: 'title', text: text.slice(0, length) })).ok).toBe(false);
+      expect(
+        (await decryptField({ keys, ref, path: 'title', text: text.slice(0, length) })).ok,
+      ).toBe(false);
   });
 
   test('no IV is used twice', async () => {
     const ref = { tableName: 'notes', recordId: 'n' };
     const keys = await deriveRecordKeys(await masterKey(), ref, [1]);
     const texts = await Promise.all(
-      Array.from({ length: 1000 }, async () => encryptField({ keys, version: 1, ref, path: 'title', value: '' })),
+      Array.from({ length: 1000 }, async () =>
+        encryptField({ keys, version: 1, ref, path: 'title', value: '' }),
+      ),
     );
     expect(new Set(texts.map((text) => text.split('.')[0])).size).toBe(1000);
   });
@@ -172,12 +193,19 @@ describe('keys and fields', () => {
     await fc.assert(
       fc.asyncProperty(records, async (record) => {
         // What claims to be ciphertext and is not encrypted is refused; that is another test.
-        fc.pre(Object.values(record).every((value) => typeof value !== 'string' || !value.startsWith('enc:')));
+        fc.pre(
+          Object.values(record).every(
+            (value) => typeof value !== 'string' || !value.startsWith('enc:'),
+          ),
+        );
         const fields = Object.keys(record).filter((_, at) => at % 2 === 0);
         const stored = await encryptRecord({ keys, version: 1, ref, record, fields });
         const rekeyed = await rekeyRecord({ keys, version: 2, ref, record: stored });
         expect(await openRecord({ keys, ref, record: stored })).toEqual({ ok: true, record });
-        expect(await openRecord({ keys, ref, record: rekeyed.ok ? rekeyed.record : {} })).toEqual({ ok: true, record });
+        expect(await openRecord({ keys, ref, record: rekeyed.ok ? rekeyed.record : {} })).toEqual({
+          ok: true,
+          record,
+        });
       }),
     );
   });
@@ -185,7 +213,9 @@ describe('keys and fields', () => {
 
 describe('grants', () => {
   const scopes = fc
-    .array(refs.filter(({ tableName }) => tableName !== 'aiMissions').map(formatRecordRef), { maxLength: 5 })
+    .array(refs.filter(({ tableName }) => tableName !== 'aiMissions').map(formatRecordRef), {
+      maxLength: 5,
+    })
     .map(sortedScope);
 
   test('of any scope are minted, verified and opened; each key is the one that a device derives', async () => {
@@ -195,12 +225,22 @@ describe('grants', () => {
       fc.asyncProperty(scopes, ids, ids, async (records, userId, missionId) => {
         const claims = claimsToMint({ records, sub: userId, mission: missionId });
         const keys = await keysOf([...records, `aiMissions:${missionId}`], [1, 2]);
-        const sealing = { recipient: reader.recipient, userId, missionId, expiresAtSec: claims.exp, keys };
+        const sealing = {
+          recipient: reader.recipient,
+          userId,
+          missionId,
+          expiresAtSec: claims.exp,
+          keys,
+        };
         const keysJwe = await sealKeys(sealing);
         const token = await mintGrant({ signingKey, claims, keysJwe });
         const verified = await verifyGrant({ token, keyOf, userId, missionId, nowMs: NOW_MS });
         if (!verified.ok) throw new Error(verified.reason);
-        const opened = await openGrantKeys({ claims: verified.claims, keysJwe, privateKeys: reader.privateKeys });
+        const opened = await openGrantKeys({
+          claims: verified.claims,
+          keysJwe,
+          privateKeys: reader.privateKeys,
+        });
         if (!opened.ok) throw new Error(opened.reason);
         for (const [record, recordKeys] of opened.keys) {
           const ref = parseRecordRef(record) ?? { tableName: '', recordId: '' };
@@ -222,7 +262,13 @@ describe('grants', () => {
     const keyOf = await grantKeyFinder({ keys: [signingKey.publicJwk] });
     const claims = claimsToMint();
     const keys = await keysOf([...claims.records, `aiMissions:${MISSION}`]);
-    const sealing = { recipient: reader.recipient, userId: USER, missionId: MISSION, expiresAtSec: claims.exp, keys };
+    const sealing = {
+      recipient: reader.recipient,
+      userId: USER,
+      missionId: MISSION,
+      expiresAtSec: claims.exp,
+      keys,
+    };
     const keysJwe = await sealKeys(sealing);
     const token = await mintGrant({ signingKey, claims, keysJwe });
     await fc.assert(
@@ -237,10 +283,21 @@ describe('grants', () => {
         expect(altered.ok).toBe(false);
         const otherKeys = changed(keysJwe, at, by);
         // As if mana-auth had signed for the altered text: the JWE itself must not open.
-        const signed = { iss: 'mana-auth', aud: 'mana-ai', ...claims, keysHash: await hashOfKeys(otherKeys) } as const;
-        expect((await openGrantKeys({ claims: signed, keysJwe: otherKeys, privateKeys: reader.privateKeys })).ok).toBe(
-          false,
-        );
+        const signed = {
+          iss: 'mana-auth',
+          aud: 'mana-ai',
+          ...claims,
+          keysHash: await hashOfKeys(otherKeys),
+        } as const;
+        expect(
+          (
+            await openGrantKeys({
+              claims: signed,
+              keysJwe: otherKeys,
+              privateKeys: reader.privateKeys,
+            })
+          ).ok,
+        ).toBe(false);
       }),
       { numRuns: 400 },
     );
@@ -248,7 +305,12 @@ describe('grants', () => {
 
   test('are refused, not thrown at, whatever the text', async () => {
     const [{ privateKeys }, claims] = [await runner(), claimsToMint()];
-    const signed = { iss: 'mana-auth', aud: 'mana-ai', ...claims, keysHash: await hashOfKeys('') } as const;
+    const signed = {
+      iss: 'mana-auth',
+      aud: 'mana-ai',
+      ...claims,
+      keysHash: await hashOfKeys(''),
+    } as const;
     const texts = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc
@@ -264,9 +326,19 @@ describe('grants', () => {
     await fc.assert(
       fc.asyncProperty(texts, async (text) => {
         expect(
-          (await verifyGrant({ token: text, keyOf: noKey, userId: USER, missionId: MISSION, nowMs: NOW_MS })).ok,
+          (
+            await verifyGrant({
+              token: text,
+              keyOf: noKey,
+              userId: USER,
+              missionId: MISSION,
+              nowMs: NOW_MS,
+            })
+          ).ok,
         ).toBe(false);
-        expect((await openGrantKeys({ claims: signed, keysJwe: text, privateKeys })).ok).toBe(false);
+        expect((await openGrantKeys({ claims: signed, keysJwe: text, privateKeys })).ok).toBe(
+          false,
+        );
       }),
       { numRuns: 300 },
     );

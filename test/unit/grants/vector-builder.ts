@@ -30,15 +30,25 @@ function b64u(data: Uint8Array): string {
   return Buffer.from(data).toString('base64url');
 }
 
-async function keysFor(table: string, recordId: string, versions: readonly number[]): Promise<RecordKeys> {
+async function keysFor(
+  table: string,
+  recordId: string,
+  versions: readonly number[],
+): Promise<RecordKeys> {
   const key = async (version: number) =>
-    [version, await importRecordKey(Uint8Array.from(independent.recordKey(MASTER, table, recordId, version)))] as const;
+    [
+      version,
+      await importRecordKey(
+        Uint8Array.from(independent.recordKey(MASTER, table, recordId, version)),
+      ),
+    ] as const;
   return new Map(await Promise.all(versions.map(key)));
 }
 
 export function names() {
   return {
-    about: 'Names that are allowed and refused. Refused ones are refused before any key is derived.',
+    about:
+      'Names that are allowed and refused. Refused ones are refused before any key is derived.',
     tables: {
       allowed: ['notes', 'aiMissions', 'N', 'a_1', `a${'b'.repeat(63)}`],
       refused: [
@@ -102,7 +112,10 @@ async function field(name: string, place: FieldPlace, fill: number, value: unkno
   const { table, recordId, version, path } = place;
   const iv = bytes(fill, 12);
   const keys = await keysFor(table, recordId, [version]);
-  const text = await encryptFieldWithIv({ keys, version, ref: { tableName: table, recordId }, path, value }, iv);
+  const text = await encryptFieldWithIv(
+    { keys, version, ref: { tableName: table, recordId }, path, value },
+    iv,
+  );
   return { name, ...place, iv: b64u(iv), value, text };
 }
 
@@ -172,7 +185,11 @@ function refusedFields({ text, ...title }: FieldVector) {
     of('a version without a key', { text: `enc:2:3:${iv}.${sealed}` }, 'key-version'),
     of('another version of which there is a key', { text: `enc:2:2:${iv}.${sealed}` }, 'tampered'),
     of('an unknown format', { text: `enc:3:1:${iv}.${sealed}` }, 'tampered'),
-    of('the older format', { text: 'enc:1:AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAA' }, 'legacy-ciphertext'),
+    of(
+      'the older format',
+      { text: 'enc:1:AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAA' },
+      'legacy-ciphertext',
+    ),
     of('a record id with a NUL', { recordId: 'a\u0000b' }, 'malformed'),
     of('a path with a NUL', { path: 'a\u0000b' }, 'malformed'),
   ];
@@ -186,7 +203,8 @@ export function withUnusedBits(text: string): string {
 
 export async function iterations() {
   const seal = async (path: string, fill: number, value: unknown) =>
-    (await field('', { table: 'aiMissions', recordId: MISSION_ID, version: 1, path }, fill, value)).text;
+    (await field('', { table: 'aiMissions', recordId: MISSION_ID, version: 1, path }, fill, value))
+      .text;
   const at = `iterations/${ITERATION_ID}`;
   const params = { title: 'Zahnarzt anrufen', dueDate: '2026-11-25' };
   const readable = {
@@ -241,7 +259,10 @@ export async function iterations() {
           id: second,
           status: 'planned',
           summary: await seal(`${at}/plan/${second}/summary`, 214, 'Hinweis'),
-          intent: { kind: 'note', body: await seal(`${at}/plan/${second}/body`, 215, 'Die Praxis hat mittwochs zu.') },
+          intent: {
+            kind: 'note',
+            body: await seal(`${at}/plan/${second}/body`, 215, 'Die Praxis hat mittwochs zu.'),
+          },
         },
       ],
     },
@@ -270,7 +291,9 @@ const SCOPE = [`notes:${NOTE_ID}`, 'tasks:t-1'];
 export async function grants() {
   const runner = independent.privateKeyOf('x25519', RUNNER_SEED);
   const signing = independent.privateKeyOf('ed25519', SIGNING_SEED);
-  const [signingKey] = await importSigningKeys(signing.export({ type: 'pkcs8', format: 'pem' }) as string);
+  const [signingKey] = await importSigningKeys(
+    signing.export({ type: 'pkcs8', format: 'pem' }) as string,
+  );
   if (signingKey === undefined) throw new Error('no signing key');
   const exported = signing.export({ format: 'jwk' });
   const { kty, crv, x } = runner.export({ format: 'jwk' });
@@ -286,7 +309,13 @@ export async function grants() {
     llm: 'local' as const,
   };
   const keysJwe = await sealKeysWithFixed(
-    { recipient, userId: USER_ID, missionId: MISSION_ID, expiresAtSec: claims.exp, keys: scopeKeys() },
+    {
+      recipient,
+      userId: USER_ID,
+      missionId: MISSION_ID,
+      expiresAtSec: claims.exp,
+      keys: scopeKeys(),
+    },
     { ephemeralKey: await ephemeralKey(), contentKey: CONTENT_KEY.slice(), iv: bytes(230, 12) },
   );
   return {
@@ -327,6 +356,10 @@ function keyEntry(table: string, recordId: string, version: number): [number, Ui
 }
 
 async function ephemeralKey(): Promise<CryptoKey> {
-  const pkcs8 = independent.privateKeyOf('x25519', EPHEMERAL_SEED).export({ type: 'pkcs8', format: 'der' });
-  return crypto.subtle.importKey('pkcs8', Uint8Array.from(pkcs8), { name: 'X25519' }, true, ['deriveBits']);
+  const pkcs8 = independent
+    .privateKeyOf('x25519', EPHEMERAL_SEED)
+    .export({ type: 'pkcs8', format: 'der' });
+  return crypto.subtle.importKey('pkcs8', Uint8Array.from(pkcs8), { name: 'X25519' }, true, [
+    'deriveBits',
+  ]);
 }

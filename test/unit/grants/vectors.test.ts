@@ -34,13 +34,19 @@ describe("Node's own crypto agrees", () => {
     for (const { table, recordId, version, path, iv, value, text } of vectors) {
       const key = independent.recordKey(bytesOf(masterKey), table, recordId, version);
       expect(independent.openField(key, { table, recordId, path }, text)).toEqual(value);
-      expect(independent.sealField(key, version, { table, recordId, path }, value, bytesOf(iv))).toBe(text);
+      expect(
+        independent.sealField(key, version, { table, recordId, path }, value, bytesOf(iv)),
+      ).toBe(text);
     }
   });
 
   test('sealed keys', async () => {
-    const { keysJwe, runnerPrivateKey, runnerKid, plaintext, claims, ephemeralKey } = await builder.grants();
-    const opened = independent.openJwe(independent.privateKeyOf('x25519', bytesOf(runnerPrivateKey)), keysJwe);
+    const { keysJwe, runnerPrivateKey, runnerKid, plaintext, claims, ephemeralKey } =
+      await builder.grants();
+    const opened = independent.openJwe(
+      independent.privateKeyOf('x25519', bytesOf(runnerPrivateKey)),
+      keysJwe,
+    );
     const ephemeral = createPublicKey(independent.privateKeyOf('x25519', bytesOf(ephemeralKey)));
     expect(opened.plaintext).toBe(JSON.stringify(plaintext));
     expect(opened.header).toEqual({

@@ -13,11 +13,14 @@ type Bindings = {
 const CAPNP = readProjectFile('workerd.capnp').replaceAll(/#.*$/gm, '');
 
 function fromCapnp(constant: string): Bindings & { variables: string[] } {
-  const [, body = ''] = new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(CAPNP) ?? [];
+  const [, body = ''] =
+    new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(CAPNP) ?? [];
   return {
     compatibilityDate: /compatibilityDate = "([^"]+)"/.exec(body)?.[1] ?? '',
     objects: pairs(body, /\(name = "(\w+)", durableObjectNamespace = "(\w+)"\)/g),
-    classes: Object.keys(pairs(body, /\(className = "(\w+)", uniqueKey = "([\w-]+)", enableSql = true\)/g)).toSorted(),
+    classes: Object.keys(
+      pairs(body, /\(className = "(\w+)", uniqueKey = "([\w-]+)", enableSql = true\)/g),
+    ).toSorted(),
     texts: pairs(body, /\(name = "(\w+)", text = "([^"]*)"\)/g),
     variables: Object.keys(pairs(body, /\(name = "(\w+)", fromEnvironment = "(\w+)"\)/g)),
   };
@@ -28,8 +31,9 @@ function fromWrangler(path: string): Bindings & { name: string; migrated: string
   const text = readProjectFile(path).replaceAll(/^\s*#.*$/gm, '');
   const [, vars = ''] = /\[vars\]\n((?:\w+ = .*\n?)*)/.exec(text) ?? [];
   const objects = pairs(text, /\{ name = "(\w+)", class_name = "(\w+)" \}/g);
-  const migrated = Array.from(text.matchAll(/new_sqlite_classes = \[([^\]]*)\]/g), ([, list = '']) =>
-    names(list),
+  const migrated = Array.from(
+    text.matchAll(/new_sqlite_classes = \[([^\]]*)\]/g),
+    ([, list = '']) => names(list),
   ).flat();
   return {
     name: /^name = "([^"]+)"/m.exec(text)?.[1] ?? '',
@@ -46,7 +50,9 @@ function names(list: string): string[] {
 }
 
 function pairs(text: string, pattern: RegExp): Record<string, string> {
-  return Object.fromEntries(Array.from(text.matchAll(pattern), ([, key = '', value = '']) => [key, value]));
+  return Object.fromEntries(
+    Array.from(text.matchAll(pattern), ([, key = '', value = '']) => [key, value]),
+  );
 }
 
 const WORKERS = [
@@ -54,51 +60,55 @@ const WORKERS = [
   { constant: 'manaAuth', wrangler: 'wrangler.mana-auth.toml', entry: 'src/mana-auth/index.ts' },
 ] as const;
 
-describe.each(WORKERS)('$wrangler and workerd.capnp describe one Worker', ({ constant, wrangler, entry }) => {
-  const own = fromCapnp(constant);
-  const cloud = fromWrangler(wrangler);
+describe.each(WORKERS)(
+  '$wrangler and workerd.capnp describe one Worker',
+  ({ constant, wrangler, entry }) => {
+    const own = fromCapnp(constant);
+    const cloud = fromWrangler(wrangler);
 
-  test('the compatibility date is the same, and not before 2026-08-01', () => {
-    expect(own.compatibilityDate).toBe(cloud.compatibilityDate);
-    expect(own.compatibilityDate >= '2026-08-01').toBe(true);
-  });
+    test('the compatibility date is the same, and not before 2026-08-01', () => {
+      expect(own.compatibilityDate).toBe(cloud.compatibilityDate);
+      expect(own.compatibilityDate >= '2026-08-01').toBe(true);
+    });
 
-  test('the same bindings lead to the same classes', () => {
-    expect(Object.keys(cloud.objects)).not.toEqual([]);
-    expect(own.objects).toEqual(cloud.objects);
-    expect(own.classes).toEqual(cloud.classes);
-  });
+    test('the same bindings lead to the same classes', () => {
+      expect(Object.keys(cloud.objects)).not.toEqual([]);
+      expect(own.objects).toEqual(cloud.objects);
+      expect(own.classes).toEqual(cloud.classes);
+    });
 
-  test('fixed texts are the same', () => {
-    expect(Object.keys(cloud.texts)).not.toEqual([]);
-    expect(own.texts).toEqual(cloud.texts);
-  });
+    test('fixed texts are the same', () => {
+      expect(Object.keys(cloud.texts)).not.toEqual([]);
+      expect(own.texts).toEqual(cloud.texts);
+    });
 
-  test('every class has its migration, and no migration is for another', () => {
-    expect(cloud.migrated).toEqual(cloud.classes);
-  });
+    test('every class has its migration, and no migration is for another', () => {
+      expect(cloud.migrated).toEqual(cloud.classes);
+    });
 
-  test('every class is exported by the entry', () => {
-    const code = withoutComments(readProjectFile(entry));
-    const missing = cloud.classes.filter(
-      (name) => !new RegExp(`export (?:class ${name}\\b|\\{[^}]*\\b${name}\\b)`).test(code),
-    );
-    expect(missing).toEqual([]);
-  });
+    test('every class is exported by the entry', () => {
+      const code = withoutComments(readProjectFile(entry));
+      const missing = cloud.classes.filter(
+        (name) => !new RegExp(`export (?:class ${name}\\b|\\{[^}]*\\b${name}\\b)`).test(code),
+      );
+      expect(missing).toEqual([]);
+    });
 
-  test('stored objects are found again: the unique keys are fixed', () => {
-    for (const name of own.classes) expect(CAPNP).toContain(`uniqueKey = "${cloud.name}-${name}"`);
-  });
+    test('stored objects are found again: the unique keys are fixed', () => {
+      for (const name of own.classes)
+        expect(CAPNP).toContain(`uniqueKey = "${cloud.name}-${name}"`);
+    });
 
-  test('each variable is bound under its own name, once', () => {
-    const bound = Array.from(CAPNP.matchAll(/\(name = "(\w+)", fromEnvironment = "(\w+)"\)/g), ([, name, from]) => [
-      name,
-      from,
-    ]);
-    expect(bound.filter(([name, from]) => name !== from)).toEqual([]);
-    expect(new Set(own.variables).size).toBe(own.variables.length);
-  });
-});
+    test('each variable is bound under its own name, once', () => {
+      const bound = Array.from(
+        CAPNP.matchAll(/\(name = "(\w+)", fromEnvironment = "(\w+)"\)/g),
+        ([, name, from]) => [name, from],
+      );
+      expect(bound.filter(([name, from]) => name !== from)).toEqual([]);
+      expect(new Set(own.variables).size).toBe(own.variables.length);
+    });
+  },
+);
 
 /** The code of a room, in one text. */
 function codeOf(folder: string): string {
@@ -117,7 +127,10 @@ test('a Worker that runs alone, as in its container, has the memory settings of 
 });
 
 describe('keys that one Worker has are never bound to the other', () => {
-  const bound = { manaAi: fromCapnp('manaAi').variables, manaAuth: fromCapnp('manaAuth').variables };
+  const bound = {
+    manaAi: fromCapnp('manaAi').variables,
+    manaAuth: fromCapnp('manaAuth').variables,
+  };
 
   test.each(['MANA_GRANT_SIGNING_KEY_PEM', 'MANA_AUTH_KEK', 'MANA_AUTH_ISSUER_KEY_PEM'])(
     '%s: the grants Worker has it, the runner does not',
@@ -134,7 +147,9 @@ describe('keys that one Worker has are never bound to the other', () => {
   );
 
   test('nor does the code of one name a key of the other', () => {
-    expect(codeOf('src/mana-ai')).not.toMatch(/MANA_GRANT_SIGNING_KEY_PEM|MANA_AUTH_KEK|MANA_AUTH_ISSUER_KEY_PEM/);
+    expect(codeOf('src/mana-ai')).not.toMatch(
+      /MANA_GRANT_SIGNING_KEY_PEM|MANA_AUTH_KEK|MANA_AUTH_ISSUER_KEY_PEM/,
+    );
     expect(codeOf('src/mana-auth')).not.toMatch(/MANA_AI_PRIVATE_KEY_PEM|MANA_LLM_API_KEY/);
   });
 });

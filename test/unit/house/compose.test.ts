@@ -6,25 +6,31 @@ const COMPOSE = readProjectFile('compose.yml').replaceAll(/^\s*#.*$/gm, '');
 /** The lines of each service, by name: those indented below its key. */
 const SERVICES = new Map(
   Array.from(
-    (/^services:\n([\s\S]*?)^volumes:/m.exec(COMPOSE)?.[1] ?? '').matchAll(/^ {2}([\w-]+):\n((?: {4}.*\n|\s*\n)*)/gm),
+    (/^services:\n([\s\S]*?)^volumes:/m.exec(COMPOSE)?.[1] ?? '').matchAll(
+      /^ {2}([\w-]+):\n((?: {4}.*\n|\s*\n)*)/gm,
+    ),
     ([, name = '', body = '']) => [name, body] as const,
   ),
 );
 
 function environmentOf(service: string): string[] {
-  const [, block = ''] = /^ {4}environment:\n((?: {6}.*\n)*)/m.exec(SERVICES.get(service) ?? '') ?? [];
+  const [, block = ''] =
+    /^ {4}environment:\n((?: {6}.*\n)*)/m.exec(SERVICES.get(service) ?? '') ?? [];
   return Array.from(block.matchAll(/^ {6}(\w+):/gm), ([, name = '']) => name);
 }
 
 /** What workerd.capnp binds to a Worker. */
 function variablesOf(constant: 'manaAi' | 'manaAuth'): string[] {
   const capnp = readProjectFile('workerd.capnp');
-  const [, body = ''] = new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ?? [];
+  const [, body = ''] =
+    new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ?? [];
   return Array.from(body.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
 }
 
 /** What compose fills in from the environment and `.env`. */
-const SUBSTITUTED = [...new Set(Array.from(COMPOSE.matchAll(/\$\{(\w+)/g), ([, name = '']) => name))];
+const SUBSTITUTED = [
+  ...new Set(Array.from(COMPOSE.matchAll(/\$\{(\w+)/g), ([, name = '']) => name)),
+];
 
 /** Read before workerd starts, so no Worker is given it. */
 const OF_THE_COMMAND = ['MANA_DATA_DIR'];
@@ -32,7 +38,13 @@ const OF_THE_COMMAND = ['MANA_DATA_DIR'];
 const OF_EACH_START = ['MANA_DRAIN_TOKEN'];
 
 const WORKERS = [
-  { service: 'mana-ai', constant: 'manaAi', config: 'src/config/mana-ai.ts', otherPort: 'MANA_AUTH_PORT', port: 3066 },
+  {
+    service: 'mana-ai',
+    constant: 'manaAi',
+    config: 'src/config/mana-ai.ts',
+    otherPort: 'MANA_AUTH_PORT',
+    port: 3066,
+  },
   {
     service: 'mana-auth',
     constant: 'manaAuth',
@@ -49,11 +61,15 @@ describe.each(WORKERS)('compose and $service', ({ service, constant, config, oth
 
   test('every variable that the Worker is bound to is passed; the port of the other one is not needed, for its URLs are given', () => {
     const left = [...OF_EACH_START, otherPort];
-    expect(bound.filter((name) => !passed.includes(name) && !left.includes(name as never))).toEqual([]);
+    expect(bound.filter((name) => !passed.includes(name) && !left.includes(name as never))).toEqual(
+      [],
+    );
   });
 
   test('every variable that is passed is bound to the Worker or read by the command', () => {
-    expect(passed.filter((name) => !bound.includes(name) && !OF_THE_COMMAND.includes(name))).toEqual([]);
+    expect(
+      passed.filter((name) => !bound.includes(name) && !OF_THE_COMMAND.includes(name)),
+    ).toEqual([]);
   });
 
   test('every variable of the configuration is passed, and bound', () => {
@@ -87,15 +103,28 @@ test('neither container is given a private key of the other', () => {
 });
 
 test('every variable of .env.example is used by compose or by the commands', () => {
-  const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
-  const used = [...variablesOf('manaAi'), ...variablesOf('manaAuth'), ...OF_THE_COMMAND, ...SUBSTITUTED];
+  const named = Array.from(
+    readProjectFile('.env.example').matchAll(/^(\w+)=/gm),
+    ([, name = '']) => name,
+  );
+  const used = [
+    ...variablesOf('manaAi'),
+    ...variablesOf('manaAuth'),
+    ...OF_THE_COMMAND,
+    ...SUBSTITUTED,
+  ];
   expect(named.filter((name) => !used.includes(name))).toEqual([]);
 });
 
 test('every variable that compose substitutes stands in .env.example, but for keys, which `npm run keys` adds', () => {
-  const named = Array.from(readProjectFile('.env.example').matchAll(/^(\w+)=/gm), ([, name = '']) => name);
+  const named = Array.from(
+    readProjectFile('.env.example').matchAll(/^(\w+)=/gm),
+    ([, name = '']) => name,
+  );
   const keys = readProjectFile('scripts/keys.ts');
-  expect(SUBSTITUTED.filter((name) => !named.includes(name) && !keys.includes(`'${name}'`))).toEqual([]);
+  expect(
+    SUBSTITUTED.filter((name) => !named.includes(name) && !keys.includes(`'${name}'`)),
+  ).toEqual([]);
 });
 
 test('no substitution stands within another one: docker-compose 1.29 leaves the inner one as text', () => {
@@ -116,7 +145,9 @@ describe.each([...SERVICES])('service %s', (name, body) => {
 
   test('is reached from this machine alone', () => {
     const [, ports = ''] = /^ {4}ports:\n((?: {6}.*\n)*)/m.exec(body) ?? [];
-    expect(ports.split('\n').filter((line) => line.trim() !== '' && !line.includes('- 127.0.0.1:'))).toEqual([]);
+    expect(
+      ports.split('\n').filter((line) => line.trim() !== '' && !line.includes('- 127.0.0.1:')),
+    ).toEqual([]);
   });
 
   test('tells whether it is healthy, unless it ends by itself', () => {
@@ -155,17 +186,22 @@ describe('the image', () => {
   });
 
   test('everything that is copied passes .dockerignore, and no secret does', () => {
-    const admitted = Array.from(readProjectFile('.dockerignore').matchAll(/^!(\S+)$/gm), ([, path = '']) => path);
-    const copied = Array.from(dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm), ([, paths = '']) =>
-      paths.split(' '),
+    const admitted = Array.from(
+      readProjectFile('.dockerignore').matchAll(/^!(\S+)$/gm),
+      ([, path = '']) => path,
+    );
+    const copied = Array.from(
+      dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm),
+      ([, paths = '']) => paths.split(' '),
     ).flat();
     expect(copied.toSorted()).toEqual(admitted.toSorted());
     expect(admitted.filter((path) => path.startsWith('.'))).toEqual([]);
   });
 
   test('holds what the commands and workerd load, and nothing that they import was taken out', () => {
-    const copied = Array.from(dockerfile.matchAll(/^COPY --from=build (.+) \S+$/gm), ([, paths = '']) =>
-      paths.split(' '),
+    const copied = Array.from(
+      dockerfile.matchAll(/^COPY --from=build (.+) \S+$/gm),
+      ([, paths = '']) => paths.split(' '),
     ).flat();
     const roots = copied.map((path) => path.replace('/app/', ''));
     const removed = (/rm -rf (.+)$/m.exec(dockerfile)?.[1] ?? '').split(' ');
@@ -173,8 +209,14 @@ describe('the image', () => {
     const packages = files
       .flatMap(({ imports }) => imports)
       .filter((name) => !name.endsWith('.ts') && !name.startsWith('node:'));
-    expect(files.map(({ path }) => path).filter((path) => !roots.some((root) => path.startsWith(root)))).toEqual([]);
-    expect(packages.filter((name) => removed.some((gone) => name === gone || name.startsWith(`${gone}/`)))).toEqual([]);
+    expect(
+      files.map(({ path }) => path).filter((path) => !roots.some((root) => path.startsWith(root))),
+    ).toEqual([]);
+    expect(
+      packages.filter((name) =>
+        removed.some((gone) => name === gone || name.startsWith(`${gone}/`)),
+      ),
+    ).toEqual([]);
     for (const embedded of readProjectFile('workerd.capnp').matchAll(/embed "([^/"]+)/g))
       expect(roots).toContain(embedded[1]);
   });
@@ -186,7 +228,8 @@ describe('what watches', () => {
     readProjectFile('src/telemetry/metrics.ts').matchAll(/'(mana_ai_\w+)'/g),
     ([, name = '']) => name,
   );
-  for (const name of names) for (const suffix of ['', '_bucket', '_sum', '_count']) known.add(`${name}${suffix}`);
+  for (const name of names)
+    for (const suffix of ['', '_bucket', '_sum', '_count']) known.add(`${name}${suffix}`);
 
   test.each(['ops/prometheus/alerts.yml', 'ops/grafana/dashboards/mana-edge.json'])(
     '%s asks for metrics that exist',
@@ -199,7 +242,9 @@ describe('what watches', () => {
 
   test('an alert at any violation sees the first one too, with which a series begins', () => {
     const name = 'mana_ai_grant_scope_violations_total';
-    expect(readProjectFile('ops/prometheus/alerts.yml')).toContain(`(${name} unless ${name} offset 5m) > 0`);
+    expect(readProjectFile('ops/prometheus/alerts.yml')).toContain(
+      `(${name} unless ${name} offset 5m) > 0`,
+    );
   });
 
   test('the runner is scraped where compose has it', () => {

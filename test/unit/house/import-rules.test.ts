@@ -1,18 +1,29 @@
 import { describe, expect, test } from 'vitest';
-import { importsOf, readProjectFile, readSources, type SourceFile, withoutComments } from './source-files.ts';
+import {
+  importsOf,
+  readProjectFile,
+  readSources,
+  type SourceFile,
+  withoutComments,
+} from './source-files.ts';
 
 const FILES = readSources(['src', 'durable-objects']);
 
 /** Rooms without a clock, chance or input of their own; of the model room all but the files that call a server. */
 const PURE = /^src\/(?:values|missions|sync|inputs|grants|audit|planner|model)\//;
-const IMPURE_MODEL = ['exchange', 'llm-client', 'probe', 'research-client'].map((name) => `src/model/${name}.ts`);
+const IMPURE_MODEL = ['exchange', 'llm-client', 'probe', 'research-client'].map(
+  (name) => `src/model/${name}.ts`,
+);
 const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && !IMPURE_MODEL.includes(path);
 
 /** Statements for Postgres are plain data; these files name the type of it. */
 const MAY_NAME_POSTGRES = /^src\/(?:sync|audit)\/(?:[a-z-]+-)?queries\.ts$/;
 const POSTGRES_PORT = 'src/postgres/port.ts';
 
-function offences(applies: (file: SourceFile) => boolean, forbidden: (name: string, file: SourceFile) => boolean) {
+function offences(
+  applies: (file: SourceFile) => boolean,
+  forbidden: (name: string, file: SourceFile) => boolean,
+) {
   return FILES.filter(applies).flatMap((file) =>
     file.imports.filter((name) => forbidden(name, file)).map((name) => `${file.path} -> ${name}`),
   );
@@ -30,7 +41,9 @@ describe('imports point inward', () => {
 
   test('pure rooms import nothing of a platform', () => {
     expect(
-      offences(isPure, (name) => /^(?:cloudflare|node):|^(?:openai|pino|prom-client|@neondatabase\/|hono)/.test(name)),
+      offences(isPure, (name) =>
+        /^(?:cloudflare|node):|^(?:openai|pino|prom-client|@neondatabase\/|hono)/.test(name),
+      ),
     ).toEqual([]);
   });
 
@@ -40,21 +53,32 @@ describe('imports point inward', () => {
 
   test.each(['src/postgres', 'src/telemetry'])('%s knows itself alone', (room) => {
     expect(
-      offences(within(room), (name) => /^(?:src|durable-objects)\//.test(name) && !name.startsWith(`${room}/`)),
+      offences(
+        within(room),
+        (name) => /^(?:src|durable-objects)\//.test(name) && !name.startsWith(`${room}/`),
+      ),
     ).toEqual([]);
   });
 
   test('http, which both Workers share, knows no room beside itself', () => {
-    expect(offences(within('src/http'), (name) => isOurs(name) && !name.startsWith('src/http/'))).toEqual([]);
+    expect(
+      offences(within('src/http'), (name) => isOurs(name) && !name.startsWith('src/http/')),
+    ).toEqual([]);
   });
 
   test('durable objects know no Worker', () => {
-    expect(offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name))).toEqual([]);
+    expect(
+      offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name)),
+    ).toEqual([]);
   });
 
   test('neither Worker imports the other', () => {
-    expect(offences(within('src/mana-ai'), (name) => name.startsWith('src/mana-auth/'))).toEqual([]);
-    expect(offences(within('src/mana-auth'), (name) => name.startsWith('src/mana-ai/'))).toEqual([]);
+    expect(offences(within('src/mana-ai'), (name) => name.startsWith('src/mana-auth/'))).toEqual(
+      [],
+    );
+    expect(offences(within('src/mana-auth'), (name) => name.startsWith('src/mana-ai/'))).toEqual(
+      [],
+    );
   });
 
   test('the grants Worker knows of the objects its two alone', () => {
@@ -88,7 +112,9 @@ describe('pure rooms take time and chance as arguments', () => {
     ['process.env', /\bprocess\s*\./],
   ])('%s is in none of them', (_name, pattern) => {
     expect(
-      FILES.filter((file) => isPure(file) && pattern.test(withoutComments(file.text))).map(({ path }) => path),
+      FILES.filter((file) => isPure(file) && pattern.test(withoutComments(file.text))).map(
+        ({ path }) => path,
+      ),
     ).toEqual([]);
   });
 });
@@ -97,11 +123,15 @@ describe('the grants module', () => {
   const outside = FILES.filter(({ path }) => !path.startsWith('src/grants/'));
 
   test('imports itself, jose and nothing else: it runs in a browser too', () => {
-    expect(offences(within('src/grants'), (name) => name !== 'jose' && !name.startsWith('src/grants/'))).toEqual([]);
+    expect(
+      offences(within('src/grants'), (name) => name !== 'jose' && !name.startsWith('src/grants/')),
+    ).toEqual([]);
   });
 
   test('alone of the pure rooms takes chance, and that from WebCrypto', () => {
-    const random = FILES.filter((file) => isPure(file) && withoutComments(file.text).includes('getRandomValues'));
+    const random = FILES.filter(
+      (file) => isPure(file) && withoutComments(file.text).includes('getRandomValues'),
+    );
     expect(random.map(({ path }) => path)).toEqual(['src/grants/fields.ts']);
   });
 
@@ -118,7 +148,13 @@ describe('the grants module', () => {
 describe('the reader of imports', () => {
   test('finds every form and resolves relative ones', () => {
     const text = `import 'a';\nimport { b } from 'b';\nimport {\n  c,\n} from '../x/c.ts';\nexport * from './d.ts';\nvoid import('e');\n// from 'f'\n`;
-    expect(importsOf('src/room/file.ts', text)).toEqual(['a', 'b', 'src/x/c.ts', 'src/room/d.ts', 'e']);
+    expect(importsOf('src/room/file.ts', text)).toEqual([
+      'a',
+      'b',
+      'src/x/c.ts',
+      'src/room/d.ts',
+      'e',
+    ]);
   });
 
   test('there are files to look at', () => {

@@ -21,18 +21,26 @@ export function servedBy(app: Hono): string[] {
 /** The same as a document tells it. */
 export function toldBy({ paths }: OpenApiDocument): string[] {
   return Object.entries(paths)
-    .flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))
+    .flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
     .toSorted();
 }
 
 /** References that lead nowhere. */
 export function danglingReferences(document: OpenApiDocument): string[] {
-  const references = Array.from(JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g), ([, path = '']) => path);
+  const references = Array.from(
+    JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g),
+    ([, path = '']) => path,
+  );
   return references.filter(
-    (path) => path.split('/').reduce<unknown>((part, name) => member(part, name), document) === undefined,
+    (path) =>
+      path.split('/').reduce<unknown>((part, name) => member(part, name), document) === undefined,
   );
 }
 
 function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  return typeof value === 'object' && value !== null
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
 }

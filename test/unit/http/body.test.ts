@@ -24,7 +24,9 @@ const request = (body: ReadableStream<Uint8Array> | null): Request =>
 
 describe('a bounded body', () => {
   test('is read whole up to the limit, and not at all above it, in whatever pieces it comes', async () => {
-    expect(await readBounded(request(inPieces(3, 5, 2).body), 10)).toEqual(new Uint8Array(10).fill(1));
+    expect(await readBounded(request(inPieces(3, 5, 2).body), 10)).toEqual(
+      new Uint8Array(10).fill(1),
+    );
     expect(await readBounded(request(null), 10)).toEqual(new Uint8Array(0));
     const larger = inPieces(3, 5, 3, 1_000);
     expect(await readBounded(request(larger.body), 10)).toBeNull();
@@ -43,6 +45,8 @@ test('what a route leaves of a body is read before the answer, and a reader that
   const left = inPieces(1_000, 1_000);
   expect((await app.request(request(left.body))).status).toBe(401);
   expect(left.taken()).toBe(2_000);
-  const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('gone')) });
+  const broken = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.error(new Error('gone')),
+  });
   expect((await app.request(request(broken))).status).toBe(401);
 });

@@ -1,4 +1,11 @@
-import { base64url, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
+import {
+  base64url,
+  exportJWK,
+  generateKeyPair,
+  type JWTPayload,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createUserTokenVerifier } from '../../../src/http/user-token.ts';
 import { serveKeySet } from './key-set-server.ts';
@@ -55,7 +62,10 @@ describe('user tokens', () => {
     ['no token', async () => ''],
     ['no JWT', async () => 'a.b.c'],
     ['alg none', async () => new UnsecuredJWT(CLAIMS).setExpirationTime('1h').encode()],
-    ['HS256 with the public key', () => token({ alg: 'HS256', key: base64url.decode(publicJwk.x ?? '') })],
+    [
+      'HS256 with the public key',
+      () => token({ alg: 'HS256', key: base64url.decode(publicJwk.x ?? '') }),
+    ],
     [
       'HS256 with the public JWK',
       () => token({ alg: 'HS256', key: new TextEncoder().encode(JSON.stringify(publicJwk)) }),
@@ -97,7 +107,10 @@ describe('user tokens', () => {
   });
 
   test('a token without sub is refused', async () => {
-    const jwt = new SignJWT({ iss: 'mana-auth', aud: 'mana' }).setProtectedHeader({ alg: 'EdDSA', kid: 'k1' });
+    const jwt = new SignJWT({ iss: 'mana-auth', aud: 'mana' }).setProtectedHeader({
+      alg: 'EdDSA',
+      kid: 'k1',
+    });
     expect(await verify(await jwt.setExpirationTime('1h').sign(known.privateKey))).toEqual(REFUSED);
   });
 
@@ -111,24 +124,36 @@ describe('user tokens', () => {
     expect(await local(await token({ key: stranger.privateKey }))).toEqual(REFUSED);
   });
 
-  test.each(['EdDSA', 'Ed25519'])('a set whose keys are named %s verifies tokens of either name', async (alg) => {
-    const keys = [{ ...publicJwk, kid: 'k1', alg, use: 'sig' }];
-    const remote = await serveKeySet(keys);
-    for (const source of [{ keySet: { keys } }, { jwksUrl: `${remote.url}/jwks.json` }]) {
-      const either = createUserTokenVerifier({ ...source, issuer: 'mana-auth', audience: 'mana' });
-      for (const name of ['EdDSA', 'Ed25519']) {
-        expect(await either(await token({ alg: name }))).toEqual({ ok: true, userId: 'user-1' });
-        expect(await either(await token({ alg: name, key: stranger.privateKey }))).toEqual(REFUSED);
-        expect(await either(await token({ alg: name, kid: 'k2' }))).toEqual(REFUSED);
+  test.each(['EdDSA', 'Ed25519'])(
+    'a set whose keys are named %s verifies tokens of either name',
+    async (alg) => {
+      const keys = [{ ...publicJwk, kid: 'k1', alg, use: 'sig' }];
+      const remote = await serveKeySet(keys);
+      for (const source of [{ keySet: { keys } }, { jwksUrl: `${remote.url}/jwks.json` }]) {
+        const either = createUserTokenVerifier({
+          ...source,
+          issuer: 'mana-auth',
+          audience: 'mana',
+        });
+        for (const name of ['EdDSA', 'Ed25519']) {
+          expect(await either(await token({ alg: name }))).toEqual({ ok: true, userId: 'user-1' });
+          expect(await either(await token({ alg: name, key: stranger.privateKey }))).toEqual(
+            REFUSED,
+          );
+          expect(await either(await token({ alg: name, kid: 'k2' }))).toEqual(REFUSED);
+        }
       }
-    }
-    remote.close();
-  });
+      remote.close();
+    },
+  );
 
-  test.each(['/elsewhere', '/broken'])('a key set at %s is none: redirects are not followed', async (path) => {
-    const other = createUserTokenVerifier({ ...OPTIONS, jwksUrl: server.url + path });
-    expect(await other(await token())).toEqual({ ok: false, code: 'KEY_SET_UNAVAILABLE' });
-  });
+  test.each(['/elsewhere', '/broken'])(
+    'a key set at %s is none: redirects are not followed',
+    async (path) => {
+      const other = createUserTokenVerifier({ ...OPTIONS, jwksUrl: server.url + path });
+      expect(await other(await token())).toEqual({ ok: false, code: 'KEY_SET_UNAVAILABLE' });
+    },
+  );
 
   test('where nobody listens the key set is unavailable', async () => {
     const gone = await serveKeySet([]);

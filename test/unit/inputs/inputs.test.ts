@@ -21,7 +21,9 @@ describe('the source of an input', () => {
       appId: 'companion',
       needsGrant: false,
     });
-    expect(inputSource({ module: 'goals', table: 'companionChats', id: 'g' })?.needsGrant).toBe(true);
+    expect(inputSource({ module: 'goals', table: 'companionChats', id: 'g' })?.needsGrant).toBe(
+      true,
+    );
     for (const module of MODULES.slice(1)) {
       expect(inputSource({ module, table: 'companionGoals', id: 'g' })?.needsGrant).toBe(true);
     }
@@ -60,7 +62,9 @@ describe('an input as text', () => {
     expect(formatInput('notes', { id: 'n', title: 'Ideas', content: 'Milk' })).toMatchObject({
       text: 'Id: n\nTitle: Ideas\nContent: Milk',
     });
-    expect(formatInput('todo', { id: 't', title: 'Buy', dueDate: '2027-01-02', isCompleted: false })).toMatchObject({
+    expect(
+      formatInput('todo', { id: 't', title: 'Buy', dueDate: '2027-01-02', isCompleted: false }),
+    ).toMatchObject({
       text: 'Id: t\nTask: Buy\nDue: 2027-01-02\nCompleted: false',
     });
     expect(formatInput('kontext', { id: 'k', content: 'I am a baker.' })).toMatchObject({
@@ -70,7 +74,12 @@ describe('an input as text', () => {
   });
 
   it('leaves encrypted fields out and shows the rest', () => {
-    const reading = formatInput('tasks', { id: 't', title: 'Buy', description: SECRET, priority: SECRET });
+    const reading = formatInput('tasks', {
+      id: 't',
+      title: 'Buy',
+      description: SECRET,
+      priority: SECRET,
+    });
     expect(reading).toMatchObject({ ok: true, text: 'Id: t\nTask: Buy' });
   });
 
@@ -81,7 +90,10 @@ describe('an input as text', () => {
 
   it('is missing where there is no record, or nothing in it', () => {
     expect(formatInput('goals', null)).toEqual({ ok: false, reason: 'missing' });
-    expect(formatInput('goals', { id: 'g', title: 7n, target: [] })).toEqual({ ok: false, reason: 'missing' });
+    expect(formatInput('goals', { id: 'g', title: 7n, target: [] })).toEqual({
+      ok: false,
+      reason: 'missing',
+    });
   });
 
   it('is refused for a module that it does not know', () => {
@@ -90,8 +102,22 @@ describe('an input as text', () => {
 
   it('never shows ciphertext and never throws, whatever devices wrote', () => {
     const value = fc.oneof(fc.constantFrom(SECRET, ` ${SECRET}`), fc.jsonValue());
-    const names = ['id', 'title', 'content', 'description', 'target', 'status', 'name', 'mood', 'dueDate', '__proto__'];
-    const record = fc.dictionary(fc.constantFrom(...names), fc.oneof(value, fc.record({ value, period: value })));
+    const names = [
+      'id',
+      'title',
+      'content',
+      'description',
+      'target',
+      'status',
+      'name',
+      'mood',
+      'dueDate',
+      '__proto__',
+    ];
+    const record = fc.dictionary(
+      fc.constantFrom(...names),
+      fc.oneof(value, fc.record({ value, period: value })),
+    );
     fc.assert(
       fc.property(fc.constantFrom(...MODULES), record, (module, fields) => {
         expect(JSON.stringify(formatInput(module, fields))).not.toContain('enc:2:1');

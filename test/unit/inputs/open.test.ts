@@ -19,13 +19,16 @@ const MISSION: RecordRef = { tableName: 'aiMissions', recordId: 'm-1' };
 
 async function recordKeys(ref: RecordRef, ...versions: number[]): Promise<RecordKeys> {
   const entries = versions.map(
-    async (version) => [version, await importRecordKey(await deriveRecordKeyBytes(master, ref, version))] as const,
+    async (version) =>
+      [version, await importRecordKey(await deriveRecordKeyBytes(master, ref, version))] as const,
   );
   return new Map(await Promise.all(entries));
 }
 
 async function grantOf(...refs: RecordRef[]): Promise<GrantKeys> {
-  const entries = refs.map(async (ref) => [`${ref.tableName}:${ref.recordId}`, await recordKeys(ref, 1)] as const);
+  const entries = refs.map(
+    async (ref) => [`${ref.tableName}:${ref.recordId}`, await recordKeys(ref, 1)] as const,
+  );
   return new Map(await Promise.all(entries));
 }
 
@@ -73,17 +76,26 @@ describe('an encrypted input', () => {
   it('of a grant that does not name it stays closed, plaintext or not', async () => {
     const keys = await grantOf(OTHER, MISSION);
     for (const record of [SEALED, PLAIN]) {
-      expect(await openInput({ source: NOTE, record, keys })).toEqual({ ok: false, reason: 'not-covered' });
+      expect(await openInput({ source: NOTE, record, keys })).toEqual({
+        ok: false,
+        reason: 'not-covered',
+      });
     }
   });
 
   it('written before its app encrypted is read as it stands where the grant names it', async () => {
-    expect(await openInput({ source: NOTE, record: PLAIN, keys: KEYS })).toEqual({ ok: true, record: PLAIN });
+    expect(await openInput({ source: NOTE, record: PLAIN, keys: KEYS })).toEqual({
+      ok: true,
+      record: PLAIN,
+    });
   });
 
   it('under the name of the mission is never covered', async () => {
     const record = await encrypted(MISSION, PLAIN);
-    expect(await openInput({ source: MISSION, record, keys: KEYS })).toEqual({ ok: false, reason: 'not-covered' });
+    expect(await openInput({ source: MISSION, record, keys: KEYS })).toEqual({
+      ok: false,
+      reason: 'not-covered',
+    });
   });
 
   it.each(['', 'a\u0000b', '\ud800', 'x'.repeat(257), 'a\nb'])(
@@ -91,13 +103,19 @@ describe('an encrypted input', () => {
     async (recordId) => {
       const keys = new Map([[`notes:${recordId}`, await recordKeys(NOTE, 1)]]);
       const source = { tableName: 'notes', recordId };
-      expect(await openInput({ source, record: SEALED, keys })).toEqual({ ok: false, reason: 'malformed' });
+      expect(await openInput({ source, record: SEALED, keys })).toEqual({
+        ok: false,
+        reason: 'malformed',
+      });
     },
   );
 
   it('of a table whose name holds a colon is not another record', async () => {
     const source = { tableName: 'notes:n', recordId: '1' };
-    expect(await openInput({ source, record: SEALED, keys: KEYS })).toEqual({ ok: false, reason: 'malformed' });
+    expect(await openInput({ source, record: SEALED, keys: KEYS })).toEqual({
+      ok: false,
+      reason: 'malformed',
+    });
   });
 });
 
@@ -119,7 +137,9 @@ describe('one field that does not open refuses the record', () => {
     ['tampered', 'enc:'],
     ['tampered', 'enc:2:1:.'],
   ])('as %s: %s', async (reason, value) => {
-    expect(await openInput({ source: NOTE, record: { ...SEALED, content: value }, keys: KEYS })).toEqual({
+    expect(
+      await openInput({ source: NOTE, record: { ...SEALED, content: value }, keys: KEYS }),
+    ).toEqual({
       ok: false,
       reason,
     });
@@ -128,11 +148,17 @@ describe('one field that does not open refuses the record', () => {
   it('as tampered where the field comes from another record', async () => {
     const foreign = (await encrypted(OTHER, PLAIN))['content'];
     const record = { ...SEALED, content: foreign };
-    expect(await openInput({ source: NOTE, record, keys: KEYS })).toEqual({ ok: false, reason: 'tampered' });
+    expect(await openInput({ source: NOTE, record, keys: KEYS })).toEqual({
+      ok: false,
+      reason: 'tampered',
+    });
   });
 
   it('as tampered where the whole record stands in the place of another', async () => {
-    expect(await openInput({ source: OTHER, record: SEALED, keys: KEYS })).toEqual({ ok: false, reason: 'tampered' });
+    expect(await openInput({ source: OTHER, record: SEALED, keys: KEYS })).toEqual({
+      ok: false,
+      reason: 'tampered',
+    });
   });
 
   it('and a refusal holds nothing of the record, whatever a database writer put there', async () => {
@@ -143,7 +169,11 @@ describe('one field that does not open refuses the record', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.string(), value), async (fields) => {
-        const result = await openInput({ source: NOTE, record: { ...fields, title: content }, keys: KEYS });
+        const result = await openInput({
+          source: NOTE,
+          record: { ...fields, title: content },
+          keys: KEYS,
+        });
         expect(Object.keys(result)).toEqual(['ok', 'reason']);
       }),
     );

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { unknownUrls, urlsIn } from '../../../src/inputs/urls.ts';
 
 const NONE: ReadonlySet<string> = new Set();
-const KNOWN = urlsIn('See https://good.example/page?a=1, good.example and [the docs](https://docs.example/a_(b)#c).');
+const KNOWN = urlsIn(
+  'See https://good.example/page?a=1, good.example and [the docs](https://docs.example/a_(b)#c).',
+);
 
 describe('a URL in a step', () => {
   it.each([
@@ -142,7 +144,9 @@ describe('a URL in a step', () => {
   });
 
   it('in a text without spaces is known without what follows it', () => {
-    expect(unknownUrls('https://good.example/x', urlsIn('请看https://good.example/x。然后继续'))).toEqual([]);
+    expect(
+      unknownUrls('https://good.example/x', urlsIn('请看https://good.example/x。然后继续')),
+    ).toEqual([]);
   });
 
   it('is looked for in numbers, nulls and cycles without harm', () => {
@@ -154,9 +158,15 @@ describe('a URL in a step', () => {
 });
 
 const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,8}[a-z0-9])?$/);
-const host = fc.tuple(label, fc.constantFrom('com', 'de', 'io', 'example', 'рф')).map((parts) => parts.join('.'));
-const path = fc.stringMatching(/^(\/[A-Za-z0-9_~-]{1,8}){0,3}(\?[a-z]=[A-Za-z0-9]{1,8})?(#[a-z0-9]{1,5})?$/);
-const url = fc.tuple(fc.constantFrom('http://', 'https://'), host, path).map((parts) => parts.join(''));
+const host = fc
+  .tuple(label, fc.constantFrom('com', 'de', 'io', 'example', 'рф'))
+  .map((parts) => parts.join('.'));
+const path = fc.stringMatching(
+  /^(\/[A-Za-z0-9_~-]{1,8}){0,3}(\?[a-z]=[A-Za-z0-9]{1,8})?(#[a-z0-9]{1,5})?$/,
+);
+const url = fc
+  .tuple(fc.constantFrom('http://', 'https://'), host, path)
+  .map((parts) => parts.join(''));
 const wrap = fc.constantFrom<[string, string]>(
   ['', ''],
   ['(', ')'],
@@ -187,7 +197,9 @@ describe('for any URL', () => {
   });
 
   it('nothing can be added to one that is known', () => {
-    const addition = fc.stringMatching(/^[/?&=%A-Za-z0-9_-]{1,20}$/).filter((text) => /[A-Za-z0-9]/.test(text));
+    const addition = fc
+      .stringMatching(/^[/?&=%A-Za-z0-9_-]{1,20}$/)
+      .filter((text) => /[A-Za-z0-9]/.test(text));
     fc.assert(
       fc.property(url, addition, wrap, (one, more, [a, b]) => {
         fc.pre(!/^(?:%[\dA-F]{2})+$/i.test(more));
@@ -203,7 +215,10 @@ describe('for any URL', () => {
       fc.property(url, host, (one, other) => {
         const rest = one.replace(/^https?:\/\//, '');
         fc.pre(!rest.startsWith(other));
-        for (const forged of [`https://${rest.split(/[/?#]/)[0]}@${other}/`, `https://${other}\\@${rest}`]) {
+        for (const forged of [
+          `https://${rest.split(/[/?#]/)[0]}@${other}/`,
+          `https://${other}\\@${rest}`,
+        ]) {
           expect(unknownUrls(forged, urlsIn(one))).not.toEqual([]);
         }
       }),
@@ -232,13 +247,27 @@ describe('for any text', () => {
     );
   });
 
-  it.each(['a', '.', 'a.', '/', '//', ':', 'http:', '@', 'a@', '&#', '%25', '\\', '[(', 'www.', 'https://a.b/(', '-.'])(
-    'a hundred thousand times %j takes no square of time',
-    (unit) => {
-      const text = unit.repeat(Math.ceil(100_000 / unit.length));
-      const startedMs = performance.now();
-      unknownUrls(text, NONE);
-      expect(performance.now() - startedMs).toBeLessThan(2_000);
-    },
-  );
+  it.each([
+    'a',
+    '.',
+    'a.',
+    '/',
+    '//',
+    ':',
+    'http:',
+    '@',
+    'a@',
+    '&#',
+    '%25',
+    '\\',
+    '[(',
+    'www.',
+    'https://a.b/(',
+    '-.',
+  ])('a hundred thousand times %j takes no square of time', (unit) => {
+    const text = unit.repeat(Math.ceil(100_000 / unit.length));
+    const startedMs = performance.now();
+    unknownUrls(text, NONE);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
 });

@@ -41,8 +41,10 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
     metrics: createMetrics(),
     logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
   });
-  const get = async (query: string, headers: Record<string, string> = { authorization: 'Bearer good' }) =>
-    app.request(`/api/v1/me/ai-audit${query}`, { headers });
+  const get = async (
+    query: string,
+    headers: Record<string, string> = { authorization: 'Bearer good' },
+  ) => app.request(`/api/v1/me/ai-audit${query}`, { headers });
   return { get, audit, userMissions };
 }
 
@@ -59,7 +61,11 @@ describe('GET /api/v1/me/ai-audit', () => {
   test('passes mission, limit and start on', async () => {
     const { get, audit } = setUp();
     await get('?missionId=m%2F1&limit=500&after=9007199254740991');
-    expect(audit.mock.calls[0]?.[1]).toEqual({ missionId: 'm/1', limit: 500, after: 9_007_199_254_740_991 });
+    expect(audit.mock.calls[0]?.[1]).toEqual({
+      missionId: 'm/1',
+      limit: 500,
+      after: 9_007_199_254_740_991,
+    });
   });
 
   test('gives a full page to who asks for more', async () => {
@@ -107,6 +113,9 @@ describe('GET /api/v1/me/ai-audit', () => {
   test('says so while Postgres cannot be asked', async () => {
     const answer = await setUp({ ok: false, code: 'POSTGRES_TIMEOUT' }).get('');
     expect(answer.status).toBe(503);
-    expect(await answer.json()).toEqual({ error: expect.any(String), code: 'POSTGRES_UNAVAILABLE' });
+    expect(await answer.json()).toEqual({
+      error: expect.any(String),
+      code: 'POSTGRES_UNAVAILABLE',
+    });
   });
 });

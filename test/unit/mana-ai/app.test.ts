@@ -1,13 +1,30 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EMPTY_CHAIN } from '../../../src/audit/row.ts';
-import { type AppDeps, createApp, type RunnerHealth, type UserMissionsPort } from '../../../src/mana-ai/app.ts';
+import {
+  type AppDeps,
+  createApp,
+  type RunnerHealth,
+  type UserMissionsPort,
+} from '../../../src/mana-ai/app.ts';
 import { parseManaAiConfig } from '../../../src/config/mana-ai.ts';
 import type { InternalMission, OwnerMission, TickResult } from '../../../src/missions/views.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 
 const KEY = { 'x-service-key': 'service-key' };
-const MISSION: InternalMission = { id: 'm1', title: 'One', state: 'active', nextRunAt: null, status: 'idle' };
-const OWNED: OwnerMission = { ...MISSION, objective: 'Do', cadence: null, occurrences: [], iterations: [] };
+const MISSION: InternalMission = {
+  id: 'm1',
+  title: 'One',
+  state: 'active',
+  nextRunAt: null,
+  status: 'idle',
+};
+const OWNED: OwnerMission = {
+  ...MISSION,
+  objective: 'Do',
+  cadence: null,
+  occurrences: [],
+  iterations: [],
+};
 const TICK: TickResult = {
   scannedAt: '2026-01-01T00:00:00.000Z',
   dueMissionCount: 1,
@@ -29,7 +46,10 @@ const USER_MISSIONS: UserMissionsPort = {
   command: async () => ({ ok: false, refusal: { code: 'MISSION_NOT_FOUND' } }),
 };
 
-function setUp(overrides: Partial<AppDeps> = {}, env: Record<string, string> = { MANA_SERVICE_KEY: 'service-key' }) {
+function setUp(
+  overrides: Partial<AppDeps> = {},
+  env: Record<string, string> = { MANA_SERVICE_KEY: 'service-key' },
+) {
   const lines: unknown[] = [];
   const log = (...line: unknown[]) => void lines.push(line);
   const metrics = createMetrics();
@@ -69,7 +89,11 @@ describe('GET /health', () => {
   });
 
   test('is 200 and degraded while a dependency is down', async () => {
-    const down = { ok: false, since: '2026-01-01T00:00:00.000Z', error: { code: 'LLM_UNAVAILABLE', message: 'Away.' } };
+    const down = {
+      ok: false,
+      since: '2026-01-01T00:00:00.000Z',
+      error: { code: 'LLM_UNAVAILABLE', message: 'Away.' },
+    };
     const health = { ...HEALTH, llm: { ...down, locality: 'local' as const } };
     const answer = await setUp({ health: async () => health }).app.request('/health');
     expect(answer.status).toBe(200);
@@ -91,9 +115,9 @@ describe('GET /health', () => {
   });
 
   test('answers when a probe throws, and does not tell what', async () => {
-    const answer = await setUp({ health: async () => Promise.reject(new Error('postgres://secret')) }).app.request(
-      '/health',
-    );
+    const answer = await setUp({
+      health: async () => Promise.reject(new Error('postgres://secret')),
+    }).app.request('/health');
     expect(answer.status).toBe(200);
     const text = await answer.text();
     expect(text).toContain('PROBE_FAILED');
@@ -113,8 +137,12 @@ describe('GET /metrics', () => {
     expect(text).toContain(
       'mana_ai_http_requests_total{method="GET",path="/internal/missions/:userId",status="200"} 1',
     );
-    expect(text).toContain('mana_ai_http_requests_total{method="GET",path="unmatched",status="404"} 1');
-    expect(text).toContain('mana_ai_http_requests_total{method="other",path="unmatched",status="404"} 1');
+    expect(text).toContain(
+      'mana_ai_http_requests_total{method="GET",path="unmatched",status="404"} 1',
+    );
+    expect(text).toContain(
+      'mana_ai_http_requests_total{method="other",path="unmatched",status="404"} 1',
+    );
     expect(text).toContain('mana_ai_http_request_duration_seconds_count 3');
     expect(text).not.toContain('user-77');
   });
@@ -132,26 +160,39 @@ describe('/internal', () => {
     expect(await answer.json()).toEqual(body);
   });
 
-  test.each(ROUTES)('%s %s is refused without the service key and with a wrong one', async (method, path) => {
-    const { app } = setUp();
-    await expectError(await app.request(path, { method }), 401, 'UNAUTHENTICATED');
-    const headers = { 'x-service-key': 'service-kex' };
-    await expectError(await app.request(path, { method, headers }), 401, 'UNAUTHENTICATED');
-  });
+  test.each(ROUTES)(
+    '%s %s is refused without the service key and with a wrong one',
+    async (method, path) => {
+      const { app } = setUp();
+      await expectError(await app.request(path, { method }), 401, 'UNAUTHENTICATED');
+      const headers = { 'x-service-key': 'service-kex' };
+      await expectError(await app.request(path, { method, headers }), 401, 'UNAUTHENTICATED');
+    },
+  );
 
   test.each(ROUTES)('%s %s is closed where no service key is set', async (method, path) => {
     const { app } = setUp({}, {});
     const headers = { 'x-service-key': '' };
-    await expectError(await app.request(path, { method, headers }), 503, 'SERVICE_KEY_NOT_CONFIGURED');
+    await expectError(
+      await app.request(path, { method, headers }),
+      503,
+      'SERVICE_KEY_NOT_CONFIGURED',
+    );
   });
 
-  test.each(['a%00b', 'a%0Ab', '%C2%85', 'x'.repeat(257), 'x'.repeat(9_000), '%FF', '%ED%A0%80', 'a%'])(
-    'the user id %s is refused',
-    async (id) => {
-      const answer = await setUp().app.request(`/internal/missions/${id}`, { headers: KEY });
-      expect(await expectError(answer, 400, 'BAD_REQUEST')).toContain('userId');
-    },
-  );
+  test.each([
+    'a%00b',
+    'a%0Ab',
+    '%C2%85',
+    'x'.repeat(257),
+    'x'.repeat(9_000),
+    '%FF',
+    '%ED%A0%80',
+    'a%',
+  ])('the user id %s is refused', async (id) => {
+    const answer = await setUp().app.request(`/internal/missions/${id}`, { headers: KEY });
+    expect(await expectError(answer, 400, 'BAD_REQUEST')).toContain('userId');
+  });
 
   test.each([
     ['x'.repeat(256), 'x'.repeat(256)],
@@ -159,7 +200,9 @@ describe('/internal', () => {
     ['%C3%BC%25', 'ü%'],
   ])('the user id %s is asked for as it is meant', async (path, expected) => {
     const userMissions = vi.fn<AppDeps['userMissions']>(() => USER_MISSIONS);
-    const answer = await setUp({ userMissions }).app.request(`/internal/missions/${path}`, { headers: KEY });
+    const answer = await setUp({ userMissions }).app.request(`/internal/missions/${path}`, {
+      headers: KEY,
+    });
     expect(answer.status).toBe(200);
     expect(userMissions).toHaveBeenCalledWith(expected);
   });
@@ -167,7 +210,11 @@ describe('/internal', () => {
   test('a user is forgotten by the id that the path means, with the service key alone', async () => {
     const forget = vi.fn<AppDeps['forget']>(async () => ({ left: ['agenda'] }));
     const { app } = setUp({ forget });
-    await expectError(await app.request('/internal/users/a%2Fb', { method: 'DELETE' }), 401, 'UNAUTHENTICATED');
+    await expectError(
+      await app.request('/internal/users/a%2Fb', { method: 'DELETE' }),
+      401,
+      'UNAUTHENTICATED',
+    );
     expect(forget).not.toHaveBeenCalled();
     const answer = await app.request('/internal/users/a%2Fb', { method: 'DELETE', headers: KEY });
     expect(await answer.json()).toEqual({ left: ['agenda'] });
@@ -208,9 +255,17 @@ describe('POST /internal/drain', () => {
     const env = { MANA_DRAIN_TOKEN: 'drain-token', MANA_SERVICE_KEY: 'service-key' };
     const { app } = setUp({}, env);
     for (const headers of [{}, { 'x-drain-token': 'drain-tokem' }, KEY, { 'x-drain-token': '' }]) {
-      await expectError(await app.request('/internal/drain', { method: 'POST', headers }), 401, 'UNAUTHENTICATED');
+      await expectError(
+        await app.request('/internal/drain', { method: 'POST', headers }),
+        401,
+        'UNAUTHENTICATED',
+      );
     }
-    await expectError(await setUp({}, {}).app.request('/internal/drain', drain), 401, 'UNAUTHENTICATED');
+    await expectError(
+      await setUp({}, {}).app.request('/internal/drain', drain),
+      401,
+      'UNAUTHENTICATED',
+    );
   });
 });
 
@@ -218,7 +273,9 @@ describe('GET /api/v1/me/missions', () => {
   test('shows the missions of the token, and only those', async () => {
     const userMissions = vi.fn<AppDeps['userMissions']>(() => USER_MISSIONS);
     const headers = { authorization: 'Bearer good' };
-    const answer = await setUp({ userMissions }).app.request('/api/v1/me/missions?userId=user-2', { headers });
+    const answer = await setUp({ userMissions }).app.request('/api/v1/me/missions?userId=user-2', {
+      headers,
+    });
     expect(await answer.json()).toEqual({ missions: [OWNED] });
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(userMissions.mock.calls).toEqual([['user-1']]);
@@ -253,7 +310,9 @@ describe('every route', () => {
   });
 
   test('what fails inside is neither told nor logged', async () => {
-    const { app, lines, metrics } = setUp({ tick: async () => Promise.reject(new Error('secret detail')) });
+    const { app, lines, metrics } = setUp({
+      tick: async () => Promise.reject(new Error('secret detail')),
+    });
     const answer = await app.request('/internal/tick', { method: 'POST', headers: KEY });
     expect(await expectError(answer, 500, 'INTERNAL')).not.toContain('secret');
     expect(JSON.stringify(lines)).not.toContain('secret');

@@ -9,7 +9,12 @@ const unused = async () => Promise.reject(new Error('unused'));
 const app = createApp({
   config: parseManaAiConfig({}),
   verifyUserToken: async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
-  userMissions: () => ({ listMissions: unused, listMissionsForOwner: unused, audit: unused, command: unused }),
+  userMissions: () => ({
+    listMissions: unused,
+    listMissionsForOwner: unused,
+    audit: unused,
+    command: unused,
+  }),
   openEvents: unused,
   tick: unused,
   health: unused,
@@ -23,7 +28,9 @@ test('the document describes each route, and no other', async () => {
   const { document } = await describedBy(app);
   expect(document.openapi).toBe('3.1.1');
   expect(toldBy(document)).toEqual(servedBy(app));
-  expect(toldBy(document)).toContain('POST /api/v1/me/missions/{missionId}/iterations/{iterationId}/review');
+  expect(toldBy(document)).toContain(
+    'POST /api/v1/me/missions/{missionId}/iterations/{iterationId}/review',
+  );
 });
 
 test('what is refused without a token says so, what takes a body shows it, and every reference leads somewhere', async () => {
@@ -31,22 +38,34 @@ test('what is refused without a token says so, what takes a body shows it, and e
   expect(danglingReferences(document)).toEqual([]);
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [method, { security, responses, requestBody }] of Object.entries(methods)) {
-      const answer = await app.request(path.replaceAll(/\{\w+\}/g, 'x'), { method: method.toUpperCase() });
+      const answer = await app.request(path.replaceAll(/\{\w+\}/g, 'x'), {
+        method: method.toUpperCase(),
+      });
       const closed = [401, 503].includes(answer.status);
       expect([path, closed]).toEqual([path, security !== undefined]);
       expect(Object.keys(responses).includes('401')).toBe(security !== undefined);
-      expect(requestBody !== undefined).toBe(Object.keys(responses).includes('413') || path.endsWith('/review'));
+      expect(requestBody !== undefined).toBe(
+        Object.keys(responses).includes('413') || path.endsWith('/review'),
+      );
     }
   }
 });
 
 test('the schemas are those that requests are checked with', async () => {
   const { document } = await describedBy(app);
-  const body = document.paths['/api/v1/me/missions']?.['post']?.requestBody?.content['application/json']?.schema;
-  expect(body).toMatchObject({ type: 'object', required: ['objective'], additionalProperties: false });
+  const body =
+    document.paths['/api/v1/me/missions']?.['post']?.requestBody?.content['application/json']
+      ?.schema;
+  expect(body).toMatchObject({
+    type: 'object',
+    required: ['objective'],
+    additionalProperties: false,
+  });
   expect(JSON.stringify(body)).toContain('"const":"weekly"');
   const events = document.paths['/api/v1/me/events']?.['get'];
-  expect(events?.parameters).toMatchObject([{ name: 'Last-Event-ID', in: 'header', required: false }]);
+  expect(events?.parameters).toMatchObject([
+    { name: 'Last-Event-ID', in: 'header', required: false },
+  ]);
   expect(document.components.schemas['Mission']).toMatchObject({ type: 'object' });
 });
 
@@ -70,8 +89,14 @@ test('the status says in words what is wrong since when, and how long the queue 
     'Missions run by themselves; the last run began 3 min ago.',
   ]);
   const silent = { ...fine, locality: 'local' } as const;
-  expect(statusWords({ postgres: fine, llm: silent, tick }, now)[0]).toContain('has not answered yet');
-  const down = { ok: false, since: at(150), error: { code: 'LLM_UNREACHABLE', message: 'nothing listens there' } };
+  expect(statusWords({ postgres: fine, llm: silent, tick }, now)[0]).toContain(
+    'has not answered yet',
+  );
+  const down = {
+    ok: false,
+    since: at(150),
+    error: { code: 'LLM_UNREACHABLE', message: 'nothing listens there' },
+  };
   const words = statusWords(
     {
       postgres: fine,

@@ -11,7 +11,11 @@ async function ed25519Pem(): Promise<string> {
   return exportPKCS8(privateKey);
 }
 
-async function request(env: Record<string, string>, path: string, postgresOk = true): Promise<Response> {
+async function request(
+  env: Record<string, string>,
+  path: string,
+  postgresOk = true,
+): Promise<Response> {
   const app = createApp({
     config: parseManaAuthConfig(env),
     database: noDatabase,
@@ -24,7 +28,9 @@ async function request(env: Record<string, string>, path: string, postgresOk = t
 
 /** SPKI (RFC 8410) around any 32 bytes. */
 function x25519Pem(raw: Buffer): string {
-  const spki = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), raw]).toString('base64');
+  const spki = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), raw]).toString(
+    'base64',
+  );
   return `-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----`;
 }
 
@@ -35,7 +41,10 @@ type KeySet = { keys: Record<string, string>[] };
 describe('mana-auth', () => {
   it('publishes the public halves of every issuer key and never a private part', async () => {
     const pem = `${await ed25519Pem()}\n${await ed25519Pem()}`;
-    const response = await request({ MANA_AUTH_ISSUER_KEY_PEM: pem.replaceAll('\n', '\\n') }, '/.well-known/jwks.json');
+    const response = await request(
+      { MANA_AUTH_ISSUER_KEY_PEM: pem.replaceAll('\n', '\\n') },
+      '/.well-known/jwks.json',
+    );
     const { keys } = await response.json<KeySet>();
     expect(keys).toHaveLength(2);
     expect(keys.map((key) => Object.keys(key).toSorted())).toEqual([PUBLIC_FIELDS, PUBLIC_FIELDS]);
@@ -49,7 +58,10 @@ describe('mana-auth', () => {
   it('names a grant key by its RFC 7638 thumbprint, with alg Ed25519 and use sig', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    const response = await request({ MANA_GRANT_SIGNING_KEY_PEM: pem }, '/.well-known/grant-jwks.json');
+    const response = await request(
+      { MANA_GRANT_SIGNING_KEY_PEM: pem },
+      '/.well-known/grant-jwks.json',
+    );
     const { x = '' } = publicKey.export({ format: 'jwk' });
     const kid = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x });
     expect(await response.json()).toEqual({
@@ -68,23 +80,43 @@ describe('mana-auth', () => {
   ])('answers /health with 200 while the pool %s', async (_what, postgresHealth, code) => {
     const config = parseManaAuthConfig({});
     const logger = createLogger({ component: 'test' });
-    const deps = { config, database: noDatabase, postgresHealth, logger, nowMs: () => 0, healthTimeoutMs: 1 };
+    const deps = {
+      config,
+      database: noDatabase,
+      postgresHealth,
+      logger,
+      nowMs: () => 0,
+      healthTimeoutMs: 1,
+    };
     const response = await createApp(deps).request('/health');
     expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ status: 'degraded', postgres: { ok: false, error: { code } } });
+    expect(await response.json()).toMatchObject({
+      status: 'degraded',
+      postgres: { ok: false, error: { code } },
+    });
   });
 
   it('refuses a key that would sign user tokens and grants, also as a second key', async () => {
     const [issuer, grant] = [await ed25519Pem(), await ed25519Pem()];
-    const env = { MANA_AUTH_ISSUER_KEY_PEM: issuer, MANA_GRANT_SIGNING_KEY_PEM: `${grant}\n${issuer}` };
-    expect(parseManaAuthConfig(env)).toMatchObject({ ok: false, variable: 'MANA_GRANT_SIGNING_KEY_PEM' });
-    expect(parseManaAuthConfig({ ...env, MANA_GRANT_SIGNING_KEY_PEM: grant })).toMatchObject({ ok: true });
+    const env = {
+      MANA_AUTH_ISSUER_KEY_PEM: issuer,
+      MANA_GRANT_SIGNING_KEY_PEM: `${grant}\n${issuer}`,
+    };
+    expect(parseManaAuthConfig(env)).toMatchObject({
+      ok: false,
+      variable: 'MANA_GRANT_SIGNING_KEY_PEM',
+    });
+    expect(parseManaAuthConfig({ ...env, MANA_GRANT_SIGNING_KEY_PEM: grant })).toMatchObject({
+      ok: true,
+    });
   });
 
   it('tells an RSA key and says what to run', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    const { error } = await (await request({ MANA_GRANT_SIGNING_KEY_PEM: pem }, '/health')).json<{ error: string }>();
+    const { error } = await (
+      await request({ MANA_GRANT_SIGNING_KEY_PEM: pem }, '/health')
+    ).json<{ error: string }>();
     expect(error).toMatch(/^MANA_GRANT_SIGNING_KEY_PEM .*npm run keys -- --replace/);
   });
 

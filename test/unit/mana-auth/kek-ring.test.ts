@@ -8,8 +8,10 @@ const [first, second] = [bytes(32), bytes(32)];
 const masterKey = bytes(32);
 const REFUSED = { ok: false, reason: 'tampered' };
 
-const idOf = (kek: Uint8Array): string => createHash('sha256').update(kek).digest('hex').slice(0, 16);
-const aad = (kekId: string, userId: string): Buffer => Buffer.from(`mana/vault/v2\0${kekId}\0${userId}`);
+const idOf = (kek: Uint8Array): string =>
+  createHash('sha256').update(kek).digest('hex').slice(0, 16);
+const aad = (kekId: string, userId: string): Buffer =>
+  Buffer.from(`mana/vault/v2\0${kekId}\0${userId}`);
 
 describe('a wrapped master key', () => {
   test('is what the design says: IV, AES-256-GCM ciphertext and tag, bound to key and user (opened by another implementation)', async () => {
@@ -26,7 +28,12 @@ describe('a wrapped master key', () => {
   test('opens what another implementation wrapped', async () => {
     const iv = randomBytes(12);
     const cipher = createCipheriv('aes-256-gcm', first, iv).setAAD(aad(idOf(first), 'u'));
-    const text = Buffer.concat([iv, cipher.update(masterKey), cipher.final(), cipher.getAuthTag()]).toString('base64');
+    const text = Buffer.concat([
+      iv,
+      cipher.update(masterKey),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ]).toString('base64');
     const ring = await importKekRing([first]);
     expect(await ring.unwrap({ text, kekId: idOf(first) }, 'u')).toEqual({ ok: true, masterKey });
   });

@@ -13,7 +13,10 @@ import { noDatabase, scriptedDatabase } from './stubs.ts';
 
 const pem = (kind: 'ed25519' | 'x25519', half: 'privateKey' | 'publicKey'): string => {
   const pair = kind === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('x25519');
-  return pair[half].export({ type: half === 'privateKey' ? 'pkcs8' : 'spki', format: 'pem' } as never) as string;
+  return pair[half].export({
+    type: half === 'privateKey' ? 'pkcs8' : 'spki',
+    format: 'pem',
+  } as never) as string;
 };
 
 const pemDer = (text: string): Uint8Array<ArrayBuffer> =>
@@ -85,14 +88,21 @@ const ROUTES: [string, string][] = [
 ];
 
 describe('every route of a person', () => {
-  test.each(ROUTES)('%s %s answers 401 without a token, and asks the database nothing', async (method, path) => {
-    for (const headers of [{}, { authorization: 'Bearer x.y.z' }, { authorization: `Basic ${token}` }]) {
-      const response = await appWith(noDatabase).request(path, { method, headers });
-      expect(response.headers.get('www-authenticate')).toBe('Bearer');
-      expect(response.headers.get('cache-control')).toBe('no-store');
-      expect(await refusalOf(response)).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
-    }
-  });
+  test.each(ROUTES)(
+    '%s %s answers 401 without a token, and asks the database nothing',
+    async (method, path) => {
+      for (const headers of [
+        {},
+        { authorization: 'Bearer x.y.z' },
+        { authorization: `Basic ${token}` },
+      ]) {
+        const response = await appWith(noDatabase).request(path, { method, headers });
+        expect(response.headers.get('www-authenticate')).toBe('Bearer');
+        expect(response.headers.get('cache-control')).toBe('no-store');
+        expect(await refusalOf(response)).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
+      }
+    },
+  );
 });
 
 describe('a mint names the field that is wrong', () => {
@@ -106,16 +116,28 @@ describe('a mint names the field that is wrong', () => {
     ['tables.0', 'no name', { ...good, tables: ['no-tes'] }],
     ['recordIds', 'missing', { ...good, recordIds: undefined }],
     ['recordIds', 'none', { ...good, recordIds: [] }],
-    ['recordIds', 'too many', { ...good, recordIds: Array.from({ length: 1_001 }, (_, n) => `notes:${n}`) }],
+    [
+      'recordIds',
+      'too many',
+      { ...good, recordIds: Array.from({ length: 1_001 }, (_, n) => `notes:${n}`) },
+    ],
     ['recordIds.0', 'without a table', { ...good, recordIds: ['n1'] }],
     ['recordIds.0', 'without an id', { ...good, recordIds: ['notes:'] }],
     ['recordIds.0', 'with a NUL', { ...good, recordIds: ['notes:a\0b'] }],
     ['recordIds.0', 'with half of a surrogate pair', { ...good, recordIds: ['notes:\udfff'] }],
     ['recordIds.0', 'a mission', { ...good, tables: ['aiMissions'], recordIds: ['aiMissions:m1'] }],
-    ['recordIds.1', 'of a table that is not named', { ...good, recordIds: ['notes:n1', 'tasks:t1'] }],
+    [
+      'recordIds.1',
+      'of a table that is not named',
+      { ...good, recordIds: ['notes:n1', 'tasks:t1'] },
+    ],
     ['ttlMs', 'no number', { ...good, ttlMs: '7d' }],
     ['llm', 'something else', { ...good, llm: 'remote' }],
-    ['keyVersions', 'of a record that is not granted', { ...good, keyVersions: { 'notes:n2': [1] } }],
+    [
+      'keyVersions',
+      'of a record that is not granted',
+      { ...good, keyVersions: { 'notes:n2': [1] } },
+    ],
     ['keyVersions.notes:n1', 'none', { ...good, keyVersions: { 'notes:n1': [] } }],
     ['keyVersions.notes:n1.0', 'version 0', { ...good, keyVersions: { 'notes:n1': [0] } }],
     ['keyVersions.notes:n1.0', 'version 1.5', { ...good, keyVersions: { 'notes:n1': [1.5] } }],
@@ -128,7 +150,9 @@ describe('a mint names the field that is wrong', () => {
     ] as const) {
       const refusal = await post(path, sent);
       expect(refusal).toMatchObject({ status: 400, code: 'BAD_REQUEST' });
-      expect(refusal.error).toMatch(field === 'body' ? /body/ : new RegExp(`^${field.replaceAll('.', '\\.')}: `));
+      expect(refusal.error).toMatch(
+        field === 'body' ? /body/ : new RegExp(`^${field.replaceAll('.', '\\.')}: `),
+      );
     }
   });
 
@@ -151,7 +175,11 @@ describe('the vault names the field that is wrong', () => {
     ['enable', 'zero-knowledge', { enable: 'yes' }],
     ['masterKey', 'zero-knowledge', { enable: false }],
     ['masterKey', 'zero-knowledge', { enable: false, masterKey: 'AAAA' }],
-    ['masterKey', 'zero-knowledge', { enable: false, masterKey: Buffer.alloc(32).toString('base64') }],
+    [
+      'masterKey',
+      'zero-knowledge',
+      { enable: false, masterKey: Buffer.alloc(32).toString('base64') },
+    ],
   ])('%s of %s', async (field, route, body) => {
     const refusal = await post(`${VAULT}/${route}`, body);
     expect(refusal).toMatchObject({ status: 400, code: 'BAD_REQUEST' });
@@ -182,15 +210,24 @@ describe('what is not configured', () => {
     const headers = { ...bearer, 'x-service-key': 'service-key' };
     for (const path of [`${VAULT}/status`, '/api/v1/me/runner-key', '/internal/ai-runner-pubkey']) {
       const response = await app.request(path, { headers });
-      expect(await refusalOf(response)).toMatchObject({ status: 503, code: 'GRANT_NOT_CONFIGURED' });
+      expect(await refusalOf(response)).toMatchObject({
+        status: 503,
+        code: 'GRANT_NOT_CONFIGURED',
+      });
     }
   });
 });
 
 describe('what goes wrong behind the routes', () => {
   test('a Postgres that is away is 503, one that refuses a statement 500; neither is told about', async () => {
-    expect(await status(failing('POSTGRES_TIMEOUT'))).toMatchObject({ status: 503, code: 'POSTGRES_UNAVAILABLE' });
-    expect(await status(failing('POSTGRES_REFUSED'))).toMatchObject({ status: 500, code: 'INTERNAL' });
+    expect(await status(failing('POSTGRES_TIMEOUT'))).toMatchObject({
+      status: 503,
+      code: 'POSTGRES_UNAVAILABLE',
+    });
+    expect(await status(failing('POSTGRES_REFUSED'))).toMatchObject({
+      status: 500,
+      code: 'INTERNAL',
+    });
     expect(await status(noDatabase)).toMatchObject({ status: 500, code: 'INTERNAL' });
   });
 
@@ -209,7 +246,9 @@ describe('the service route', () => {
     const app = appWith(noDatabase);
     const path = '/internal/ai-runner-pubkey';
     for (const headers of [{}, { 'x-service-key': 'wrong' }]) {
-      expect(await refusalOf(await app.request(path, { headers }))).toMatchObject({ code: 'UNAUTHENTICATED' });
+      expect(await refusalOf(await app.request(path, { headers }))).toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
     }
     const response = await app.request(path, { headers: { 'x-service-key': 'service-key' } });
     const { publicKeyPem, kid } = await response.json<{ publicKeyPem: string; kid: string }>();
@@ -217,7 +256,10 @@ describe('the service route', () => {
     const device = await app.request('/api/v1/me/runner-key', { headers: bearer });
     expect(await device.json()).toMatchObject({ kid, jwk: { kty: 'OKP', crv: 'X25519' } });
     const closed = await appWith(noDatabase, { ...ENV, MANA_SERVICE_KEY: '' }).request(path);
-    expect(await refusalOf(closed)).toMatchObject({ status: 503, code: 'SERVICE_KEY_NOT_CONFIGURED' });
+    expect(await refusalOf(closed)).toMatchObject({
+      status: 503,
+      code: 'SERVICE_KEY_NOT_CONFIGURED',
+    });
   });
 });
 
@@ -228,7 +270,10 @@ describe('bodies', () => {
     [`${VAULT}/recovery-wrap`, 64],
     [`${VAULT}/zero-knowledge`, 64],
   ])('%s takes %i KiB and no byte more', async (path, kib) => {
-    expect(await post(path, padded(kib * 1_024 + 1))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
+    expect(await post(path, padded(kib * 1_024 + 1))).toMatchObject({
+      status: 413,
+      code: 'BODY_TOO_LARGE',
+    });
     expect((await post(path, padded(kib * 1_024))).code).not.toBe('BODY_TOO_LARGE');
   });
 });
@@ -238,15 +283,32 @@ test('with MANA_JWKS_URL that key set alone counts: our own issuer key signs nob
   const { keys } = await issuerKeySet([pemDer(other)]);
   const server = await serveKeySet(keys);
   try {
-    const env = { ...ENV, MANA_JWKS_URL: `${server.url}/jwks.json`, MANA_JWT_ISSUER: 'else', MANA_JWT_AUDIENCE: 'app' };
+    const env = {
+      ...ENV,
+      MANA_JWKS_URL: `${server.url}/jwks.json`,
+      MANA_JWT_ISSUER: 'else',
+      MANA_JWT_AUDIENCE: 'app',
+    };
     const app = appWith(noDatabase, env);
     const statusOf = async (given: string): Promise<number> =>
-      (await app.request('/api/v1/me/runner-key', { headers: { authorization: `Bearer ${given}` } })).status;
-    expect(await statusOf(await signUserToken(other, { userId: 'u1', issuer: 'else', audience: 'app' }))).toBe(200);
-    expect(await statusOf(await signUserToken(other, { userId: 'u1', issuer: 'mana-auth', audience: 'mana' }))).toBe(
-      401,
-    );
-    expect(await statusOf(await signUserToken(ISSUER, { userId: 'u1', issuer: 'else', audience: 'app' }))).toBe(401);
+      (
+        await app.request('/api/v1/me/runner-key', {
+          headers: { authorization: `Bearer ${given}` },
+        })
+      ).status;
+    expect(
+      await statusOf(await signUserToken(other, { userId: 'u1', issuer: 'else', audience: 'app' })),
+    ).toBe(200);
+    expect(
+      await statusOf(
+        await signUserToken(other, { userId: 'u1', issuer: 'mana-auth', audience: 'mana' }),
+      ),
+    ).toBe(401);
+    expect(
+      await statusOf(
+        await signUserToken(ISSUER, { userId: 'u1', issuer: 'else', audience: 'app' }),
+      ),
+    ).toBe(401);
   } finally {
     server.close();
   }

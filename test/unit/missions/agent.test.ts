@@ -12,7 +12,11 @@ const record = {
   state: 'active',
   maxConcurrentMissions: 2,
   maxTokensPerDay: 5000,
-  policy: { tools: { create_task: 'deny' }, defaultsByModule: { notes: 'auto' }, defaultForAi: 'propose' },
+  policy: {
+    tools: { create_task: 'deny' },
+    defaultsByModule: { notes: 'auto' },
+    defaultForAi: 'propose',
+  },
 };
 
 describe('parseAgent', () => {
@@ -49,29 +53,40 @@ describe('parseAgent', () => {
   });
 
   it('a budget of 0 stays 0, one below is 0, one that is no number is ignored', () => {
-    expect([0, -5, 99.9, null, 'x'].map((maxTokensPerDay) => parseAgent({ maxTokensPerDay }).maxTokensPerDay)).toEqual([
-      0,
-      0,
-      99,
-      null,
-      null,
-    ]);
+    expect(
+      [0, -5, 99.9, null, 'x'].map(
+        (maxTokensPerDay) => parseAgent({ maxTokensPerDay }).maxTokensPerDay,
+      ),
+    ).toEqual([0, 0, 99, null, null]);
   });
 
   it('broken parts of a policy are ignored and named', () => {
     const policy = { tools: { a: 'deny', b: 'maybe' }, defaultsByModule: [], defaultForAi: 3 };
     const agent = parseAgent({ ...record, policy });
-    expect(agent.policy).toEqual({ tools: { a: 'deny' }, defaultsByModule: {}, defaultForAi: 'propose' });
-    expect(agent.ignoredFields).toEqual(['policy.tools', 'policy.defaultsByModule', 'policy.defaultForAi']);
+    expect(agent.policy).toEqual({
+      tools: { a: 'deny' },
+      defaultsByModule: {},
+      defaultForAi: 'propose',
+    });
+    expect(agent.ignoredFields).toEqual([
+      'policy.tools',
+      'policy.defaultsByModule',
+      'policy.defaultForAi',
+    ]);
     expect(parseAgent({ ...record, policy: 'deny' }).ignoredFields).toEqual(['policy']);
   });
 
   it('never throws', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(record)), fc.anything()), (anything) => {
-        const { policy } = parseAgent(anything);
-        expect(['auto', 'propose', 'deny']).toContain(resolvePolicy(policy, { name: 'x', module: 'y' }));
-      }),
+      fc.property(
+        fc.dictionary(fc.constantFrom(...Object.keys(record)), fc.anything()),
+        (anything) => {
+          const { policy } = parseAgent(anything);
+          expect(['auto', 'propose', 'deny']).toContain(
+            resolvePolicy(policy, { name: 'x', module: 'y' }),
+          );
+        },
+      ),
     );
   });
 });
@@ -89,15 +104,17 @@ describe('resolvePolicy', () => {
     expect(resolvePolicy(parseAgent({}).policy, { name: 'x', module: 'y' })).toBe('propose');
   });
 
-  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('%s finds nothing inherited', (name) => {
-    expect(resolvePolicy(policy, { name, module: name })).toBe('propose');
-  });
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+    '%s finds nothing inherited',
+    (name) => {
+      expect(resolvePolicy(policy, { name, module: name })).toBe('propose');
+    },
+  );
 
   it('an own key __proto__ is an entry like any other and pollutes nothing', () => {
-    const raw = JSON.parse('{"policy":{"tools":{"__proto__":"deny"},"defaultForAi":"auto"}}') as Record<
-      string,
-      unknown
-    >;
+    const raw = JSON.parse(
+      '{"policy":{"tools":{"__proto__":"deny"},"defaultForAi":"auto"}}',
+    ) as Record<string, unknown>;
     const parsed = parseAgent(raw).policy;
     expect(resolvePolicy(parsed, { name: '__proto__', module: 'm' })).toBe('deny');
     expect(resolvePolicy(parsed, { name: 'x', module: 'm' })).toBe('auto');

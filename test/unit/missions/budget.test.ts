@@ -2,7 +2,12 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAgent } from '../../../src/missions/agent.ts';
 import { agentBusyUntilMs } from '../../../src/missions/agent-gate.ts';
-import { BUDGET_WINDOW_MS, budgetFreesAtMs, mayCall, type Spending } from '../../../src/missions/budget.ts';
+import {
+  BUDGET_WINDOW_MS,
+  budgetFreesAtMs,
+  mayCall,
+  type Spending,
+} from '../../../src/missions/budget.ts';
 import { parseMission } from '../../../src/missions/mission.ts';
 import { FOREGROUND_WINDOW_MS } from '../../../src/missions/status.ts';
 
@@ -41,7 +46,9 @@ describe('budgetFreesAtMs', () => {
 });
 
 function inWindow(spendings: readonly Spending[], nowMs: number): number {
-  return spendings.filter(({ atMs }) => atMs > nowMs - BUDGET_WINDOW_MS).reduce((sum, { tokens }) => sum + tokens, 0);
+  return spendings
+    .filter(({ atMs }) => atMs > nowMs - BUDGET_WINDOW_MS)
+    .reduce((sum, { tokens }) => sum + tokens, 0);
 }
 
 const running = (id: string, agentId: string, startedMs: number) =>
@@ -49,19 +56,30 @@ const running = (id: string, agentId: string, startedMs: number) =>
     id,
     agentId,
     iterations: [
-      { id: 'i', source: 'browser', overallStatus: 'running', startedAt: new Date(startedMs).toISOString() },
+      {
+        id: 'i',
+        source: 'browser',
+        overallStatus: 'running',
+        startedAt: new Date(startedMs).toISOString(),
+      },
     ],
   });
 
 describe('agentBusyUntilMs', () => {
-  const others = [running('a', 'x', NOW - 1_000), running('b', 'x', NOW - 3_000), running('c', 'y', NOW)];
+  const others = [
+    running('a', 'x', NOW - 1_000),
+    running('b', 'x', NOW - 3_000),
+    running('c', 'y', NOW),
+  ];
 
   it.each([
     [1, NOW - 1_000 + FOREGROUND_WINDOW_MS],
     [2, NOW - 3_000 + FOREGROUND_WINDOW_MS],
     [3, null],
   ])('with %i at once ends when enough tabs have ended', (maxConcurrentMissions, expected) => {
-    expect(agentBusyUntilMs(parseAgent({ id: 'x', maxConcurrentMissions }), others, NOW)).toBe(expected);
+    expect(agentBusyUntilMs(parseAgent({ id: 'x', maxConcurrentMissions }), others, NOW)).toBe(
+      expected,
+    );
   });
 
   it('knows no tab that was closed long ago', () => {

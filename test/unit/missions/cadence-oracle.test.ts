@@ -61,7 +61,9 @@ const clock = fc.record({
   atHour: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 23 })),
   atMinute: fc.integer({ min: 0, max: 59 }),
 });
-const dailyCase: fc.Arbitrary<Case> = clock.map((time) => fixedTime({ kind: 'daily', ...time }, null));
+const dailyCase: fc.Arbitrary<Case> = clock.map((time) =>
+  fixedTime({ kind: 'daily', ...time }, null),
+);
 const weeklyCase: fc.Arbitrary<Case> = fc
   .tuple(clock, fc.integer({ min: 0, max: 6 }))
   .map(([time, dayOfWeek]) => fixedTime({ kind: 'weekly', dayOfWeek, ...time }, [dayOfWeek]));
@@ -70,7 +72,10 @@ function cron(expression: string): Cadence {
   return { kind: 'cron', expression };
 }
 
-function fixedTime(cadence: Extract<Cadence, { kind: 'daily' | 'weekly' }>, weekdays: number[] | null): Case {
+function fixedTime(
+  cadence: Extract<Cadence, { kind: 'daily' | 'weekly' }>,
+  weekdays: number[] | null,
+): Case {
   const { atHour, atMinute } = cadence;
   return { cadence, hours: [atHour], minutes: [atMinute ?? 0], months: null, days: null, weekdays };
 }
@@ -80,20 +85,34 @@ const placeAndTime = fc
   .tuple(
     fc.constantFrom(...zones),
     fc.integer({ min: START_MS, max: END_MS }),
-    fc.oneof(fc.integer({ min: -30 * HOUR_MS, max: 3 * HOUR_MS }), fc.integer({ min: -HOUR_MS, max: HOUR_MS })),
+    fc.oneof(
+      fc.integer({ min: -30 * HOUR_MS, max: 3 * HOUR_MS }),
+      fc.integer({ min: -HOUR_MS, max: HOUR_MS }),
+    ),
     fc.integer({ min: 0, max: 2 }),
   )
   .map(([zone, anyMs, distanceMs, kind]) => {
-    const change = Temporal.Instant.fromEpochMilliseconds(anyMs).toZonedDateTimeISO(zone).getTimeZoneTransition('next');
-    return { zone, afterMs: kind === 0 || change === null ? anyMs : change.epochMilliseconds + distanceMs };
+    const change = Temporal.Instant.fromEpochMilliseconds(anyMs)
+      .toZonedDateTimeISO(zone)
+      .getTimeZoneTransition('next');
+    return {
+      zone,
+      afterMs: kind === 0 || change === null ? anyMs : change.epochMilliseconds + distanceMs,
+    };
   });
 
 /** Due instants of one local date, ascending, straight from the policy's words. */
-function dueOn(date: Temporal.PlainDate, spec: Case, zone: string, from: Temporal.PlainDateTime): number[] {
+function dueOn(
+  date: Temporal.PlainDate,
+  spec: Case,
+  zone: string,
+  from: Temporal.PlainDateTime,
+): number[] {
   const inMonth = spec.months?.includes(date.month) ?? true;
   const byDay = spec.days?.includes(date.day) ?? false;
   const byWeekday = spec.weekdays?.includes(date.dayOfWeek % 7) ?? false;
-  if (!inMonth || !(byDay || byWeekday || (spec.days === null && spec.weekdays === null))) return [];
+  if (!inMonth || !(byDay || byWeekday || (spec.days === null && spec.weekdays === null)))
+    return [];
   const due = new Set<number>();
   for (const hour of spec.hours ?? Array.from({ length: 24 }, (_, index) => index)) {
     for (const minute of spec.minutes) {
@@ -113,17 +132,28 @@ function instantsOf(moment: Temporal.PlainDateTime, zone: string, everyHour: boo
     if (gap === null) throw new Error('a skipped moment without a change of clocks');
     return [gap.epochMilliseconds];
   }
-  return everyHour ? [earlier.epochMilliseconds, later.epochMilliseconds] : [earlier.epochMilliseconds];
+  return everyHour
+    ? [earlier.epochMilliseconds, later.epochMilliseconds]
+    : [earlier.epochMilliseconds];
 }
 
 /** All due instants in (afterMs, untilMs]. */
 function oracle(spec: Case, zone: string, afterMs: number, untilMs: number): number[] {
-  const start = Temporal.Instant.fromEpochMilliseconds(afterMs).toZonedDateTimeISO(zone).toPlainDateTime();
-  const end = Temporal.Instant.fromEpochMilliseconds(untilMs).toZonedDateTimeISO(zone).toPlainDate().add({ days: 1 });
+  const start = Temporal.Instant.fromEpochMilliseconds(afterMs)
+    .toZonedDateTimeISO(zone)
+    .toPlainDateTime();
+  const end = Temporal.Instant.fromEpochMilliseconds(untilMs)
+    .toZonedDateTimeISO(zone)
+    .toPlainDate()
+    .add({ days: 1 });
   // A repeated moment may lie up to the length of the repetition before the present local time.
   const from = start.subtract({ hours: 3 });
   const found = new Set<number>();
-  for (let date = from.toPlainDate(); Temporal.PlainDate.compare(date, end) <= 0; date = date.add({ days: 1 })) {
+  for (
+    let date = from.toPlainDate();
+    Temporal.PlainDate.compare(date, end) <= 0;
+    date = date.add({ days: 1 })
+  ) {
     for (const instant of dueOn(date, spec, zone, from)) {
       if (instant > afterMs && instant <= untilMs) found.add(instant);
     }
@@ -140,7 +170,8 @@ function next(cadence: Cadence, zone: string, afterMs: number): number {
 /** Due instants in (afterMs, untilMs], each asked from the one before. */
 function chain(cadence: Cadence, zone: string, afterMs: number, untilMs: number): number[] {
   const found: number[] = [];
-  for (let at = next(cadence, zone, afterMs); at <= untilMs; at = next(cadence, zone, at)) found.push(at);
+  for (let at = next(cadence, zone, afterMs); at <= untilMs; at = next(cadence, zone, at))
+    found.push(at);
   return found;
 }
 
@@ -152,7 +183,9 @@ describe('against an oracle made of Temporal', () => {
       fc.property(anyCase, placeAndTime, (spec, { zone, afterMs }) => {
         const untilMs = afterMs + (spec.minutes.length === 60 ? 5 : 72) * HOUR_MS;
         expect(parseCadence(spec.cadence).ok).toBe(true);
-        expect(chain(spec.cadence, zone, afterMs, untilMs)).toEqual(oracle(spec, zone, afterMs, untilMs));
+        expect(chain(spec.cadence, zone, afterMs, untilMs)).toEqual(
+          oracle(spec, zone, afterMs, untilMs),
+        );
       }),
       { numRuns: 400 },
     );
@@ -172,12 +205,20 @@ describe('against an oracle made of Temporal', () => {
 
   it('the answer is stable: asked again, and from anywhere in between', () => {
     fc.assert(
-      fc.property(anyCase, placeAndTime, fc.double({ min: 0, max: 1, noNaN: true }), (spec, place, part) => {
-        const due = next(spec.cadence, place.zone, place.afterMs);
-        const between = Math.min(due - 1, Math.floor(place.afterMs + (due - place.afterMs) * part));
-        expect(next(spec.cadence, place.zone, place.afterMs)).toBe(due);
-        expect(next(spec.cadence, place.zone, between)).toBe(due);
-      }),
+      fc.property(
+        anyCase,
+        placeAndTime,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (spec, place, part) => {
+          const due = next(spec.cadence, place.zone, place.afterMs);
+          const between = Math.min(
+            due - 1,
+            Math.floor(place.afterMs + (due - place.afterMs) * part),
+          );
+          expect(next(spec.cadence, place.zone, place.afterMs)).toBe(due);
+          expect(next(spec.cadence, place.zone, between)).toBe(due);
+        },
+      ),
       { numRuns: 1000 },
     );
   });
@@ -191,7 +232,9 @@ describe('against an oracle made of Temporal', () => {
       fc.property(fc.oneof(fc.jsonValue(), texts.map(cron)), (value) => {
         const parsed = parseCadence(value);
         if (!parsed.ok) return;
-        expect(nextDue(parsed.cadence, { afterMs: START_MS, missionId: 'm', defaultZone: 'UTC' }).ok).toBe(true);
+        expect(
+          nextDue(parsed.cadence, { afterMs: START_MS, missionId: 'm', defaultZone: 'UTC' }).ok,
+        ).toBe(true);
       }),
       { numRuns: 2000 },
     );

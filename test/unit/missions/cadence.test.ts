@@ -11,7 +11,12 @@ function cadence(value: unknown): Cadence {
 }
 
 const cron = (expression: string, timeZone?: string) => ({ kind: 'cron', expression, timeZone });
-const daily = (atHour: number, atMinute: number, timeZone?: string) => ({ kind: 'daily', atHour, atMinute, timeZone });
+const daily = (atHour: number, atMinute: number, timeZone?: string) => ({
+  kind: 'daily',
+  atHour,
+  atMinute,
+  timeZone,
+});
 
 /** The next `count` due instants, each asked from the one before. */
 function series(value: unknown, after: string, count: number, defaultZone = zone): string[] {
@@ -39,30 +44,58 @@ describe('the table of the cadence policy', () => {
       '2027-10-30T23:00:00Z',
       ['2027-10-31T00:00:00Z', '2027-10-31T00:30:00Z', '2027-11-01T01:00:00Z'],
     ],
-    [cron('0 * * * *'), zone, '2027-10-31T00:00:00Z', ['2027-10-31T01:00:00Z', '2027-10-31T02:00:00Z']],
+    [
+      cron('0 * * * *'),
+      zone,
+      '2027-10-31T00:00:00Z',
+      ['2027-10-31T01:00:00Z', '2027-10-31T02:00:00Z'],
+    ],
     [cron('15 2 * * *'), 'Australia/Lord_Howe', '2027-10-02T15:00:00Z', ['2027-10-02T15:30:00Z']],
     [cron('0 0 31 * *'), 'UTC', '2027-01-31T00:00:00Z', ['2027-03-31T00:00:00Z']],
     [cron('0 0 29 2 *'), 'UTC', '2027-01-01T00:00:00Z', ['2028-02-29T00:00:00Z']],
-    [cron('0 12 13 * FRI'), 'UTC', '2027-08-12T12:00:00Z', ['2027-08-13T12:00:00Z', '2027-08-20T12:00:00Z']],
-    [{ kind: 'weekly', dayOfWeek: 0, atHour: 9 }, 'America/New_York', '2027-03-14T06:00:00Z', ['2027-03-14T13:00:00Z']],
+    [
+      cron('0 12 13 * FRI'),
+      'UTC',
+      '2027-08-12T12:00:00Z',
+      ['2027-08-13T12:00:00Z', '2027-08-20T12:00:00Z'],
+    ],
+    [
+      { kind: 'weekly', dayOfWeek: 0, atHour: 9 },
+      'America/New_York',
+      '2027-03-14T06:00:00Z',
+      ['2027-03-14T13:00:00Z'],
+    ],
   ])('%j in %s after %s is due at %j', (value, inZone, after, expected) => {
     expect(series(value, after, expected.length, inZone)).toEqual(expected);
-    expect(series({ ...(value as object), timeZone: inZone }, after, expected.length, 'Asia/Tokyo')).toEqual(expected);
+    expect(
+      series({ ...(value as object), timeZone: inZone }, after, expected.length, 'Asia/Tokyo'),
+    ).toEqual(expected);
   });
 });
 
 describe('rule 1: local wall-clock moments in the zone of the cadence, each once', () => {
   it('keeps the local time over a change of clocks', () => {
-    expect(series(daily(9, 0), '2027-03-27T00:00:00Z', 2)).toEqual(['2027-03-27T08:00:00Z', '2027-03-28T07:00:00Z']);
+    expect(series(daily(9, 0), '2027-03-27T00:00:00Z', 2)).toEqual([
+      '2027-03-27T08:00:00Z',
+      '2027-03-28T07:00:00Z',
+    ]);
   });
   it('is strictly later than the instant asked from, to the millisecond', () => {
-    expect(series(daily(9, 0, 'UTC'), '2027-05-01T09:00:00.000Z', 1)).toEqual(['2027-05-02T09:00:00Z']);
-    expect(series(daily(9, 0, 'UTC'), '2027-05-01T08:59:59.999Z', 1)).toEqual(['2027-05-01T09:00:00Z']);
-    expect(series(daily(9, 0, 'UTC'), '2027-05-01T09:00:00.001Z', 1)).toEqual(['2027-05-02T09:00:00Z']);
+    expect(series(daily(9, 0, 'UTC'), '2027-05-01T09:00:00.000Z', 1)).toEqual([
+      '2027-05-02T09:00:00Z',
+    ]);
+    expect(series(daily(9, 0, 'UTC'), '2027-05-01T08:59:59.999Z', 1)).toEqual([
+      '2027-05-01T09:00:00Z',
+    ]);
+    expect(series(daily(9, 0, 'UTC'), '2027-05-01T09:00:00.001Z', 1)).toEqual([
+      '2027-05-02T09:00:00Z',
+    ]);
   });
   it('takes the default zone only where the cadence names none', () => {
     expect(series(daily(9, 0), '2027-05-01T00:00:00Z', 1, 'UTC')).toEqual(['2027-05-01T09:00:00Z']);
-    expect(series(daily(9, 0, 'Asia/Kathmandu'), '2027-05-01T00:00:00Z', 1, 'UTC')).toEqual(['2027-05-01T03:15:00Z']);
+    expect(series(daily(9, 0, 'Asia/Kathmandu'), '2027-05-01T00:00:00Z', 1, 'UTC')).toEqual([
+      '2027-05-01T03:15:00Z',
+    ]);
     expect(series({ ...daily(9, 0), timeZone: null }, '2027-05-01T00:00:00Z', 1, 'UTC')).toEqual([
       '2027-05-01T09:00:00Z',
     ]);
@@ -89,7 +122,9 @@ describe('rule 2: a moment inside a gap is due at its end', () => {
   });
   it('a gap at midnight counts for the day that it begins', () => {
     // Santiago goes from 24:00 on Saturday, 2027-09-04 to 01:00 on Sunday.
-    expect(series(daily(0, 0), '2027-09-05T00:00:00Z', 1, 'America/Santiago')).toEqual(['2027-09-05T04:00:00Z']);
+    expect(series(daily(0, 0), '2027-09-05T00:00:00Z', 1, 'America/Santiago')).toEqual([
+      '2027-09-05T04:00:00Z',
+    ]);
     expect(series(cron('30 0 * * SUN'), '2027-09-05T00:00:00Z', 1, 'America/Santiago')).toEqual([
       '2027-09-05T04:00:00Z',
     ]);
@@ -100,7 +135,9 @@ describe('rule 3: a repeated moment', () => {
   it('is due at its first occurrence only, also when asked from inside the repeated hour', () => {
     expect(series(cron('* 2 * * *'), '2027-10-31T00:59:00Z', 1)).toEqual(['2027-11-01T01:00:00Z']);
     expect(series(cron('* 2 * * *'), '2027-10-31T01:15:00Z', 1)).toEqual(['2027-11-01T01:00:00Z']);
-    expect(series(cron('0 0-23 * * *'), '2027-10-31T00:00:00Z', 1)).toEqual(['2027-10-31T02:00:00Z']);
+    expect(series(cron('0 0-23 * * *'), '2027-10-31T00:00:00Z', 1)).toEqual([
+      '2027-10-31T02:00:00Z',
+    ]);
   });
   it('is due at both where the hour field is *', () => {
     expect(series(cron('*/30 * * * *'), '2027-10-30T23:45:00Z', 5)).toEqual([
@@ -167,7 +204,9 @@ describe('rule 4: interval', () => {
 
 describe('rule 5: after downtime', () => {
   it('asked from now, the next regular moment is one, however many were missed', () => {
-    expect(series(cron('0 9 * * *', 'UTC'), '2027-06-30T09:30:00Z', 1)).toEqual(['2027-07-01T09:00:00Z']);
+    expect(series(cron('0 9 * * *', 'UTC'), '2027-06-30T09:30:00Z', 1)).toEqual([
+      '2027-07-01T09:00:00Z',
+    ]);
   });
 });
 
@@ -181,7 +220,9 @@ describe('rule 6: days', () => {
     ]);
   });
   it('29 February spans the eight years around 2100', () => {
-    expect(series(cron('0 0 29 2 *', 'UTC'), '2096-02-29T00:00:00Z', 1)).toEqual(['2104-02-29T00:00:00Z']);
+    expect(series(cron('0 0 29 2 *', 'UTC'), '2096-02-29T00:00:00Z', 1)).toEqual([
+      '2104-02-29T00:00:00Z',
+    ]);
   });
   it('an impossible day of the month beside a weekday still leaves the weekday', () => {
     expect(series(cron('0 0 30 2 MON', 'UTC'), '2027-01-31T00:00:00Z', 2)).toEqual([
@@ -204,15 +245,23 @@ describe('rule 7: cron', () => {
     ['@weekly', ['2027-06-06T00:00:00Z', '2027-06-13T00:00:00Z']],
     ['@monthly', ['2027-07-01T00:00:00Z']],
     ['@yearly', ['2028-01-01T00:00:00Z']],
-    ['  0  9 * * mon-Fri ', ['2027-06-03T09:00:00Z', '2027-06-04T09:00:00Z', '2027-06-07T09:00:00Z']],
+    [
+      '  0  9 * * mon-Fri ',
+      ['2027-06-03T09:00:00Z', '2027-06-04T09:00:00Z', '2027-06-07T09:00:00Z'],
+    ],
     ['0 0 * * 7', ['2027-06-06T00:00:00Z']],
     ['0 0 * * 0', ['2027-06-06T00:00:00Z']],
     ['0 0 * * 6-7', ['2027-06-05T00:00:00Z', '2027-06-06T00:00:00Z', '2027-06-12T00:00:00Z']],
     ['0 0 * * 1/2', ['2027-06-04T00:00:00Z', '2027-06-07T00:00:00Z', '2027-06-09T00:00:00Z']],
-    ['5/25 10-14/2,20 * * *', ['2027-06-02T12:30:00Z', '2027-06-02T12:55:00Z', '2027-06-02T14:05:00Z']],
+    [
+      '5/25 10-14/2,20 * * *',
+      ['2027-06-02T12:30:00Z', '2027-06-02T12:55:00Z', '2027-06-02T14:05:00Z'],
+    ],
     ['59 23 31 DEC *', ['2027-12-31T23:59:00Z']],
   ])('%s is understood', (expression, expected) => {
-    expect(series(cron(expression), '2027-06-02T12:05:00Z', expected.length, 'UTC')).toEqual(expected);
+    expect(series(cron(expression), '2027-06-02T12:05:00Z', expected.length, 'UTC')).toEqual(
+      expected,
+    );
   });
   it.each([
     '',
@@ -259,8 +308,12 @@ describe('rule 8 and the ranges: out of range is invalid, never wrapped', () => 
   it('weekly without a minute runs at minute 0', () => {
     const weekly = { kind: 'weekly', dayOfWeek: 6, atHour: 23, timeZone: 'UTC' };
     expect(series(weekly, '2027-06-02T00:00:00Z', 1)).toEqual(['2027-06-05T23:00:00Z']);
-    expect(series({ ...weekly, atMinute: null }, '2027-06-02T00:00:00Z', 1)).toEqual(['2027-06-05T23:00:00Z']);
-    expect(series({ ...weekly, atMinute: 59 }, '2027-06-02T00:00:00Z', 1)).toEqual(['2027-06-05T23:59:00Z']);
+    expect(series({ ...weekly, atMinute: null }, '2027-06-02T00:00:00Z', 1)).toEqual([
+      '2027-06-05T23:00:00Z',
+    ]);
+    expect(series({ ...weekly, atMinute: 59 }, '2027-06-02T00:00:00Z', 1)).toEqual([
+      '2027-06-05T23:59:00Z',
+    ]);
   });
   it.each<[unknown]>([
     [undefined],
@@ -295,22 +348,29 @@ describe('rule 8 and the ranges: out of range is invalid, never wrapped', () => 
     expect(parseCadence(value)).toEqual({ ok: false });
   });
   it('manual has no next time', () => {
-    expect(nextDue(cadence({ kind: 'manual' }), { afterMs: 0, missionId: 'm', defaultZone: zone })).toEqual({
+    expect(
+      nextDue(cadence({ kind: 'manual' }), { afterMs: 0, missionId: 'm', defaultZone: zone }),
+    ).toEqual({
       ok: true,
       nextMs: null,
     });
   });
   it('an unknown default zone is refused where it is needed', () => {
     const question = { afterMs: 0, missionId: 'm', defaultZone: 'No/Where' };
-    expect(nextDue(cadence(daily(9, 0)), question)).toEqual({ ok: false, reason: 'invalid-cadence' });
+    expect(nextDue(cadence(daily(9, 0)), question)).toEqual({
+      ok: false,
+      reason: 'invalid-cadence',
+    });
     expect(nextDue(cadence(daily(9, 0, 'UTC')), question).ok).toBe(true);
   });
   it('an instant at the end of the calendar has no next one', () => {
     for (const afterMs of [8.64e15, -8.64e15, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(nextDue(cadence(daily(9, 0)), { afterMs, missionId: 'm', defaultZone: zone })).toEqual({
-        ok: true,
-        nextMs: null,
-      });
+      expect(nextDue(cadence(daily(9, 0)), { afterMs, missionId: 'm', defaultZone: zone })).toEqual(
+        {
+          ok: true,
+          nextMs: null,
+        },
+      );
     }
   });
 });

@@ -78,14 +78,34 @@ describe('parseMission', () => {
       cadence: { ok: false },
     });
     expect(mission.ignoredFields.toSorted()).toEqual(
-      ['agentId', 'cadence', 'inputs', 'iterations', 'nextRunAt', 'objective', 'state', 'title'].toSorted(),
+      [
+        'agentId',
+        'cadence',
+        'inputs',
+        'iterations',
+        'nextRunAt',
+        'objective',
+        'state',
+        'title',
+      ].toSorted(),
     );
   });
 
   it('valid input refs among garbage are kept, without their extra keys', () => {
     const good = { module: 'tasks', table: 'tasks', id: 't1' };
-    const inputs = [null, 'x', [], { module: 'notes' }, { ...good, extra: 1 }, { ...good, id: '' }, { ...good, id: 5 }];
-    const mission = parseMission({ ...record, inputs: [...inputs, { ...good, id: 'x'.repeat(9000) }] });
+    const inputs = [
+      null,
+      'x',
+      [],
+      { module: 'notes' },
+      { ...good, extra: 1 },
+      { ...good, id: '' },
+      { ...good, id: 5 },
+    ];
+    const mission = parseMission({
+      ...record,
+      inputs: [...inputs, { ...good, id: 'x'.repeat(9000) }],
+    });
     expect(mission.inputs).toEqual([good]);
     expect(mission.ignoredFields).toEqual(['inputs']);
   });
@@ -111,7 +131,10 @@ describe('parseMission', () => {
   });
 
   it('a megabyte of objective and 5,000 iterations are read in passing', () => {
-    const iterations = Array.from({ length: 5000 }, (_, index) => ({ id: `i${index}`, plan: [{ id: 's' }] }));
+    const iterations = Array.from({ length: 5000 }, (_, index) => ({
+      id: `i${index}`,
+      plan: [{ id: 's' }],
+    }));
     const mission = parseMission({ ...record, objective: 'x'.repeat(1_000_000), iterations });
     expect(mission.objective).toHaveLength(1_000_000);
     expect(readIterations(mission.iterations)).toHaveLength(5000);
@@ -192,7 +215,13 @@ describe('readIterations', () => {
         userFeedback: 'fewer tasks',
         plan: [
           { id: 'i1-0', summary: 's', rationale: 'r', status: 'approved', intent: call },
-          { id: 'i1-1', summary: 's', rationale: 'r', status: 'planned', intent: { kind: 'note', body: 'b' } },
+          {
+            id: 'i1-1',
+            summary: 's',
+            rationale: 'r',
+            status: 'planned',
+            intent: { kind: 'note', body: 'b' },
+          },
         ],
       },
     ]);
@@ -202,7 +231,9 @@ describe('readIterations', () => {
     expect(readIterations('x')).toEqual([]);
     expect(readIterations([null, 1, 'x', [], {}, { id: 5 }, { id: '' }])).toEqual([]);
     expect(
-      readIterations([{ id: 'a', plan: [null, { id: 's', intent: { kind: 'magic' } }, {}], source: 'cli' }]),
+      readIterations([
+        { id: 'a', plan: [null, { id: 's', intent: { kind: 'magic' } }, {}], source: 'cli' },
+      ]),
     ).toEqual([
       {
         id: 'a',

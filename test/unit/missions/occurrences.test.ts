@@ -14,7 +14,10 @@ const DAY_MS = 24 * 3_600_000;
 const T0 = Date.UTC(2027, 0, 4, 9);
 const daily: Cadence = { kind: 'daily', atHour: 9, atMinute: 0 };
 
-function momentsOf(cadence: Cadence | null, parts: { dueMs?: number; settledMs?: number; untilMs: number }): number[] {
+function momentsOf(
+  cadence: Cadence | null,
+  parts: { dueMs?: number; settledMs?: number; untilMs: number },
+): number[] {
   const base = { cadence, missionId: 'm', defaultZone: 'UTC', dueMs: T0, settledMs: null };
   return dueMoments({ ...base, ...parts });
 }
@@ -26,16 +29,25 @@ function began(ms: number): unknown[] {
 
 describe('due moments', () => {
   it('are the named one and those of the cadence that passed after it', () => {
-    expect(momentsOf(daily, { untilMs: T0 + 2.5 * DAY_MS })).toEqual([T0, T0 + DAY_MS, T0 + 2 * DAY_MS]);
+    expect(momentsOf(daily, { untilMs: T0 + 2.5 * DAY_MS })).toEqual([
+      T0,
+      T0 + DAY_MS,
+      T0 + 2 * DAY_MS,
+    ]);
     expect(momentsOf(daily, { untilMs: T0 })).toEqual([T0]);
-    expect(momentsOf({ kind: 'interval', everyMinutes: 30 }, { untilMs: T0 + 3_600_000 })).toHaveLength(3);
+    expect(
+      momentsOf({ kind: 'interval', everyMinutes: 30 }, { untilMs: T0 + 3_600_000 }),
+    ).toHaveLength(3);
     expect(momentsOf({ kind: 'manual' }, { untilMs: T0 + DAY_MS })).toEqual([T0]);
     expect(momentsOf(null, { untilMs: T0 + 9 * DAY_MS })).toEqual([T0]);
   });
 
   it('that have their fate already are not named again, but for the one that somebody set by hand', () => {
     const settledMs = T0 + DAY_MS;
-    expect(momentsOf(daily, { settledMs, untilMs: T0 + 2 * DAY_MS })).toEqual([T0, T0 + 2 * DAY_MS]);
+    expect(momentsOf(daily, { settledMs, untilMs: T0 + 2 * DAY_MS })).toEqual([
+      T0,
+      T0 + 2 * DAY_MS,
+    ]);
     expect(momentsOf(daily, { settledMs, untilMs: T0 + DAY_MS })).toEqual([T0]);
   });
 
@@ -53,9 +65,12 @@ describe('a run', () => {
   const run = { runId: 'r', failed: false };
 
   it('at its time ran; late, it caught up', () => {
-    const at = (startedMs: number) => fatesOfRun({ ...run, moments: [T0], startedMs, finishedMs: startedMs });
+    const at = (startedMs: number) =>
+      fatesOfRun({ ...run, moments: [T0], startedMs, finishedMs: startedMs });
     expect(at(T0 + 60_000)).toMatchObject([{ fate: 'ran' }]);
-    expect(at(T0 + 3_600_000)).toMatchObject([{ dueMs: T0, fate: 'caught-up', atMs: T0 + 3_600_000, runId: 'r' }]);
+    expect(at(T0 + 3_600_000)).toMatchObject([
+      { dueMs: T0, fate: 'caught-up', atMs: T0 + 3_600_000, runId: 'r' },
+    ]);
   });
 
   it('after three moments is one caught-up, into which two are merged', () => {
@@ -69,14 +84,25 @@ describe('a run', () => {
   it('takes in the moments that pass while it runs', () => {
     const every: Cadence = { kind: 'cron', expression: '* * * * *' };
     const passed = momentsOf(every, { untilMs: T0 + 130_000 });
-    const fates = fatesOfRun({ ...run, moments: passed, startedMs: T0 + 1_000, finishedMs: T0 + 130_000 });
+    const fates = fatesOfRun({
+      ...run,
+      moments: passed,
+      startedMs: T0 + 1_000,
+      finishedMs: T0 + 130_000,
+    });
     expect(fates.map(({ fate }) => fate)).toEqual(['ran', 'merged', 'merged']);
   });
 
   it('that failed says so for its moment', () => {
     const startedMs = T0 + DAY_MS;
     const two = momentsOf(daily, { untilMs: startedMs });
-    const fates = fatesOfRun({ moments: two, startedMs, finishedMs: startedMs, runId: 'r', failed: true });
+    const fates = fatesOfRun({
+      moments: two,
+      startedMs,
+      finishedMs: startedMs,
+      runId: 'r',
+      failed: true,
+    });
     expect(fates.map(({ fate }) => fate)).toEqual(['merged', 'failed']);
   });
 });
@@ -86,12 +112,17 @@ describe('a tab', () => {
     expect(ranInForeground(began(T0 - 60_000), T0)).toBe(true);
     expect(ranInForeground(began(T0 + 60_000), T0)).toBe(true);
     expect(ranInForeground(began(T0 - 3_600_000), T0)).toBe(false);
-    expect(ranInForeground([null, { source: 'server' }, { source: 'browser', startedAt: 'x' }], T0)).toBe(false);
+    expect(
+      ranInForeground([null, { source: 'server' }, { source: 'browser', startedAt: 'x' }], T0),
+    ).toBe(false);
   });
 });
 
 const cadences: fc.Arbitrary<Cadence> = fc.oneof(
-  fc.record({ kind: fc.constant('interval' as const), everyMinutes: fc.integer({ min: 1, max: 3_000 }) }),
+  fc.record({
+    kind: fc.constant('interval' as const),
+    everyMinutes: fc.integer({ min: 1, max: 3_000 }),
+  }),
   fc.record({
     kind: fc.constant('daily' as const),
     atHour: fc.nat(23),
@@ -106,7 +137,13 @@ const cadences: fc.Arbitrary<Cadence> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('cron' as const),
-    expression: fc.constantFrom('*/7 * * * *', '0 9 * * MON-FRI', '30 2 * * *', '0 0 31 * *', '0 12 13 * FRI'),
+    expression: fc.constantFrom(
+      '*/7 * * * *',
+      '0 9 * * MON-FRI',
+      '30 2 * * *',
+      '0 0 31 * *',
+      '0 12 13 * FRI',
+    ),
     timeZone: fc.constantFrom('Europe/Berlin', 'UTC'),
   }),
 );
@@ -143,7 +180,13 @@ describe('every due moment', () => {
           fates.push(
             ...(outcome === 'skip'
               ? fatesOfSkip(moments, 'rescheduled', startedMs)
-              : fatesOfRun({ moments, startedMs, finishedMs, runId: `r${named.length}`, failed: outcome === 'fail' })),
+              : fatesOfRun({
+                  moments,
+                  startedMs,
+                  finishedMs,
+                  runId: `r${named.length}`,
+                  failed: outcome === 'fail',
+                })),
           );
           const next = nextDue(cadence, { ...question, afterMs: untilMs });
           due = next.ok ? next.nextMs : null;
@@ -168,7 +211,13 @@ describe('every due moment', () => {
       fc.property(cadences, fc.nat(40 * DAY_MS), fc.nat(3_600_000), (cadence, waitMs, takesMs) => {
         const startedMs = T0 + waitMs;
         const finishedMs = startedMs + takesMs;
-        const question = { cadence, missionId: 'm', defaultZone: 'UTC', dueMs: T0, settledMs: null };
+        const question = {
+          cadence,
+          missionId: 'm',
+          defaultZone: 'UTC',
+          dueMs: T0,
+          settledMs: null,
+        };
         const moments = dueMoments({ ...question, untilMs: finishedMs });
         const fates = fatesOfRun({ moments, startedMs, finishedMs, runId: 'r', failed: false });
         expect(fates.map(({ dueMs }) => dueMs)).toEqual(moments);

@@ -34,7 +34,10 @@ const run = (startedMs: number, changes: Record<string, unknown> = {}) => ({
 describe('missionStatus', () => {
   it('an active mission is scheduled at its nextRunAt, past or future', () => {
     expect(status({})).toEqual({ status: 'scheduled', dueAtMs });
-    expect(status({ nextRunAt: at(nowMs + MINUTE) })).toEqual({ status: 'scheduled', dueAtMs: nowMs + MINUTE });
+    expect(status({ nextRunAt: at(nowMs + MINUTE) })).toEqual({
+      status: 'scheduled',
+      dueAtMs: nowMs + MINUTE,
+    });
   });
 
   it.each(['paused', 'done', 'archived'])('%s is idle without a reason', (state) => {
@@ -42,8 +45,16 @@ describe('missionStatus', () => {
   });
 
   it('an unknown or missing state is idle with invalid-state', () => {
-    expect(status({ state: 'x' })).toEqual({ status: 'idle', reason: 'invalid-state', dueAtMs: null });
-    expect(status({ state: undefined })).toEqual({ status: 'idle', reason: 'invalid-state', dueAtMs: null });
+    expect(status({ state: 'x' })).toEqual({
+      status: 'idle',
+      reason: 'invalid-state',
+      dueAtMs: null,
+    });
+    expect(status({ state: undefined })).toEqual({
+      status: 'idle',
+      reason: 'invalid-state',
+      dueAtMs: null,
+    });
   });
 
   it('a nextRunAt that is no instant is idle with invalid-next-run, in every state', () => {
@@ -57,7 +68,11 @@ describe('missionStatus', () => {
   });
 
   it('a broken cadence runs once more at its nextRunAt and says so; without one it is idle and says so', () => {
-    expect(status({ cadence: { kind: 'x' } })).toEqual({ status: 'scheduled', reason: 'invalid-cadence', dueAtMs });
+    expect(status({ cadence: { kind: 'x' } })).toEqual({
+      status: 'scheduled',
+      reason: 'invalid-cadence',
+      dueAtMs,
+    });
     expect(status({ cadence: { kind: 'x' }, nextRunAt: null })).toEqual({
       status: 'idle',
       reason: 'invalid-cadence',
@@ -68,12 +83,23 @@ describe('missionStatus', () => {
   it('any one text is enough to plan, none at all is idle with invalid-state', () => {
     expect(status({ title: null }).status).toBe('scheduled');
     expect(status({ title: null, objective: null, conceptMarkdown: 'x' }).status).toBe('scheduled');
-    expect(status({ title: ' ', objective: 7 })).toEqual({ status: 'idle', reason: 'invalid-state', dueAtMs: null });
+    expect(status({ title: ' ', objective: 7 })).toEqual({
+      status: 'idle',
+      reason: 'invalid-state',
+      dueAtMs: null,
+    });
   });
 
-  it.each(['title', 'objective', 'conceptMarkdown'])('ciphertext in %s waits for a grant', (name) => {
-    expect(status({ [name]: 'enc:2:1:x' })).toEqual({ status: 'waiting', reason: 'grant-missing', dueAtMs: null });
-  });
+  it.each(['title', 'objective', 'conceptMarkdown'])(
+    'ciphertext in %s waits for a grant',
+    (name) => {
+      expect(status({ [name]: 'enc:2:1:x' })).toEqual({
+        status: 'waiting',
+        reason: 'grant-missing',
+        dueAtMs: null,
+      });
+    },
+  );
 
   it.each([
     [{ state: 'paused' }, 'agent-paused'],
@@ -81,7 +107,11 @@ describe('missionStatus', () => {
     [{ state: 'archived', maxTokensPerDay: 0 }, 'agent-archived'],
     [{ state: 'active', maxTokensPerDay: 0 }, 'agent-paused'],
   ])('agent %j: waits with %s until the agent changes', (agent, reason) => {
-    expect(status({ agentId: 'a' }, { id: 'a', ...agent })).toEqual({ status: 'waiting', reason, dueAtMs: null });
+    expect(status({ agentId: 'a' }, { id: 'a', ...agent })).toEqual({
+      status: 'waiting',
+      reason,
+      dueAtMs: null,
+    });
   });
 
   it('an agent that is active, or does not exist, is no obstacle', () => {
@@ -105,7 +135,12 @@ describe('missionStatus: a browser run that is open', () => {
   });
 
   it('the latest of several counts', () => {
-    const iterations = [run(nowMs - MINUTE), run(nowMs - 9 * MINUTE), null, run(nowMs - 5 * MINUTE)];
+    const iterations = [
+      run(nowMs - MINUTE),
+      run(nowMs - 9 * MINUTE),
+      null,
+      run(nowMs - 5 * MINUTE),
+    ];
     expect(status({ iterations }).dueAtMs).toBe(nowMs + 9 * MINUTE);
   });
 
@@ -122,7 +157,9 @@ describe('missionStatus: a browser run that is open', () => {
   it('at the time that it named, it holds nothing any more', () => {
     const mission = parseMission({ ...record, iterations: [run(nowMs)] });
     const first = missionStatus({ mission, agent: null, nowMs });
-    expect(missionStatus({ mission, agent: null, nowMs: first.dueAtMs ?? 0 }).status).toBe('scheduled');
+    expect(missionStatus({ mission, agent: null, nowMs: first.dueAtMs ?? 0 }).status).toBe(
+      'scheduled',
+    );
   });
 
   it('a clock that runs a little ahead still holds it', () => {

@@ -53,7 +53,10 @@ function baseUrl(): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
 }
 
-async function ask(answer: Handler, changes: Partial<CompletionRequest> = {}): Promise<CompletionResult> {
+async function ask(
+  answer: Handler,
+  changes: Partial<CompletionRequest> = {},
+): Promise<CompletionResult> {
   handler = answer;
   return complete({
     baseUrl: baseUrl(),
@@ -67,21 +70,28 @@ async function ask(answer: Handler, changes: Partial<CompletionRequest> = {}): P
   });
 }
 
-async function failure(answer: Handler, changes: Partial<CompletionRequest> = {}): Promise<LlmError> {
+async function failure(
+  answer: Handler,
+  changes: Partial<CompletionRequest> = {},
+): Promise<LlmError> {
   const result = await ask(answer, changes);
   if (result.ok) throw new Error('an error was expected');
-  for (const secret of [KEY, PROMPT, LEAK]) expect(JSON.stringify(result.error)).not.toContain(secret);
+  for (const secret of [KEY, PROMPT, LEAK])
+    expect(JSON.stringify(result.error)).not.toContain(secret);
   return result.error;
 }
 
 function reply(status: number, body: unknown, headers: Record<string, string> = {}): Handler {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return (response) => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
+  return (response) =>
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
 }
 
 function choice(message: Record<string, unknown>, finishReason = 'stop'): Handler {
   return reply(200, {
-    choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason: finishReason }],
+    choices: [
+      { index: 0, message: { role: 'assistant', ...message }, finish_reason: finishReason },
+    ],
     usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 },
   });
 }
@@ -101,7 +111,10 @@ describe('the request', () => {
     );
     expect(body).toMatchObject({ model: 'tiny', max_tokens: 2_048, stream: false });
     expect(body['tools']).toMatchObject([
-      { type: 'function', function: { name: 'create_task', parameters: { type: 'object', required: ['title'] } } },
+      {
+        type: 'function',
+        function: { name: 'create_task', parameters: { type: 'object', required: ['title'] } },
+      },
       { type: 'function', function: { name: 'complete_task' } },
     ]);
   });
@@ -117,7 +130,11 @@ describe('the request', () => {
     const messages: ChatMessage[] = [
       { role: 'system', content: 'rules' },
       { role: 'user', content: 'go \ud800' },
-      { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'stop_timer', arguments: '' }] },
+      {
+        role: 'assistant',
+        content: '',
+        toolCalls: [{ id: 'a', name: 'stop_timer', arguments: '' }],
+      },
       { role: 'tool', toolCallId: 'a', content: 'recorded' },
       { role: 'assistant', content: '', toolCalls: [] },
     ];
@@ -135,7 +152,9 @@ describe('the request', () => {
 describe('the answer', () => {
   it('has content, calls, usage and the reason of its end', async () => {
     const args = '{"title":"Buy milk"}';
-    expect(await ask(choice({ content: null, tool_calls: [call('create_task', args)] }, 'tool_calls'))).toMatchObject({
+    expect(
+      await ask(choice({ content: null, tool_calls: [call('create_task', args)] }, 'tool_calls')),
+    ).toMatchObject({
       ok: true,
       answer: {
         content: '',
@@ -176,8 +195,13 @@ describe('the answer', () => {
 
   it.each([-1, 1.5, '12', 9e15])('takes a count of %j tokens for none', async (count) => {
     const usage = { prompt_tokens: count, completion_tokens: count };
-    const result = await ask(reply(200, { choices: [{ message: { content: 'Yes.' }, finish_reason: 'stop' }], usage }));
-    expect(result).toMatchObject({ ok: true, usage: { promptTokens: null, completionTokens: null } });
+    const result = await ask(
+      reply(200, { choices: [{ message: { content: 'Yes.' }, finish_reason: 'stop' }], usage }),
+    );
+    expect(result).toMatchObject({
+      ok: true,
+      usage: { promptTokens: null, completionTokens: null },
+    });
   });
 
   it('takes JSON under another content type', async () => {
@@ -189,18 +213,35 @@ describe('the answer', () => {
   it('may be silent after the model has been told what became of its calls', async () => {
     const messages: ChatMessage[] = [
       { role: 'user', content: PROMPT },
-      { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'stop_timer', arguments: '{}' }] },
+      {
+        role: 'assistant',
+        content: '',
+        toolCalls: [{ id: 'a', name: 'stop_timer', arguments: '{}' }],
+      },
       { role: 'tool', toolCallId: 'a', content: 'recorded' },
     ];
-    expect(await ask(choice({ content: '' }), { messages })).toMatchObject({ ok: true, answer: { content: '' } });
-    expect((await failure(choice({ content: '' }, 'length'), { messages })).kind).toBe('empty-answer');
+    expect(await ask(choice({ content: '' }), { messages })).toMatchObject({
+      ok: true,
+      answer: { content: '' },
+    });
+    expect((await failure(choice({ content: '' }, 'length'), { messages })).kind).toBe(
+      'empty-answer',
+    );
   });
 
   it.each([
     ['nothing at all', choice({ content: '' }), 'empty-answer'],
     ['thoughts alone', choice({ content: '<think>hm', reasoning: 'hm' }, 'length'), 'empty-answer'],
-    ['calls that are promised and missing', choice({ content: 'x', tool_calls: [] }, 'tool_calls'), 'bad-answer'],
-    ['calls that cannot be read', choice({ content: 'x', tool_calls: [{ id: 'a' }] }), 'bad-answer'],
+    [
+      'calls that are promised and missing',
+      choice({ content: 'x', tool_calls: [] }, 'tool_calls'),
+      'bad-answer',
+    ],
+    [
+      'calls that cannot be read',
+      choice({ content: 'x', tool_calls: [{ id: 'a' }] }),
+      'bad-answer',
+    ],
     ['no choices', reply(200, { choices: [] }), 'bad-answer'],
     ['a choice without message', reply(200, { choices: [{}] }), 'bad-answer'],
     ['a list', reply(200, []), 'bad-answer'],
@@ -217,9 +258,19 @@ describe('the answer', () => {
 describe('an error', () => {
   it.each([
     [400, { error: { message: LEAK } }, 'bad-request', false],
-    [400, { error: `Trying to keep the first 9000 tokens to keep ${LEAK}` }, 'context-overflow', false],
+    [
+      400,
+      { error: `Trying to keep the first 9000 tokens to keep ${LEAK}` },
+      'context-overflow',
+      false,
+    ],
     [400, { error: { message: LEAK, code: 'context_length_exceeded' } }, 'context-overflow', false],
-    [500, { error: { message: `the request exceeds the available context size ${LEAK}` } }, 'context-overflow', false],
+    [
+      500,
+      { error: { message: `the request exceeds the available context size ${LEAK}` } },
+      'context-overflow',
+      false,
+    ],
     [401, { error: { message: LEAK } }, 'unauthorized', false],
     [403, LEAK, 'unauthorized', false],
     [404, { error: LEAK }, 'not-found', false],
@@ -231,7 +282,11 @@ describe('an error', () => {
     [503, '', 'server-error', true],
   ])('of status %d with %j has its kind', async (status, body, kind, outage) => {
     const error = await failure(reply(status, body));
-    expect(error).toMatchObject({ kind, outage, code: `LLM_${kind.toUpperCase().replace('-', '_')}` });
+    expect(error).toMatchObject({
+      kind,
+      outage,
+      code: `LLM_${kind.toUpperCase().replace('-', '_')}`,
+    });
     expect(sent).toHaveLength(1);
   });
 
@@ -276,7 +331,9 @@ describe('an error', () => {
   });
 
   it('is cancelled by the caller, before the call and during it', async () => {
-    expect((await failure(choice({ content: 'x' }), { signal: AbortSignal.abort() })).kind).toBe('cancelled');
+    expect((await failure(choice({ content: 'x' }), { signal: AbortSignal.abort() })).kind).toBe(
+      'cancelled',
+    );
     const control = new AbortController();
     const error = await failure(() => control.abort(), { signal: control.signal });
     expect(error).toMatchObject({ kind: 'cancelled', outage: false });

@@ -10,7 +10,13 @@ import { isPassedOn, probeModel } from '../../../src/model/probe.ts';
 import { countPrompt } from '../../../src/planner/tokens.ts';
 import { chooseTools, toolsOfRound } from '../../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
-import { calling, completion, nativeCall, type ScriptedServer, startScriptedServer } from './scripted-server.ts';
+import {
+  calling,
+  completion,
+  nativeCall,
+  type ScriptedServer,
+  startScriptedServer,
+} from './scripted-server.ts';
 
 /** The table of what servers of small models really do, row by row, against the real client over real HTTP. */
 
@@ -30,7 +36,14 @@ const MILK = { title: 'Buy milk' };
 
 function ask(changes: Partial<CompletionRequest> = {}) {
   const { baseUrl } = server;
-  const request = { baseUrl, apiKey: null, model: 'tiny', timeoutMs: 5_000, maxTokens: 2_048, messages: SHORT };
+  const request = {
+    baseUrl,
+    apiKey: null,
+    model: 'tiny',
+    timeoutMs: 5_000,
+    maxTokens: 2_048,
+    messages: SHORT,
+  };
   return complete({ ...request, tools: TOOLS, ...changes });
 }
 
@@ -41,7 +54,11 @@ function probeServer() {
 /** A real prompt with inputs of about `tokens` tokens. */
 function longPrompt(tokens: number): ChatMessage[] {
   const text = 'milk and bread and butter '.repeat(Math.ceil(tokens / 30));
-  const inputs = Array.from({ length: 6 }, (_, index) => ({ module: 'notes', title: `Note ${index}`, text }));
+  const inputs = Array.from({ length: 6 }, (_, index) => ({
+    module: 'notes',
+    title: `Note ${index}`,
+    text,
+  }));
   const { system, user } = buildPrompt({
     mission: { title: 'Groceries', objective: 'Plan what to buy.', conceptMarkdown: '' },
     inputs,
@@ -103,12 +120,21 @@ describe('row 3: a prompt that is cut without a word', () => {
     const usage = { prompt_tokens: 4_096, completion_tokens: 20 };
     server.script(completion({ content: 'All is well.' }, 'stop', usage));
     const result = await ask({ messages });
-    expect(result).toMatchObject({ ok: false, error: { kind: 'context-truncated', outage: false }, retried: null });
+    expect(result).toMatchObject({
+      ok: false,
+      error: { kind: 'context-truncated', outage: false },
+      retried: null,
+    });
     expect(result.ok ? '' : result.error.message).toMatch(/num_ctx/);
     expect(result.usage).toEqual({ promptTokens: 4_096, completionTokens: 20 });
     expect(server.sent).toHaveLength(1);
     const before = tokensSent();
-    server.script(completion({ content: 'Now it fits.' }, 'stop', { prompt_tokens: 1_500, completion_tokens: 5 }));
+    server.script(
+      completion({ content: 'Now it fits.' }, 'stop', {
+        prompt_tokens: 1_500,
+        completion_tokens: 5,
+      }),
+    );
     const second = await ask({ messages, adaptation: result.adaptation });
     expect(second).toMatchObject({ ok: true });
     expect(tokensSent()).toBeLessThan(before / 2);
@@ -122,7 +148,9 @@ describe('row 3: a prompt that is cut without a word', () => {
   ])('%s is read as it is meant', async (_rule, share, ok) => {
     const messages = longPrompt(3_000);
     const counted = countPrompt(messages, TOOLS).messages;
-    server.script(completion({ content: 'Done.' }, 'stop', { prompt_tokens: Math.round(counted * share) }));
+    server.script(
+      completion({ content: 'Done.' }, 'stop', { prompt_tokens: Math.round(counted * share) }),
+    );
     expect((await ask({ messages })).ok).toBe(ok);
   });
 
@@ -147,7 +175,10 @@ describe('row 4: an error instead of cutting', () => {
 
   it('makes one second request, with a shorter prompt and the same rules', async () => {
     const messages = longPrompt(3_000);
-    server.script(refusal, completion({ tool_calls: [nativeCall('create_task', MILK)] }, 'tool_calls', null));
+    server.script(
+      refusal,
+      completion({ tool_calls: [nativeCall('create_task', MILK)] }, 'tool_calls', null),
+    );
     const result = await ask({ messages, tools: [...CATALOG.slice(0, 30), findToolsTool] });
     expect(result).toMatchObject({ ok: true, retried: 'context-overflow' });
     const [first, second] = server.sent.map(({ body }) => body);
@@ -183,14 +214,22 @@ describe('rows 5 to 8: what servers ignore, refuse or have other defaults for', 
       expect(body).not.toHaveProperty('response_format');
       expect(body).not.toHaveProperty('max_completion_tokens');
       expect(body).not.toHaveProperty('reasoning_effort');
-      expect(body).toMatchObject({ max_tokens: 2_048, temperature: expect.any(Number), top_p: expect.any(Number) });
+      expect(body).toMatchObject({
+        max_tokens: 2_048,
+        temperature: expect.any(Number),
+        top_p: expect.any(Number),
+      });
     }
   });
 });
 
 describe('row 9: a history that servers take', () => {
   it('has text as content and an object as arguments, after calls that were read from text too', async () => {
-    server.script(completion({ content: '<tool_call>{"name":"create_task","arguments":{"title":"a"}}</tool_call>' }));
+    server.script(
+      completion({
+        content: '<tool_call>{"name":"create_task","arguments":{"title":"a"}}</tool_call>',
+      }),
+    );
     const first = await ask();
     if (!first.ok) throw new Error('an answer was expected');
     const state = applyAnswer(startPlan({ system: 's', user: 'u' }), first.answer, TOOLS);
@@ -200,7 +239,13 @@ describe('row 9: a history that servers take', () => {
     expect(assistant).toEqual({
       role: 'assistant',
       content: '',
-      tool_calls: [{ id: 'call_1_1', type: 'function', function: { name: 'create_task', arguments: '{"title":"a"}' } }],
+      tool_calls: [
+        {
+          id: 'call_1_1',
+          type: 'function',
+          function: { name: 'create_task', arguments: '{"title":"a"}' },
+        },
+      ],
     });
     expect(tool).toMatchObject({ role: 'tool', tool_call_id: 'call_1_1' });
   });
@@ -221,7 +266,8 @@ describe('row 10: streams', () => {
   });
 
   it('that come all the same are a bad answer, not a crash', async () => {
-    const body = ': keepalive\n\ndata: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n';
+    const body =
+      ': keepalive\n\ndata: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n';
     server.script({ body, headers: { 'content-type': 'text/event-stream' } });
     expect(await ask()).toMatchObject({ ok: false, error: { kind: 'bad-answer' } });
   });
@@ -241,7 +287,8 @@ describe('row 11: thoughts', () => {
   });
 
   it('a call inside of thoughts is none', async () => {
-    const content = '<think><tool_call>{"name":"create_task","arguments":{"title":"a"}}</tool_call></think>No.';
+    const content =
+      '<think><tool_call>{"name":"create_task","arguments":{"title":"a"}}</tool_call></think>No.';
     server.script(completion({ content }));
     expect(await ask()).toMatchObject({ ok: true, answer: { content: 'No.', toolCalls: [] } });
   });
@@ -276,7 +323,11 @@ describe('row 12: thoughts that use up the answer', () => {
   it('are empty-answer where the model goes on thinking, and no round after it tries that again', async () => {
     server.script(thoughts);
     const first = await ask();
-    expect(first).toMatchObject({ ok: false, error: { kind: 'empty-answer' }, adaptation: { thoughts: 'stuck' } });
+    expect(first).toMatchObject({
+      ok: false,
+      error: { kind: 'empty-answer' },
+      adaptation: { thoughts: 'stuck' },
+    });
     expect(server.sent).toHaveLength(2);
     server.script(thoughts);
     await ask({ adaptation: first.adaptation });
@@ -284,9 +335,16 @@ describe('row 12: thoughts that use up the answer', () => {
   });
 
   it('are empty-answer where the server refuses the parameter', async () => {
-    server.script(thoughts, { status: 400, body: { error: { message: 'Unsupported value: reasoning_effort' } } });
+    server.script(thoughts, {
+      status: 400,
+      body: { error: { message: 'Unsupported value: reasoning_effort' } },
+    });
     const result = await ask();
-    expect(result).toMatchObject({ ok: false, error: { kind: 'empty-answer' }, adaptation: { thoughts: 'stuck' } });
+    expect(result).toMatchObject({
+      ok: false,
+      error: { kind: 'empty-answer' },
+      adaptation: { thoughts: 'stuck' },
+    });
   });
 
   it('leave no second request where there is no time for it', async () => {
@@ -298,14 +356,26 @@ describe('row 12: thoughts that use up the answer', () => {
 
 describe('row 13: calls that arrive as text', () => {
   it.each([
-    ['a tag', '<tool_call>\n{"name": "create_task", "arguments": {"title": "Buy milk"}}\n</tool_call>'],
-    ['a tag that is not closed', '<tool_call>{"name": "create_task", "arguments": {"title": "Buy milk"}}'],
+    [
+      'a tag',
+      '<tool_call>\n{"name": "create_task", "arguments": {"title": "Buy milk"}}\n</tool_call>',
+    ],
+    [
+      'a tag that is not closed',
+      '<tool_call>{"name": "create_task", "arguments": {"title": "Buy milk"}}',
+    ],
     ['bare JSON', '{"name": "create_task", "parameters": {"title": "Buy milk", "dueDate": null}}'],
     ['a fenced block', '```json\n{"name": "create_task", "arguments": {"title": "Buy milk"}}\n```'],
     ['a Python call', '[create_task(title="Buy milk")]'],
     ['a Python dictionary', "{'name': 'create_task', 'arguments': {'title': 'Buy milk'}}"],
-    ["Mistral's marker", '[TOOL_CALLS][{"name": "create_task", "arguments": {"title": "Buy milk"}}]'],
-    ["Llama's marker", '<|python_tag|>{"name": "create_task", "parameters": {"title": "Buy milk"}}'],
+    [
+      "Mistral's marker",
+      '[TOOL_CALLS][{"name": "create_task", "arguments": {"title": "Buy milk"}}]',
+    ],
+    [
+      "Llama's marker",
+      '<|python_tag|>{"name": "create_task", "parameters": {"title": "Buy milk"}}',
+    ],
     [
       'the shape of the API',
       '{"tool_calls":[{"function":{"name":"create_task","arguments":"{\\"title\\":\\"Buy milk\\"}"}}]}',
@@ -315,11 +385,16 @@ describe('row 13: calls that arrive as text', () => {
     const result = await ask();
     expect(result).toMatchObject({ ok: true, textCalls: 1, answer: { content: '' } });
     expect(result.ok && result.answer.toolCalls.map(({ name }) => name)).toEqual(['create_task']);
-    expect(result.ok && JSON.parse(result.answer.toolCalls[0]?.arguments ?? '')).toMatchObject(MILK);
+    expect(result.ok && JSON.parse(result.answer.toolCalls[0]?.arguments ?? '')).toMatchObject(
+      MILK,
+    );
   });
 
   it.each([
-    ['a tool that was not offered', '<tool_call>{"name": "create_place", "arguments": {"name": "x"}}</tool_call>'],
+    [
+      'a tool that was not offered',
+      '<tool_call>{"name": "create_place", "arguments": {"name": "x"}}</tool_call>',
+    ],
     ['arguments that do not fit', '{"name": "create_task", "arguments": {"titel": "Buy milk"}}'],
     ['a tag with something else in it', '<tool_call>create a task please</tool_call>'],
   ])('but %s is none: the answer is tool-less', async (_form, content) => {
@@ -331,8 +406,14 @@ describe('row 13: calls that arrive as text', () => {
 
   it('are not looked for beside calls as the API has them', async () => {
     const content = '{"name": "create_note", "arguments": {"content": "x"}}';
-    server.script(completion({ content, tool_calls: [nativeCall('create_task', MILK)] }, 'tool_calls'));
-    expect(await ask()).toMatchObject({ ok: true, textCalls: 0, answer: { toolCalls: [{ name: 'create_task' }] } });
+    server.script(
+      completion({ content, tool_calls: [nativeCall('create_task', MILK)] }, 'tool_calls'),
+    );
+    expect(await ask()).toMatchObject({
+      ok: true,
+      textCalls: 0,
+      answer: { toolCalls: [{ name: 'create_task' }] },
+    });
   });
 });
 
@@ -398,7 +479,10 @@ describe('row 18: a model that is passed on', () => {
   });
 
   it('is remote by its name too', () => {
-    const config = parseManaAiConfig({ MANA_LLM_URL: 'http://127.0.0.1:11434', MANA_LLM_MODEL: 'big:120b-cloud' });
+    const config = parseManaAiConfig({
+      MANA_LLM_URL: 'http://127.0.0.1:11434',
+      MANA_LLM_MODEL: 'big:120b-cloud',
+    });
     expect(config.ok && config.config.llm.locality).toBe('remote');
   });
 });
@@ -408,7 +492,12 @@ describe('row 19: what a model can do', () => {
 
   it.each([
     ['native', calling('report_ready', word)],
-    ['text', completion({ content: '<tool_call>{"name":"report_ready","arguments":{"word":"ready"}}</tool_call>' })],
+    [
+      'text',
+      completion({
+        content: '<tool_call>{"name":"report_ready","arguments":{"word":"ready"}}</tool_call>',
+      }),
+    ],
     ['none', completion({ content: 'I am ready!' })],
     ['none', completion({ content: 'x', tool_calls: [] }, 'tool_calls')],
     ['none', { status: 400, body: { error: { message: 'tiny does not support tools' } } }],

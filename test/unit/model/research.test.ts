@@ -35,7 +35,9 @@ describe('researchQuery', () => {
   });
 
   it('is bounded', () => {
-    expect(researchQuery(`Research this. ${'x'.repeat(100_000)}`)?.length).toBeLessThanOrEqual(2_000);
+    expect(researchQuery(`Research this. ${'x'.repeat(100_000)}`)?.length).toBeLessThanOrEqual(
+      2_000,
+    );
   });
 });
 
@@ -53,7 +55,10 @@ describe('findings', () => {
   });
 
   it('give links that a step may have, like the mission and its inputs', () => {
-    const research = { answer: 'See https://r.example/1.', citations: [citation('https://c.example/2')] };
+    const research = {
+      answer: 'See https://r.example/1.',
+      citations: [citation('https://c.example/2')],
+    };
     const mission = { title: '', objective: 'Read https://m.example/3', conceptMarkdown: '' };
     const inputs = [{ module: 'notes', title: '', text: 'https://i.example/4' }];
     expect(linksGiven({ mission, inputs, research })).toEqual(
@@ -83,8 +88,16 @@ async function poll(body: unknown) {
 describe('the research client', () => {
   it('submits with the headers of a service and the query alone', async () => {
     const sent: Sent[] = [];
-    const endpoint = endpointThat(200, { taskId: 't/1', status: 'queued', providerId: 'p', costCredits: 3 }, sent);
-    expect(await submitResearch(endpoint, 'e-bikes')).toEqual({ ok: true, taskId: 't/1', providerId: 'p' });
+    const endpoint = endpointThat(
+      200,
+      { taskId: 't/1', status: 'queued', providerId: 'p', costCredits: 3 },
+      sent,
+    );
+    expect(await submitResearch(endpoint, 'e-bikes')).toEqual({
+      ok: true,
+      taskId: 't/1',
+      providerId: 'p',
+    });
     expect(sent[0]?.url).toBe('http://research.example/base/api/v1/internal/research/async');
     expect(sent[0]?.init).toMatchObject({
       method: 'POST',
@@ -103,11 +116,17 @@ describe('the research client', () => {
       ok: true,
       state: 'failed',
     });
-    const answer = { answer: 'Found.', citations: [{ title: 'T', url: 'https://x.example' }, 'broken'] };
+    const answer = {
+      answer: 'Found.',
+      citations: [{ title: 'T', url: 'https://x.example' }, 'broken'],
+    };
     expect(await poll({ status: 'completed', result: { answer } })).toEqual({
       ok: true,
       state: 'completed',
-      findings: { answer: 'Found.', citations: [{ title: 'T', url: 'https://x.example', snippet: '' }] },
+      findings: {
+        answer: 'Found.',
+        citations: [{ title: 'T', url: 'https://x.example', snippet: '' }],
+      },
     });
   });
 
@@ -142,12 +161,21 @@ describe('the research client', () => {
       },
     });
     const endpoint = { ...endpointThat(200, {}), fetch: async () => new Response(endless) };
-    expect(await pollResearch(endpoint, 't')).toMatchObject({ ok: false, error: { kind: 'bad-answer' } });
+    expect(await pollResearch(endpoint, 't')).toMatchObject({
+      ok: false,
+      error: { kind: 'bad-answer' },
+    });
     expect(sent).toBeLessThan(30);
   });
 
   it('never throws', async () => {
-    const broken = { ...endpointThat(200, {}), fetch: async () => Promise.reject(new Error('ECONNREFUSED')) };
-    expect(await submitResearch(broken, 'q')).toMatchObject({ ok: false, error: { kind: 'unreachable' } });
+    const broken = {
+      ...endpointThat(200, {}),
+      fetch: async () => Promise.reject(new Error('ECONNREFUSED')),
+    };
+    expect(await submitResearch(broken, 'q')).toMatchObject({
+      ok: false,
+      error: { kind: 'unreachable' },
+    });
   });
 });

@@ -34,7 +34,9 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     const next = replies.length > 1 ? replies.shift() : replies[0];
     const reply = typeof next === 'function' ? next(body) : next;
     const text = typeof reply?.body === 'string' ? reply.body : JSON.stringify(reply?.body);
-    response.writeHead(reply?.status ?? 200, { 'content-type': 'application/json', ...reply?.headers }).end(text);
+    response
+      .writeHead(reply?.status ?? 200, { 'content-type': 'application/json', ...reply?.headers })
+      .end(text);
   }
 
   return {
@@ -57,7 +59,9 @@ export function completion(
   finishReason = 'stop',
   usage: Record<string, number> | null = { prompt_tokens: 12, completion_tokens: 3 },
 ): Reply {
-  const choices = [{ index: 0, message: { role: 'assistant', ...message }, finish_reason: finishReason }];
+  const choices = [
+    { index: 0, message: { role: 'assistant', ...message }, finish_reason: finishReason },
+  ];
   return { body: { choices, ...(usage === null ? {} : { usage }) } };
 }
 

@@ -17,7 +17,10 @@ describe('calls in a text', () => {
     ['one tag with several values', `<tool_call>${TASK}\n${NOTE}</tool_call>`],
     ['a list', `[${TASK},${NOTE}]`],
     ['lines', `${TASK}\n${NOTE}`],
-    ['Python calls', "[create_task(title=\"Buy milk\", dueDate=None), create_note(content='it\\'s here')]"],
+    [
+      'Python calls',
+      "[create_task(title=\"Buy milk\", dueDate=None), create_note(content='it\\'s here')]",
+    ],
   ])('are read in their order from %s', (_form, content) => {
     expect(namesIn(content)).toEqual(['create_task', 'create_note']);
   });
@@ -75,11 +78,15 @@ describe('calls in a text', () => {
       '{"name":"create_task","arguments":{"title":',
     ];
     fc.assert(
-      fc.property(fc.constantFrom(...nasty), fc.string({ unit: 'binary', maxLength: 20 }), (piece, end) => {
-        const startedMs = performance.now();
-        readTextCalls(piece.repeat(32_000 / piece.length) + end, CATALOG);
-        expect(performance.now() - startedMs).toBeLessThan(1_500);
-      }),
+      fc.property(
+        fc.constantFrom(...nasty),
+        fc.string({ unit: 'binary', maxLength: 20 }),
+        (piece, end) => {
+          const startedMs = performance.now();
+          readTextCalls(piece.repeat(32_000 / piece.length) + end, CATALOG);
+          expect(performance.now() - startedMs).toBeLessThan(1_500);
+        },
+      ),
       { numRuns: 20 },
     );
   });
@@ -90,17 +97,27 @@ describe('a literal', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
         const text = JSON.stringify(value);
-        expect(readLiteral(text, 0)).toEqual({ value: JSON.parse(text) as unknown, end: text.length });
+        expect(readLiteral(text, 0)).toEqual({
+          value: JSON.parse(text) as unknown,
+          end: text.length,
+        });
       }),
     );
   });
 
   it('may be written in Python', () => {
     const text = `{'a': None, "b": [True, False, -1.5e3], 'c': ('x', "y\\u00e4"), }`;
-    expect(readLiteral(text, 0)?.value).toEqual({ a: null, b: [true, false, -1_500], c: ['x', 'yä'] });
+    expect(readLiteral(text, 0)?.value).toEqual({
+      a: null,
+      b: [true, false, -1_500],
+      c: ['x', 'yä'],
+    });
   });
 
-  it.each(['', '{', '{"a"}', '{"a":1', "'open", '[1 2]', 'NaN', 'undefined', '['.repeat(100)])('is not %j', (text) => {
-    expect(readLiteral(text, 0)).toBeNull();
-  });
+  it.each(['', '{', '{"a"}', '{"a":1', "'open", '[1 2]', 'NaN', 'undefined', '['.repeat(100)])(
+    'is not %j',
+    (text) => {
+      expect(readLiteral(text, 0)).toBeNull();
+    },
+  );
 });

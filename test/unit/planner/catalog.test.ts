@@ -23,11 +23,22 @@ function parametersOf(schema: Schema): Parameter[] {
 }
 
 /** Params with a value for each parameter, or for the required ones only. */
-function sampleParams(parameters: readonly Parameter[], which: 'all' | 'required'): Record<string, unknown> {
-  const samples: Record<string, unknown> = { number: 3, boolean: true, array: [{}], object: { a: 1 } };
+function sampleParams(
+  parameters: readonly Parameter[],
+  which: 'all' | 'required',
+): Record<string, unknown> {
+  const samples: Record<string, unknown> = {
+    number: 3,
+    boolean: true,
+    array: [{}],
+    object: { a: 1 },
+  };
   const wanted = parameters.filter(({ required }) => which === 'all' || required);
   return Object.fromEntries(
-    wanted.map(({ name, type, enum: words }) => [name, words?.[0] ?? samples[type] ?? `some ${name}`]),
+    wanted.map(({ name, type, enum: words }) => [
+      name,
+      words?.[0] ?? samples[type] ?? `some ${name}`,
+    ]),
   );
 }
 

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startDemoPlanner } from '../../../scripts/embedded/demo-planner.ts';
 import { complete } from '../../../src/model/llm-client.ts';
-import { applyAnswer, planSteps, planSummary, type PlanState, startPlan } from '../../../src/planner/plan.ts';
+import {
+  applyAnswer,
+  planSteps,
+  planSummary,
+  type PlanState,
+  startPlan,
+} from '../../../src/planner/plan.ts';
 import { buildPrompt } from '../../../src/planner/prompt.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 
@@ -29,7 +35,13 @@ async function planWith(objective: string, goal: string | null): Promise<PlanSta
   let state = startPlan(prompt);
   while (!state.done) {
     const { messages } = state;
-    const call = { baseUrl: planner.url, apiKey: null, model: 'demo', timeoutMs: 5_000, maxTokens: 2_048 };
+    const call = {
+      baseUrl: planner.url,
+      apiKey: null,
+      model: 'demo',
+      timeoutMs: 5_000,
+      maxTokens: 2_048,
+    };
     const result = await complete({ ...call, messages, tools: CATALOG });
     if (!result.ok) throw new Error(result.error.message);
     state = applyAnswer(state, result.answer, CATALOG);
@@ -38,7 +50,10 @@ async function planWith(objective: string, goal: string | null): Promise<PlanSta
 }
 
 it('plans a task for the goal that the mission looks at, and ends in the second round', async () => {
-  const state = await planWith('Look at my reading goal and plan a task for this week.', 'Read twelve books');
+  const state = await planWith(
+    'Look at my reading goal and plan a task for this week.',
+    'Read twelve books',
+  );
   expect(state).toMatchObject({ round: 2, refusedCalls: 0 });
   expect(planSteps(state, 'i').map(({ summary }) => summary)).toEqual([
     "Create task 'Next step: Read twelve books', due Wednesday, 6 January 2027",

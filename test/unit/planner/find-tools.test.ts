@@ -1,9 +1,20 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readIterations } from '../../../src/missions/iteration.ts';
-import { FIND_TOOLS, findTools, findToolsTool, foundTools, queryOf } from '../../../src/planner/find-tools.ts';
+import {
+  FIND_TOOLS,
+  findTools,
+  findToolsTool,
+  foundTools,
+  queryOf,
+} from '../../../src/planner/find-tools.ts';
 import { applyAnswer, type PlanState, startPlan } from '../../../src/planner/plan.ts';
-import { chooseTools, countApprovals, type ToolChoice, toolsOfRound } from '../../../src/planner/tool-choice.ts';
+import {
+  chooseTools,
+  countApprovals,
+  type ToolChoice,
+  toolsOfRound,
+} from '../../../src/planner/tool-choice.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 
 function choiceOf(changes: Partial<Parameters<typeof chooseTools>[0]> = {}): ToolChoice {
@@ -27,13 +38,27 @@ function step(id: string, status: string, toolName: string): object {
 }
 
 /** The plan after one answer that calls these tools. */
-function after(state: PlanState, choice: ToolChoice, calls: [name: string, args: object][]): PlanState {
+function after(
+  state: PlanState,
+  choice: ToolChoice,
+  calls: [name: string, args: object][],
+): PlanState {
   const offered = toolsOfRound(choice, foundTools(state.readings, choice), findToolsTool);
-  const toolCalls = calls.map(([name, args], index) => ({ id: `c${index}`, name, arguments: JSON.stringify(args) }));
+  const toolCalls = calls.map(([name, args], index) => ({
+    id: `c${index}`,
+    name,
+    arguments: JSON.stringify(args),
+  }));
   const usage = { promptTokens: 1, completionTokens: 1 };
-  return applyAnswer(state, { content: '', toolCalls, usage, finishReason: 'tool_calls' }, offered, {
-    read: (tool, params) => (tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : null),
-  });
+  return applyAnswer(
+    state,
+    { content: '', toolCalls, usage, finishReason: 'tool_calls' },
+    offered,
+    {
+      read: (tool, params) =>
+        tool.name === FIND_TOOLS ? findTools(queryOf(params), choice).reply : null,
+    },
+  );
 }
 
 describe('find_tools', () => {
@@ -49,20 +74,28 @@ describe('find_tools', () => {
 
   it('answers with names and descriptions, and the found tools can be called from the next round on', () => {
     const choice = choiceOf();
-    const first = after(startPlan({ system: 's', user: 'u' }), choice, [[FIND_TOOLS, { query: 'track a habit' }]]);
+    const first = after(startPlan({ system: 's', user: 'u' }), choice, [
+      [FIND_TOOLS, { query: 'track a habit' }],
+    ]);
     expect(first.steps).toEqual([]);
     expect(first.messages.at(-1)?.content).toContain('"create_habit"');
-    expect(first.messages.at(-1)?.content).toContain(CATALOG.find(({ name }) => name === 'create_habit')?.description);
+    expect(first.messages.at(-1)?.content).toContain(
+      CATALOG.find(({ name }) => name === 'create_habit')?.description,
+    );
     const offered = namesOfRound(choice, foundTools(first.readings, choice));
     expect(offered).toHaveLength(8);
     expect(offered).toEqual(expect.arrayContaining(['create_habit', 'create_note', FIND_TOOLS]));
-    const second = after(first, choice, [['create_habit', { title: 'Run', icon: 'star', color: '#22c55e' }]]);
+    const second = after(first, choice, [
+      ['create_habit', { title: 'Run', icon: 'star', color: '#22c55e' }],
+    ]);
     expect(second.steps.map(({ toolName }) => toolName)).toEqual(['create_habit']);
   });
 
   it('leaves the plan plain JSON, from which a resumed run offers the same', () => {
     const choice = choiceOf();
-    const state = after(startPlan({ system: 's', user: 'u' }), choice, [[FIND_TOOLS, { query: 'habit' }]]);
+    const state = after(startPlan({ system: 's', user: 'u' }), choice, [
+      [FIND_TOOLS, { query: 'habit' }],
+    ]);
     const restored = JSON.parse(JSON.stringify(state)) as PlanState;
     expect(foundTools(restored.readings, choice)).toEqual(foundTools(state.readings, choice));
     expect(foundTools(restored.readings, choice)).not.toEqual([]);
@@ -83,9 +116,12 @@ describe('find_tools', () => {
   });
 
   it('never makes a request larger than allowed, whatever was looked for', () => {
-    const queries = fc.array(fc.constantFrom('habit', 'invoice', 'note', 'quiz', 'book', 'mood', 'x'), {
-      maxLength: 6,
-    });
+    const queries = fc.array(
+      fc.constantFrom('habit', 'invoice', 'note', 'quiz', 'book', 'mood', 'x'),
+      {
+        maxLength: 6,
+      },
+    );
     fc.assert(
       fc.property(queries, fc.integer({ min: 1, max: 70 }), (words, maxTools) => {
         const choice = choiceOf({ maxTools });
@@ -114,7 +150,12 @@ describe('what the person approved', () => {
   });
 
   it('is counted by tool, approved steps only', () => {
-    const plan = [step('1', 'approved', 'a'), step('2', 'approved', 'a'), step('3', 'rejected', 'b'), { id: '4' }];
+    const plan = [
+      step('1', 'approved', 'a'),
+      step('2', 'approved', 'a'),
+      step('3', 'rejected', 'b'),
+      { id: '4' },
+    ];
     expect(countApprovals(readIterations([{ id: 'i', plan }]))).toEqual(new Map([['a', 2]]));
   });
 });

@@ -9,7 +9,11 @@ const step = {
   status: 'rejected',
   intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Walk' } },
 };
-const older = Array.from({ length: 2 }, (_, n) => ({ id: `o${n}`, userFeedback: `Older word ${n}`, plan: [] }));
+const older = Array.from({ length: 2 }, (_, n) => ({
+  id: `o${n}`,
+  userFeedback: `Older word ${n}`,
+  plan: [],
+}));
 const middle = Array.from({ length: 2 }, (_, n) => ({
   id: `m${n}`,
   startedAt: `2027-01-0${n + 1}T09:00:00.000Z`,
@@ -26,7 +30,11 @@ const iteration = {
 };
 
 it('the prompt reads as it was reviewed; who changes it raises PROMPT_VERSION and reviews the new file', async () => {
-  const goal = formatInput('goals', { id: 'g1', title: 'Read twelve books', target: { value: 12 } });
+  const goal = formatInput('goals', {
+    id: 'g1',
+    title: 'Read twelve books',
+    target: { value: 12 },
+  });
   const { system, user } = buildPrompt({
     mission: {
       title: 'Keep me reading',

@@ -1,6 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { answerRead, type ReadRecord, readToolsFor, tablesRead } from '../../../src/planner/reads/index.ts';
+import {
+  answerRead,
+  type ReadRecord,
+  readToolsFor,
+  tablesRead,
+} from '../../../src/planner/reads/index.ts';
 import { jsonSchemaOf } from '../../../src/planner/tools/tool.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 
@@ -18,14 +23,26 @@ const records: readonly ReadRecord[] = [
   of('tasks', 't2', { title: 'Pay rent', dueDate: '2027-01-01' }),
   of('tasks', 't3', { title: 'Call Ada', isCompleted: true }),
   of('tasks', 't4', { title: 'Rake', status: 'done', dueDate: '2027-01-01' }),
-  of('events', 'e1', { title: 'Lunch', startTime: '2027-01-09T11:00:00Z', endTime: '2027-01-09T12:00:00Z' }),
+  of('events', 'e1', {
+    title: 'Lunch',
+    startTime: '2027-01-09T11:00:00Z',
+    endTime: '2027-01-09T12:00:00Z',
+  }),
   of('events', 'e2', { title: 'Past', startTime: '2026-12-01T11:00:00Z' }),
   of('events', 'e3', { title: 'Trip', startTime: '2027-01-08', endTime: '2027-01-12' }),
-  of('companionGoals', 'g1', { title: 'Read', currentValue: 3, target: { value: 12, unit: 'books' } }),
+  of('companionGoals', 'g1', {
+    title: 'Read',
+    currentValue: 3,
+    target: { value: 12, unit: 'books' },
+  }),
   of('companionGoals', 'g2', { title: 'Run', status: 'paused' }),
 ];
 
-function ask(name: string, params: Record<string, unknown> = {}, visible = records): { items?: { id: string }[] } {
+function ask(
+  name: string,
+  params: Record<string, unknown> = {},
+  visible = records,
+): { items?: { id: string }[] } {
   return answerRead(name, params, { records: visible, ...context }) as { items?: { id: string }[] };
 }
 
@@ -37,7 +54,10 @@ const ALL_TABLES = new Set(['notes', 'tasks', 'events', 'companionGoals']);
 
 describe('reading tools', () => {
   it('are offered for the tables that the run may see, and for no others', () => {
-    expect(readToolsFor(new Set(['notes'])).map(({ name }) => name)).toEqual(['list_notes', 'get_note']);
+    expect(readToolsFor(new Set(['notes'])).map(({ name }) => name)).toEqual([
+      'list_notes',
+      'get_note',
+    ]);
     expect(readToolsFor(new Set(['journal']))).toEqual([]);
     expect([...tablesRead(['get_note', 'list_tasks', 'create_task'])]).toEqual(['notes', 'tasks']);
   });
@@ -82,7 +102,9 @@ describe('reading tools', () => {
   it('tell the progress of a goal where the numbers are there', () => {
     expect(ids('list_goals')).toEqual(['g1']);
     expect(ids('list_goals', { filter: 'paused' })).toEqual(['g2']);
-    expect(ask('get_goal_progress', { goalId: 'g1' }).items).toMatchObject([{ id: 'g1', percent: 25, unit: 'books' }]);
+    expect(ask('get_goal_progress', { goalId: 'g1' }).items).toMatchObject([
+      { id: 'g1', percent: 25, unit: 'books' },
+    ]);
     expect(ask('get_goal_progress', { goalId: 'g2' }).items?.[0]).not.toHaveProperty('percent');
   });
 
@@ -116,12 +138,23 @@ describe('reading tools', () => {
 
   it('answer plain JSON for any record', () => {
     const shape = fc.dictionary(
-      fc.constantFrom('title', 'content', 'dueDate', 'startTime', 'endTime', 'status', 'currentValue', 'target'),
+      fc.constantFrom(
+        'title',
+        'content',
+        'dueDate',
+        'startTime',
+        'endTime',
+        'status',
+        'currentValue',
+        'target',
+      ),
       fc.jsonValue(),
     );
     fc.assert(
       fc.property(fc.constantFrom(...readToolsFor(ALL_TABLES)), shape, (tool, record) => {
-        const visible = [...ALL_TABLES].map((table) => of(table, 'r', record as Record<string, unknown>));
+        const visible = [...ALL_TABLES].map((table) =>
+          of(table, 'r', record as Record<string, unknown>),
+        );
         const params = { noteId: 'r', taskId: 'r', eventId: 'r', goalId: 'r', filter: 'all' };
         const text = JSON.stringify(ask(tool.name, params, visible));
         expect(text.isWellFormed()).toBe(true);

@@ -23,7 +23,12 @@ describe('the estimate of tokens', () => {
     ['English', ENGLISH, 29, 29],
     ['German', GERMAN, 30, 36],
     ['a UUID', '0b0c7c3e-2c1c-4f7e-9a57-0b3d9a1f0c22', 34, 34],
-    ['Chinese', '请为我的搬家计划下一步：终止租约，预订卡车，通知能源供应商，并与邻居组织一次告别聚会。', 34, 52],
+    [
+      'Chinese',
+      '请为我的搬家计划下一步：终止租约，预订卡车，通知能源供应商，并与邻居组织一次告别聚会。',
+      34,
+      52,
+    ],
     ['Hindi', HINDI, 30, 86],
     ['Tamil', TAMIL, 20, 91],
     ['rules of dashes', `${'-'.repeat(80)}\n`.repeat(5), 10, 10],
@@ -58,7 +63,11 @@ describe('the estimate of tokens', () => {
 });
 
 describe('a shrunk prompt', () => {
-  const user = [block('MISSION', 'Objective: shop'), block('INPUT', 'x '.repeat(5_000)), 'Plan now.'].join('\n\n');
+  const user = [
+    block('MISSION', 'Objective: shop'),
+    block('INPUT', 'x '.repeat(5_000)),
+    'Plan now.',
+  ].join('\n\n');
   const messages = [
     { role: 'system' as const, content: 'The rules.' },
     { role: 'user' as const, content: user },
@@ -71,7 +80,9 @@ describe('a shrunk prompt', () => {
     expect(shrunk.messages[1]?.content).toMatch(
       /^BEGIN MISSION d0c5\nObjective: shop\nEND MISSION d0c5\n\nBEGIN INPUT d0c5\n/,
     );
-    expect(shrunk.messages[1]?.content).toMatch(/\[cut here[^\]]*\]\nEND INPUT d0c5\n\nPlan now\.$/);
+    expect(shrunk.messages[1]?.content).toMatch(
+      /\[cut here[^\]]*\]\nEND INPUT d0c5\n\nPlan now\.$/,
+    );
     expect(shrunk.tools.length).toBeLessThanOrEqual(8);
   });
 

@@ -21,7 +21,8 @@ describe('the choice of tools', () => {
 
   it('never offers a denied tool, and treats auto like propose', () => {
     const names = choose({
-      decide: ({ name, module }) => (name === 'create_task' ? 'deny' : module === 'notes' ? 'auto' : 'propose'),
+      decide: ({ name, module }) =>
+        name === 'create_task' ? 'deny' : module === 'notes' ? 'auto' : 'propose',
     });
     expect(names).not.toContain('create_task');
     expect(names).toContain('create_note');
@@ -34,7 +35,12 @@ describe('the choice of tools', () => {
       missionText: 'Review my notes and write to my kontakte',
       maxTools: 12,
     });
-    expect(names.slice(0, 4)).toEqual(['create_goal', 'pause_goal', 'resume_goal', 'complete_goal']);
+    expect(names.slice(0, 4)).toEqual([
+      'create_goal',
+      'pause_goal',
+      'resume_goal',
+      'complete_goal',
+    ]);
     expect(names).toContain('create_note');
     expect(names).toContain('create_contact');
     expect(names.at(-1)).toBe('complete_task');

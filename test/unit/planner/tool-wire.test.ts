@@ -23,21 +23,26 @@ describe('tools on the wire', () => {
 it('a smaller choice of tools is the beginning of a larger one, without repeats, whatever the mission', () => {
   const modules = fc.subarray(['notes', 'tasks', 'goals', 'constructor', '__proto__']);
   fc.assert(
-    fc.property(modules, fc.string({ unit: 'binary' }), fc.integer({ min: -1, max: 80 }), (inputModules, text, max) => {
-      const question = {
-        tools: CATALOG,
-        decide: () => 'auto' as const,
-        inputModules,
-        missionText: text,
-        approvals: new Map<string, number>(),
-      };
-      const all = chooseTools({ ...question, maxTools: CATALOG.length }).chosen;
-      expect(new Set(all)).toEqual(new Set(CATALOG));
-      const { chosen, rest } = chooseTools({ ...question, maxTools: max });
-      expect([...chosen, ...rest]).toEqual(all);
-      // One place is for the tool that searches the rest.
-      expect(chosen).toHaveLength(max >= all.length ? all.length : Math.max(1, max - 1));
-    }),
+    fc.property(
+      modules,
+      fc.string({ unit: 'binary' }),
+      fc.integer({ min: -1, max: 80 }),
+      (inputModules, text, max) => {
+        const question = {
+          tools: CATALOG,
+          decide: () => 'auto' as const,
+          inputModules,
+          missionText: text,
+          approvals: new Map<string, number>(),
+        };
+        const all = chooseTools({ ...question, maxTools: CATALOG.length }).chosen;
+        expect(new Set(all)).toEqual(new Set(CATALOG));
+        const { chosen, rest } = chooseTools({ ...question, maxTools: max });
+        expect([...chosen, ...rest]).toEqual(all);
+        // One place is for the tool that searches the rest.
+        expect(chosen).toHaveLength(max >= all.length ? all.length : Math.max(1, max - 1));
+      },
+    ),
     { numRuns: 50 },
   );
 });

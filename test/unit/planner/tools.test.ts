@@ -21,9 +21,18 @@ function toolNamed(name: string): Tool {
 /** Any text: lone surrogates, controls, line ends, and now and then as long as a parameter may be. */
 const anyText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 120 }),
-  fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 300 }).map((units) => String.fromCharCode(...units)),
-  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).map((text) => text.repeat(2000).slice(0, MAX_TEXT)),
-  fc.constantFrom('🙂'.repeat(MAX_TEXT / 2), `${' '.repeat(900)}x`, 'a\r\nb\u2028c\u2029d', '\u200b\u202e'),
+  fc
+    .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 300 })
+    .map((units) => String.fromCharCode(...units)),
+  fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+    .map((text) => text.repeat(2000).slice(0, MAX_TEXT)),
+  fc.constantFrom(
+    '🙂'.repeat(MAX_TEXT / 2),
+    `${' '.repeat(900)}x`,
+    'a\r\nb\u2028c\u2029d',
+    '\u200b\u202e',
+  ),
 );
 
 function valueOf({ type, required, enum: words }: Parameter): fc.Arbitrary<unknown> {
@@ -46,22 +55,36 @@ function valueOf({ type, required, enum: words }: Parameter): fc.Arbitrary<unkno
 
 /** Valid params of a tool: every required parameter, any choice of the others. */
 function paramsOf(parameters: readonly Parameter[]): fc.Arbitrary<Record<string, unknown>> {
-  return fc.record(Object.fromEntries(parameters.map((parameter) => [parameter.name, valueOf(parameter)])), {
-    requiredKeys: parameters.filter(({ required }) => required).map(({ name }) => name),
-    noNullPrototype: true,
-  });
+  return fc.record(
+    Object.fromEntries(parameters.map((parameter) => [parameter.name, valueOf(parameter)])),
+    {
+      requiredKeys: parameters.filter(({ required }) => required).map(({ name }) => name),
+      noNullPrototype: true,
+    },
+  );
 }
 
 /** The plainest params that a tool accepts, with every parameter. */
 function plainParams(parameters: readonly Parameter[]): Record<string, unknown> {
-  const plain: Record<string, unknown> = { string: 'x', number: 1, boolean: true, array: [{}], object: { a: 1 } };
-  return Object.fromEntries(parameters.map(({ name, type, enum: words }) => [name, words?.[0] ?? plain[type]]));
+  const plain: Record<string, unknown> = {
+    string: 'x',
+    number: 1,
+    boolean: true,
+    array: [{}],
+    object: { a: 1 },
+  };
+  return Object.fromEntries(
+    parameters.map(({ name, type, enum: words }) => [name, words?.[0] ?? plain[type]]),
+  );
 }
 
 describe.each(CASES)('$name', ({ name, tool, parameters }) => {
   const plain = plainParams(parameters);
-  const accepts = (change: Record<string, unknown>) => tool.parameters.safeParse({ ...plain, ...change }).success;
-  const texts = parameters.filter(({ type, enum: words }) => type === 'string' && words === undefined);
+  const accepts = (change: Record<string, unknown>) =>
+    tool.parameters.safeParse({ ...plain, ...change }).success;
+  const texts = parameters.filter(
+    ({ type, enum: words }) => type === 'string' && words === undefined,
+  );
 
   it('says what it does in one well-formed line of fewer than 200 characters, whatever the valid params', () => {
     fc.assert(
@@ -82,7 +105,10 @@ describe.each(CASES)('$name', ({ name, tool, parameters }) => {
     expect(accepts({})).toBe(true);
     expect(accepts({ unheardOf: 1 })).toBe(false);
     for (const parameter of parameters)
-      expect([parameter.name, accepts({ [parameter.name]: undefined })]).toEqual([parameter.name, !parameter.required]);
+      expect([parameter.name, accepts({ [parameter.name]: undefined })]).toEqual([
+        parameter.name,
+        !parameter.required,
+      ]);
   });
 
   it('takes texts of up to 20,000 characters, blank ones only where they may be left out', () => {
@@ -97,7 +123,8 @@ describe.each(CASES)('$name', ({ name, tool, parameters }) => {
     for (const { name: parameter, type, enum: words } of parameters) {
       expect(accepts({ [parameter]: type === 'number' ? '1' : 1 })).toBe(false);
       expect(accepts({ [parameter]: null })).toBe(false);
-      if (type === 'number') expect(accepts({ [parameter]: Infinity }) || accepts({ [parameter]: NaN })).toBe(false);
+      if (type === 'number')
+        expect(accepts({ [parameter]: Infinity }) || accepts({ [parameter]: NaN })).toBe(false);
       if (words !== undefined) expect(accepts({ [parameter]: 'no such word' })).toBe(false);
     }
   });
@@ -106,7 +133,9 @@ describe.each(CASES)('$name', ({ name, tool, parameters }) => {
 describe('summaries', () => {
   it('name what a change of a note replaces', () => {
     const { summarise } = toolNamed('update_note');
-    expect(summarise({ noteId: 'n1', title: 'Plan' })).toBe("Change the title of note 'n1', titled Plan");
+    expect(summarise({ noteId: 'n1', title: 'Plan' })).toBe(
+      "Change the title of note 'n1', titled Plan",
+    );
     expect(summarise({ noteId: 'n1', content: 'x' })).toBe("Change the content of note 'n1'");
     expect(summarise({ noteId: 'n1', title: 'Plan', content: 'x' })).toBe(
       "Change title and content of note 'n1', titled Plan",

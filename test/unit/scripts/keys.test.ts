@@ -82,9 +82,13 @@ describe('with a file', () => {
   });
 
   test('other lines stay as they are, an empty assignment is filled in its place, and the mode becomes 0600', async () => {
-    await writeFile(path, '# MANA_SERVICE_KEY=example\nMANA_SERVICE_KEY=\n\nDATABASE_URL=postgres://h/d # mine', {
-      mode: 0o644,
-    });
+    await writeFile(
+      path,
+      '# MANA_SERVICE_KEY=example\nMANA_SERVICE_KEY=\n\nDATABASE_URL=postgres://h/d # mine',
+      {
+        mode: 0o644,
+      },
+    );
     await writeKeys(path, { replace: false });
     const lines = (await readFile(path, 'utf8')).split('\n');
     expect(lines[0]).toBe('# MANA_SERVICE_KEY=example');
@@ -102,7 +106,9 @@ describe('with a file', () => {
   });
 
   test('a folder in its place is a clear error', async () => {
-    await expect(writeKeys(folder, { replace: true })).rejects.toMatchObject({ code: 'FILE_FAILED' });
+    await expect(writeKeys(folder, { replace: true })).rejects.toMatchObject({
+      code: 'FILE_FAILED',
+    });
   });
 });
 
@@ -115,7 +121,10 @@ describe('replace', () => {
     expect(report.keptOld).toEqual(NAMES.slice(0, 4));
     expect(report.unchanged).toEqual(['MANA_SERVICE_KEY']);
     expect(after['MANA_SERVICE_KEY']).toBe(before['MANA_SERVICE_KEY']);
-    expect(after['MANA_AUTH_KEK']?.split(',')).toEqual([expect.any(String), before['MANA_AUTH_KEK']]);
+    expect(after['MANA_AUTH_KEK']?.split(',')).toEqual([
+      expect.any(String),
+      before['MANA_AUTH_KEK'],
+    ]);
     const [one, two] = [before, after].map((env) =>
       readPemKeys(env['MANA_AI_PRIVATE_KEY_PEM'] ?? '', 'x25519-private'),
     );
@@ -130,7 +139,10 @@ describe('replace', () => {
   test('old keys in real lines are kept; later duplicates go', async () => {
     const { privateKey } = generateKeyPairSync('ed25519');
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    await writeFile(path, `MANA_GRANT_SIGNING_KEY_PEM=wrong\nexport MANA_GRANT_SIGNING_KEY_PEM="${pem}"\nA=1\n`);
+    await writeFile(
+      path,
+      `MANA_GRANT_SIGNING_KEY_PEM=wrong\nexport MANA_GRANT_SIGNING_KEY_PEM="${pem}"\nA=1\n`,
+    );
     await writeKeys(path, { replace: true });
     const text = await readFile(path, 'utf8');
     expect(text.match(/MANA_GRANT_SIGNING_KEY_PEM/g)).toHaveLength(1);
@@ -140,7 +152,10 @@ describe('replace', () => {
 
   test('an RSA key goes', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const escaped = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().replaceAll('\n', '\\n');
+    const escaped = privateKey
+      .export({ type: 'pkcs8', format: 'pem' })
+      .toString()
+      .replaceAll('\n', '\\n');
     const spki = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     await writeFile(path, `MANA_AI_PRIVATE_KEY_PEM=${escaped}\nMANA_AI_PUBLIC_KEY_PEM="${spki}"\n`);
     const report = await writeKeys(path, { replace: true });
@@ -154,7 +169,9 @@ describe('replace', () => {
     async (name) => {
       const text = `${name}=nonsense\n`;
       await writeFile(path, text);
-      const error: unknown = await writeKeys(path, { replace: true }).catch((caught: unknown) => caught);
+      const error: unknown = await writeKeys(path, { replace: true }).catch(
+        (caught: unknown) => caught,
+      );
       expect(error).toMatchObject({ code: 'KEY_UNREADABLE' });
       expect(String(error)).not.toContain('nonsense');
       expect(await readFile(path, 'utf8')).toBe(text);

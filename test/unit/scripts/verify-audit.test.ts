@@ -19,7 +19,10 @@ const content = {
   reason: null,
   ts: '2026-11-24T10:00:00.000Z',
 };
-const ROWS = await chainRows('user-1', EMPTY_CHAIN, [content, { ...content, kind: 'outcome', status: 'ok' }]);
+const ROWS = await chainRows('user-1', EMPTY_CHAIN, [
+  content,
+  { ...content, kind: 'outcome', status: 'ok' },
+]);
 const HEAD = { seq: 2, hash: ROWS[1]?.hash ?? '' };
 
 function file(name: string, value: unknown): string {
@@ -68,7 +71,14 @@ describe('npm run verify-audit', () => {
   it('exits with 2 where nothing could be checked', async () => {
     const rows = file('no-user.json', ROWS);
     const text = file('text.json', 'hello');
-    const cases = [[], [join(folder, 'missing.json')], [text], [rows], [rows, '--head', 'x'], [rows, '--wrong']];
+    const cases = [
+      [],
+      [join(folder, 'missing.json')],
+      [text],
+      [rows],
+      [rows, '--head', 'x'],
+      [rows, '--wrong'],
+    ];
     for (const args of cases) expect((await verifyAudit(args)).exitCode).toBe(2);
   });
 });

@@ -47,7 +47,9 @@ describe('parseChangeRow', () => {
     (column) => {
       const broken = { ...raw, [column]: null };
       expect(() => parseChangeRow(broken)).toThrow(ChangeRowError);
-      expect(() => parseChangeRow(broken)).toThrow(expect.objectContaining({ code: 'MALFORMED_CHANGE_ROW' }));
+      expect(() => parseChangeRow(broken)).toThrow(
+        expect.objectContaining({ code: 'MALFORMED_CHANGE_ROW' }),
+      );
     },
   );
 

@@ -30,19 +30,19 @@ function write(
 }
 
 test('a new record is told whole', () => {
-  expect(changedParts(null, write(null, { title: 'T', iterations: [{ id: 'a' }, { id: 'b' }] }))).toEqual([
-    '',
-    'a',
-    'b',
-  ]);
+  expect(
+    changedParts(null, write(null, { title: 'T', iterations: [{ id: 'a' }, { id: 'b' }] })),
+  ).toEqual(['', 'a', 'b']);
 });
 
 test('only iterations that are new or different are told', () => {
   const before = write(null, { title: 'T', iterations: [{ id: 'a', n: 1 }, { id: 'b' }] });
-  expect(changedParts(before, write(before, { iterations: [{ id: 'a', n: 2 }, { id: 'b' }, { id: 'c' }] }))).toEqual([
-    'a',
-    'c',
-  ]);
+  expect(
+    changedParts(
+      before,
+      write(before, { iterations: [{ id: 'a', n: 2 }, { id: 'b' }, { id: 'c' }] }),
+    ),
+  ).toEqual(['a', 'c']);
 });
 
 test('fields, an iteration that went and being deleted are changes of the mission', () => {
@@ -54,5 +54,7 @@ test('fields, an iteration that went and being deleted are changes of the missio
 
 test('a write of the same values is no change', () => {
   const before = write(null, { title: 'T', iterations: [{ id: 'a', n: 1 }] });
-  expect(changedParts(before, write(before, { title: 'T', iterations: [{ n: 1, id: 'a' }] }))).toEqual([]);
+  expect(
+    changedParts(before, write(before, { title: 'T', iterations: [{ n: 1, id: 'a' }] })),
+  ).toEqual([]);
 });

@@ -19,10 +19,23 @@ const STEP = {
   status: 'planned',
   intent: { kind: 'toolCall', toolName: 'create_task', params: { title: 'Buy milk' } },
 };
-const NOTE = { id: 'i1-2', summary: 'A note', status: 'planned', intent: { kind: 'note', body: 'Hi' } };
+const NOTE = {
+  id: 'i1-2',
+  summary: 'A note',
+  status: 'planned',
+  intent: { kind: 'note', body: 'Hi' },
+};
 
 function context(state: RecordState | null, changes: Partial<DeviceContext> = {}): DeviceContext {
-  return { userId: 'u1', missionId: 'm1', rowId: ROW_ID, state, nowMs: NOW, defaultZone: 'UTC', ...changes };
+  return {
+    userId: 'u1',
+    missionId: 'm1',
+    rowId: ROW_ID,
+    state,
+    nowMs: NOW,
+    defaultZone: 'UTC',
+    ...changes,
+  };
 }
 
 /** A record as it stands after a device wrote these fields. */
@@ -60,7 +73,9 @@ const ACTIVE = {
   state: 'active',
   cadence: { kind: 'daily', atHour: 9, atMinute: 0 },
   nextRunAt: '2027-01-05T09:00:00.000Z',
-  iterations: [{ id: 'i1', source: 'server', overallStatus: 'awaiting-review', plan: [STEP, NOTE] }],
+  iterations: [
+    { id: 'i1', source: 'server', overallStatus: 'awaiting-review', plan: [STEP, NOTE] },
+  ],
 };
 
 describe('a row of the device API', () => {
@@ -84,7 +99,10 @@ describe('a row of the device API', () => {
 
   test('wins over a device whose clock runs two hours ahead', async () => {
     const ahead = stateOf(ACTIVE, NOW + 7_200_000);
-    for (const command of [{ kind: 'change', fields: { title: 'New' } }, { kind: 'pause' }] as const) {
+    for (const command of [
+      { kind: 'change', fields: { title: 'New' } },
+      { kind: 'pause' },
+    ] as const) {
       const record = readRecord(await after(ahead, command), 'm1');
       expect([record['title'], record['state']]).toEqual(
         command.kind === 'pause' ? ['T', 'paused'] : ['New', 'active'],
@@ -95,18 +113,27 @@ describe('a row of the device API', () => {
 
   test('writes only what differs, and nothing where nothing does', async () => {
     const same = { title: 'T', cadence: { atMinute: 0, atHour: 9, kind: 'daily' } } as const;
-    expect(await buildDeviceRow(context(stateOf(ACTIVE)), { kind: 'change', fields: same })).toEqual({
+    expect(
+      await buildDeviceRow(context(stateOf(ACTIVE)), { kind: 'change', fields: same }),
+    ).toEqual({
       ok: true,
       row: null,
     });
-    const row = await rowOf(stateOf(ACTIVE), { kind: 'change', fields: { ...same, objective: 'Else' } });
+    const row = await rowOf(stateOf(ACTIVE), {
+      kind: 'change',
+      fields: { ...same, objective: 'Else' },
+    });
     expect(row.data).toEqual({ objective: 'Else' });
   });
 });
 
 describe('create', () => {
   test('inserts a whole mission with the first time of its cadence', async () => {
-    const fields = { title: 'T', objective: 'O', cadence: { kind: 'daily', atHour: 9, atMinute: 0 } } as const;
+    const fields = {
+      title: 'T',
+      objective: 'O',
+      cadence: { kind: 'daily', atHour: 9, atMinute: 0 },
+    } as const;
     const row = await rowOf(null, { kind: 'create', fields });
     expect(row.op).toBe('insert');
     expect(row.data).toMatchObject({
@@ -121,17 +148,25 @@ describe('create', () => {
 
   test('keeps a time that the person set, and null', async () => {
     for (const nextRunAt of ['2027-02-01T00:00:00Z', null]) {
-      expect((await rowOf(null, { kind: 'create', fields: { objective: 'O', nextRunAt } })).data['nextRunAt']).toBe(
-        nextRunAt,
-      );
+      expect(
+        (await rowOf(null, { kind: 'create', fields: { objective: 'O', nextRunAt } })).data[
+          'nextRunAt'
+        ],
+      ).toBe(nextRunAt);
     }
   });
 
   test('is refused where the mission lives, and brings back one that was deleted either way', async () => {
     const alive = stateOf(ACTIVE);
     const create = { kind: 'create', fields: { objective: 'Again' } } as const;
-    expect(await buildDeviceRow(context(alive), create)).toEqual({ ok: false, refusal: { code: 'MISSION_EXISTS' } });
-    for (const dead of [await after(alive, { kind: 'delete' }), stateOf({ ...ACTIVE, deletedAt: '2027-01-01' })]) {
+    expect(await buildDeviceRow(context(alive), create)).toEqual({
+      ok: false,
+      refusal: { code: 'MISSION_EXISTS' },
+    });
+    for (const dead of [
+      await after(alive, { kind: 'delete' }),
+      stateOf({ ...ACTIVE, deletedAt: '2027-01-01' }),
+    ]) {
       expect(isAlive(dead)).toBe(false);
       expect(isAlive(await after(dead, create))).toBe(true);
     }
@@ -170,7 +205,9 @@ describe('the life of a mission', () => {
   });
 
   test('run makes it due now, once: what is due already is left alone, what is not active refused', async () => {
-    expect((await rowOf(stateOf(ACTIVE), { kind: 'run' })).data).toEqual({ nextRunAt: new Date(NOW).toISOString() });
+    expect((await rowOf(stateOf(ACTIVE), { kind: 'run' })).data).toEqual({
+      nextRunAt: new Date(NOW).toISOString(),
+    });
     const due = stateOf({ ...ACTIVE, nextRunAt: '2027-01-04T11:00:00.000Z' });
     expect(await buildDeviceRow(context(due), { kind: 'run' })).toEqual({ ok: true, row: null });
     const paused = stateOf({ ...ACTIVE, state: 'paused' });
@@ -181,7 +218,9 @@ describe('the life of a mission', () => {
   });
 });
 
-const decide = async (...wanted: [step: Record<string, unknown>, decision: 'approve' | 'reject'][]) => ({
+const decide = async (
+  ...wanted: [step: Record<string, unknown>, decision: 'approve' | 'reject'][]
+) => ({
   kind: 'review' as const,
   iterationId: 'i1',
   decisions: await Promise.all(
@@ -208,7 +247,10 @@ describe('review', () => {
       overallStatus: 'awaiting-review',
       plan: [{ status: 'approved' }, { status: 'planned' }],
     });
-    const second = await after(first, { ...(await decide([NOTE, 'reject'])), feedback: 'No notes.' });
+    const second = await after(first, {
+      ...(await decide([NOTE, 'reject'])),
+      feedback: 'No notes.',
+    });
     expect(iterationOf(second)).toMatchObject({
       overallStatus: 'approved',
       userFeedback: 'No notes.',
@@ -233,7 +275,10 @@ describe('review', () => {
 
   test('the same decision again changes nothing, the opposite is refused', async () => {
     const state = await after(stateOf(ACTIVE), await decide([STEP, 'approve']));
-    expect(await buildDeviceRow(context(state), await decide([STEP, 'approve']))).toEqual({ ok: true, row: null });
+    expect(await buildDeviceRow(context(state), await decide([STEP, 'approve']))).toEqual({
+      ok: true,
+      row: null,
+    });
     expect(await buildDeviceRow(context(state), await decide([STEP, 'reject']))).toEqual({
       ok: false,
       refusal: { code: 'STEP_DECIDED', stepId: 'i1-1' },
@@ -241,16 +286,33 @@ describe('review', () => {
   });
 
   test('remarks are added to earlier ones; ciphertext replaces', async () => {
-    const one = await after(stateOf(ACTIVE), { kind: 'review', iterationId: 'i1', decisions: [], feedback: 'One.' });
-    const two = await after(one, { kind: 'review', iterationId: 'i1', decisions: [], feedback: 'Two.' });
+    const one = await after(stateOf(ACTIVE), {
+      kind: 'review',
+      iterationId: 'i1',
+      decisions: [],
+      feedback: 'One.',
+    });
+    const two = await after(one, {
+      kind: 'review',
+      iterationId: 'i1',
+      decisions: [],
+      feedback: 'Two.',
+    });
     expect(iterationOf(two)?.userFeedback).toBe('One.\nTwo.');
-    const sealed = await after(two, { kind: 'review', iterationId: 'i1', decisions: [], feedback: 'enc:2:1:x.y' });
+    const sealed = await after(two, {
+      kind: 'review',
+      iterationId: 'i1',
+      decisions: [],
+      feedback: 'enc:2:1:x.y',
+    });
     expect(iterationOf(sealed)?.userFeedback).toBe('enc:2:1:x.y');
   });
 
   test('unknown iterations and steps are named', async () => {
     const state = stateOf(ACTIVE);
-    expect(await buildDeviceRow(context(state), { kind: 'review', iterationId: 'i9', decisions: [] })).toEqual({
+    expect(
+      await buildDeviceRow(context(state), { kind: 'review', iterationId: 'i9', decisions: [] }),
+    ).toEqual({
       ok: false,
       refusal: { code: 'ITERATION_NOT_FOUND' },
     });
@@ -267,7 +329,9 @@ describe('a step digest', () => {
     const digest = await stepDigest(STEP);
     expect(digest).toMatch(/^[\w-]{43}$/);
     const { id, summary, intent } = STEP;
-    expect(await stepDigest({ intent, digest: 'x', status: 'approved', summary, proposalId: 'p', id })).toBe(digest);
+    expect(
+      await stepDigest({ intent, digest: 'x', status: 'approved', summary, proposalId: 'p', id }),
+    ).toBe(digest);
     expect(await stepDigest({ ...STEP, rationale: 'Because.' })).not.toBe(digest);
     expect(await stepDigest({ ...STEP, summary: 'Other' })).not.toBe(digest);
   });
@@ -280,6 +344,8 @@ describe('a request that is repeated', () => {
     expect(requestRowId({ ...request, body: { b: 2, a: 1 } })).toBe(id);
     expect(newMissionId(id)).toBe(newMissionId(requestRowId(request)));
     const others = [{ key: 'l' }, { body: {} }, { route: 'change m1' }, { userId: 'u2' }];
-    expect(new Set([id, ...others.map((other) => requestRowId({ ...request, ...other }))]).size).toBe(5);
+    expect(
+      new Set([id, ...others.map((other) => requestRowId({ ...request, ...other }))]).size,
+    ).toBe(5);
   });
 });

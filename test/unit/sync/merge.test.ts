@@ -5,8 +5,10 @@ import { applyRow, emptyState, isAlive, mergeRows, readRecord } from '../../../s
 import { at, row, uuid } from './rows.ts';
 
 const read = (...rows: ChangeRow[]) => readRecord(mergeRows(rows), 'm1');
-const insert = (n: number, parts: Partial<ChangeRow> = {}) => row(n, { op: 'insert', data: { a: n }, ...parts });
-const del = (n: number, parts: Partial<ChangeRow> = {}) => row(n, { op: 'delete', data: null, ...parts });
+const insert = (n: number, parts: Partial<ChangeRow> = {}) =>
+  row(n, { op: 'insert', data: { a: n }, ...parts });
+const del = (n: number, parts: Partial<ChangeRow> = {}) =>
+  row(n, { op: 'delete', data: null, ...parts });
 const alive = (...rows: ChangeRow[]) => isAlive(mergeRows(rows));
 
 describe('fields', () => {
@@ -16,7 +18,10 @@ describe('fields', () => {
     expect(read(whole, half)).toEqual({ id: 'm1', a: 'half' });
     const offset = row(1, { data: { a: 'offset' }, fieldMeta: { a: '2026-01-01T12:00:00+02:00' } });
     expect(read(whole, offset)['a']).toBe('whole');
-    const earlier = row(9, { data: { a: 'earlier' }, fieldMeta: { a: '2026-01-01T11:59:59+02:00' } });
+    const earlier = row(9, {
+      data: { a: 'earlier' },
+      fieldMeta: { a: '2026-01-01T11:59:59+02:00' },
+    });
     expect(read(whole, earlier)['a']).toBe('whole');
   });
 
@@ -35,14 +40,24 @@ describe('fields', () => {
     expect(read(twin, older, newer)['a']).toBe('twin');
   });
 
-  it.each([undefined, null, 'yesterday', 17, {}, { at: 'no' }, { at: 17 }, ['2030-01-01T00:00:00Z']])(
-    'a stamp %j is no date: created_at counts',
-    (stamp) => {
-      const meta = stamp === undefined ? {} : { a: stamp };
-      expect(read(row(3, { data: { a: 'mine' }, fieldMeta: meta }), row(2, { data: { a: 'old' } }))['a']).toBe('mine');
-      expect(read(row(3, { data: { a: 'mine' }, fieldMeta: meta }), row(4, { data: { a: 'new' } }))['a']).toBe('new');
-    },
-  );
+  it.each([
+    undefined,
+    null,
+    'yesterday',
+    17,
+    {},
+    { at: 'no' },
+    { at: 17 },
+    ['2030-01-01T00:00:00Z'],
+  ])('a stamp %j is no date: created_at counts', (stamp) => {
+    const meta = stamp === undefined ? {} : { a: stamp };
+    expect(
+      read(row(3, { data: { a: 'mine' }, fieldMeta: meta }), row(2, { data: { a: 'old' } }))['a'],
+    ).toBe('mine');
+    expect(
+      read(row(3, { data: { a: 'mine' }, fieldMeta: meta }), row(4, { data: { a: 'new' } }))['a'],
+    ).toBe('new');
+  });
 
   it.each([null, [], 'text', 7])('field_meta %j holds no stamps', (fieldMeta) => {
     expect(read(row(3, { data: { a: 1 }, fieldMeta }), row(2, { data: { a: 2 } }))['a']).toBe(1);
@@ -54,7 +69,11 @@ describe('fields', () => {
   });
 
   it('the first row gets no special treatment: its stamps count', () => {
-    const first = row(1, { op: 'insert', data: { a: 1 }, fieldMeta: { a: '2026-02-01T00:00:00Z' } });
+    const first = row(1, {
+      op: 'insert',
+      data: { a: 1 },
+      fieldMeta: { a: '2026-02-01T00:00:00Z' },
+    });
     expect(read(first, row(2, { data: { a: 2 } }))['a']).toBe(1);
   });
 
@@ -63,8 +82,17 @@ describe('fields', () => {
       '{"__proto__":{"p":1},"__x":1,"id":"other","constructor":"c","toString":"t","hasOwnProperty":1}',
     );
     const state = mergeRows([row(1, { data })]);
-    expect(Object.keys(state.fields).toSorted()).toEqual(['constructor', 'hasOwnProperty', 'toString']);
-    expect(readRecord(state, 'm1')).toEqual({ id: 'm1', constructor: 'c', toString: 't', hasOwnProperty: 1 });
+    expect(Object.keys(state.fields).toSorted()).toEqual([
+      'constructor',
+      'hasOwnProperty',
+      'toString',
+    ]);
+    expect(readRecord(state, 'm1')).toEqual({
+      id: 'm1',
+      constructor: 'c',
+      toString: 't',
+      hasOwnProperty: 1,
+    });
     expect(({} as Record<string, unknown>)['p']).toBeUndefined();
   });
 
@@ -93,18 +121,25 @@ describe('existence', () => {
   });
 
   it('a delete counts although its data is null, an array or text', () => {
-    for (const data of [null, [], 'x', { a: 'ignored' }]) expect(alive(insert(1), del(2, { data }))).toBe(false);
+    for (const data of [null, [], 'x', { a: 'ignored' }])
+      expect(alive(insert(1), del(2, { data }))).toBe(false);
     expect(read(insert(1), del(2, { data: { a: 'ignored' } }))['a']).toBe(1);
   });
 
   it('a later insert brings it back, a later update does not but keeps its fields', () => {
     expect(alive(insert(1), del(2), row(3, { data: { a: 3 } }))).toBe(false);
-    expect(alive(insert(1), del(2), row(3, { data: { a: 3 } }), insert(4, { data: {} }))).toBe(true);
-    expect(read(insert(1), del(2), row(3, { data: { a: 3 } }), insert(4, { data: {} }))['a']).toBe(3);
+    expect(alive(insert(1), del(2), row(3, { data: { a: 3 } }), insert(4, { data: {} }))).toBe(
+      true,
+    );
+    expect(read(insert(1), del(2), row(3, { data: { a: 3 } }), insert(4, { data: {} }))['a']).toBe(
+      3,
+    );
   });
 
   it('is stamped field_meta.__deleted where that is a date', () => {
-    expect(alive(insert(1), del(2), insert(3), del(4, { fieldMeta: { __deleted: at(2) } }))).toBe(true);
+    expect(alive(insert(1), del(2), insert(3), del(4, { fieldMeta: { __deleted: at(2) } }))).toBe(
+      true,
+    );
     expect(alive(insert(3), del(1, { fieldMeta: { __deleted: at(9) } }))).toBe(false);
     expect(alive(insert(3), del(4, { fieldMeta: { __deleted: true } }))).toBe(false);
   });
@@ -116,7 +151,13 @@ describe('existence', () => {
 
   it('a winning deletedAt means deleted, an empty or lost one does not', () => {
     expect(alive(insert(1), row(2, { data: { deletedAt: at(2) } }))).toBe(false);
-    expect(alive(insert(1), row(2, { data: { deletedAt: at(2) } }), row(3, { data: { deletedAt: null } }))).toBe(true);
+    expect(
+      alive(
+        insert(1),
+        row(2, { data: { deletedAt: at(2) } }),
+        row(3, { data: { deletedAt: null } }),
+      ),
+    ).toBe(true);
     expect(alive(row(2, { data: { deletedAt: '' } }))).toBe(true);
     expect(alive(row(2, { data: { deletedAt: true } }))).toBe(true);
   });
@@ -127,13 +168,21 @@ describe('rows that are skipped', () => {
     const before = mergeRows([row(1, { data: { a: 1 } })]);
     const result = applyRow(before, row(2, { data: { a: 2 }, schemaVersion: 2 }));
     expect(result).toEqual({ state: before, skipped: 'schema-version' });
-    expect(applyRow(before, row(2, { op: 'delete', data: null, schemaVersion: 2 })).skipped).toBe('schema-version');
+    expect(applyRow(before, row(2, { op: 'delete', data: null, schemaVersion: 2 })).skipped).toBe(
+      'schema-version',
+    );
   });
 
   it.each([null, [], [1], 'x', 1, true, undefined])('data %j', (data) => {
     const before = mergeRows([row(1, { data: { a: 1 } })]);
-    expect(applyRow(before, row(2, { data, spaceId: 's' }))).toEqual({ state: before, skipped: 'data-not-object' });
-    expect(applyRow(null, row(2, { op: 'insert', data }))).toEqual({ state: emptyState(), skipped: 'data-not-object' });
+    expect(applyRow(before, row(2, { data, spaceId: 's' }))).toEqual({
+      state: before,
+      skipped: 'data-not-object',
+    });
+    expect(applyRow(null, row(2, { op: 'insert', data }))).toEqual({
+      state: emptyState(),
+      skipped: 'data-not-object',
+    });
   });
 
   it('a created_at that is no date counts as the earliest', () => {
@@ -204,7 +253,10 @@ describe('order', () => {
     const shuffled = rows.chain((list) =>
       fc.tuple(
         fc.constant(list),
-        fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2, maxLength: list.length * 2 }),
+        fc.shuffledSubarray([...list, ...list], {
+          minLength: list.length * 2,
+          maxLength: list.length * 2,
+        }),
       ),
     );
     fc.assert(
@@ -213,7 +265,8 @@ describe('order', () => {
         expect(mergeRows(permuted)).toEqual(straight);
         // storing the state between two rows changes nothing
         let stored = emptyState();
-        for (const one of permuted) stored = JSON.parse(JSON.stringify(applyRow(stored, one).state));
+        for (const one of permuted)
+          stored = JSON.parse(JSON.stringify(applyRow(stored, one).state));
         expect(stored).toEqual(JSON.parse(JSON.stringify(straight)));
       }),
       { numRuns: 500 },

@@ -29,7 +29,13 @@ const device = (n: number, iterations: unknown, parts: Partial<ChangeRow> = {}) 
 const runner = (n: number, iterations: unknown, parts: Partial<ChangeRow> = {}) =>
   device(n, iterations, { clientId: 'mana-ai-runner', ...parts });
 const repairOf = (rows: ChangeRow[]): NewChangeRow | null =>
-  repairRow({ userId: 'u1', missionId: 'm1', state: mergeRows(rows), rows, nowMs: Date.parse(at(1000)) });
+  repairRow({
+    userId: 'u1',
+    missionId: 'm1',
+    state: mergeRows(rows),
+    rows,
+    nowMs: Date.parse(at(1000)),
+  });
 const itemsOf = (repair: NewChangeRow | null) => repair?.data['iterations'];
 const mergedOf = (rows: ChangeRow[]) => readRecord(mergeRows(rows), 'm1')['iterations'];
 
@@ -64,17 +70,32 @@ describe('lost iterations', () => {
   });
 
   it('stay deleted also when another device, which never carried them, writes later', () => {
-    const rows = [runner(2, [x]), device(3, [x]), device(4, []), device(5, [a], { clientId: 'laptop' })];
+    const rows = [
+      runner(2, [x]),
+      device(3, [x]),
+      device(4, []),
+      device(5, [a], { clientId: 'laptop' }),
+    ];
     expect(repairOf(rows)).toBeNull();
   });
 
   it('come back where the gap was inherited from a blind overwrite', () => {
-    const rows = [runner(2, [x]), device(3, [x]), device(4, [a], { clientId: 'laptop' }), device(5, [a, b])];
+    const rows = [
+      runner(2, [x]),
+      device(3, [x]),
+      device(4, [a], { clientId: 'laptop' }),
+      device(5, [a, b]),
+    ];
     expect(settled(rows)).toEqual([a, b, x]);
   });
 
   it('can be deleted again once the device has carried them again', () => {
-    const gap = [runner(2, [x]), device(3, [x]), device(4, [a], { clientId: 'laptop' }), device(5, [a])];
+    const gap = [
+      runner(2, [x]),
+      device(3, [x]),
+      device(4, [a], { clientId: 'laptop' }),
+      device(5, [a]),
+    ];
     expect(settled([...gap, device(6, [a, b])])).toEqual([a, b, x]);
     expect(repairOf([...gap, device(6, [a, x]), device(7, [a])])).toBeNull();
   });
@@ -84,7 +105,11 @@ describe('lost iterations', () => {
     const laptop = device(3, [approved], { clientId: 'laptop' });
     expect(settled([runner(2, [x]), laptop, device(4, [a])])).toEqual([a, approved]);
     // a row of ours that crossed the approval only copied the older version
-    expect(settled([runner(2, [x]), laptop, runner(4, [x, y]), device(5, [a])])).toEqual([a, approved, y]);
+    expect(settled([runner(2, [x]), laptop, runner(4, [x, y]), device(5, [a])])).toEqual([
+      a,
+      approved,
+      y,
+    ]);
   });
 
   it('a finished iteration is never taken back to running', () => {
@@ -134,14 +159,22 @@ describe('lost iterations', () => {
   });
 
   it('an array that lies in another order, or whose objects do, needs none', () => {
-    const turned = { overallStatus: x['overallStatus'], startedAt: x['startedAt'], source: 'server', id: 'x' };
+    const turned = {
+      overallStatus: x['overallStatus'],
+      startedAt: x['startedAt'],
+      source: 'server',
+      id: 'x',
+    };
     expect(repairOf([device(1, [a, b]), runner(2, [turned, b, a])])).toBeNull();
   });
 
-  it.each([null, 'x', 7, {}])('a device that writes %j as array loses nothing of ours', (garbage) => {
-    expect(settled([runner(2, [x]), device(3, garbage)])).toEqual([x]);
-    expect(repairOf([device(3, garbage)])).toBeNull();
-  });
+  it.each([null, 'x', 7, {}])(
+    'a device that writes %j as array loses nothing of ours',
+    (garbage) => {
+      expect(settled([runner(2, [x]), device(3, garbage)])).toEqual([x]);
+      expect(repairOf([device(3, garbage)])).toBeNull();
+    },
+  );
 
   it('rows that the merge skips, of other records, or without iterations have no say', () => {
     const rows = [
@@ -152,7 +185,15 @@ describe('lost iterations', () => {
       row(6, { data: [] }),
       row(7, { data: { title: 't' } }),
     ];
-    expect(repairRow({ userId: 'u1', missionId: 'm1', state: mergeRows(rows.slice(0, 1)), rows, nowMs: 0 })).toBeNull();
+    expect(
+      repairRow({
+        userId: 'u1',
+        missionId: 'm1',
+        state: mergeRows(rows.slice(0, 1)),
+        rows,
+        nowMs: 0,
+      }),
+    ).toBeNull();
   });
 
   it('elements without an id, of odd types and with odd keys survive', () => {
@@ -168,12 +209,16 @@ describe('lost iterations', () => {
   });
 
   it('a deleted mission gets nothing', () => {
-    expect(repairOf([runner(2, [x]), device(3, [a]), row(4, { op: 'delete', data: null })])).toBeNull();
+    expect(
+      repairOf([runner(2, [x]), device(3, [a]), row(4, { op: 'delete', data: null })]),
+    ).toBeNull();
   });
 
   it('beats a device whose clock runs ahead', () => {
     const ahead = device(3, [a], { fieldMeta: { iterations: '2030-01-01T00:00:00.000400Z' } });
-    expect(repairOf([runner(2, [x]), ahead])!.fieldMeta).toEqual({ iterations: '2030-01-01T00:00:00.001Z' });
+    expect(repairOf([runner(2, [x]), ahead])!.fieldMeta).toEqual({
+      iterations: '2030-01-01T00:00:00.001Z',
+    });
     expect(settled([runner(2, [x]), ahead])).toEqual([a, x]);
   });
 
@@ -182,7 +227,11 @@ describe('lost iterations', () => {
       server(`s${n}`, { startedAt: at(n), overallStatus: n === 3 ? 'awaiting-review' : 'failed' }),
     );
     const kept = own.filter((_, n) => n >= 60 || n === 3);
-    const rows = [...own.map((item, n) => runner(n + 1, [item])), runner(300, kept), device(301, [a])];
+    const rows = [
+      ...own.map((item, n) => runner(n + 1, [item])),
+      runner(300, kept),
+      device(301, [a]),
+    ];
     expect(settled(rows)).toEqual([a, ...kept]);
     // nor where the devices deleted newer ones, so that fewer than 200 are left
     const fewer = kept.slice(0, -50);
@@ -194,7 +243,10 @@ describe('lost iterations', () => {
     ];
     expect(settled(deleted)).toEqual([a, ...fewer]);
     // nor does a write-back that drops the 201st need a repair
-    const seen = [device(1, own.slice(0, 201)), runner(2, own.slice(1, 202).concat(own.slice(3, 4)))];
+    const seen = [
+      device(1, own.slice(0, 201)),
+      runner(2, own.slice(1, 202).concat(own.slice(3, 4))),
+    ];
     expect(repairOf(seen)).toBeNull();
   });
 
@@ -245,7 +297,17 @@ type Action =
 
 const actions = fc.array(
   fc.record({
-    do: fc.constantFrom('pull', 'pull', 'add', 'delete', 'touch', 'run', 'crossing-run', 'crashed-run', 'refresh'),
+    do: fc.constantFrom(
+      'pull',
+      'pull',
+      'add',
+      'delete',
+      'touch',
+      'run',
+      'crossing-run',
+      'crashed-run',
+      'refresh',
+    ),
     device: fc.nat({ max: 2 }),
     pick: fc.nat({ max: 5 }),
   }),
@@ -254,7 +316,9 @@ const actions = fc.array(
 ) as fc.Arbitrary<Action[]>;
 
 class World {
-  readonly log: ChangeRow[] = [row(1, { op: 'insert', data: { state: 'active', nextRunAt: at(1), iterations: [] } })];
+  readonly log: ChangeRow[] = [
+    row(1, { op: 'insert', data: { state: 'active', nextRunAt: at(1), iterations: [] } }),
+  ];
   readonly devices: { rows: ChangeRow[] }[] = [0, 1, 2].map(() => ({ rows: [...this.log] }));
   readonly skewsMs: readonly number[];
   /** what the runner has read of the log */
@@ -312,14 +376,19 @@ class World {
       .filter(isDeviceRow)
       .toSorted((one, two) => compareOrder(orderOf(one, 'iterations'), orderOf(two, 'iterations')));
     const last = rows.findLastIndex(({ clientId }) => clientId === `device${index}`);
-    return last !== -1 && rows.slice(last).every((one) => itemsIn([one]).some((item) => item.id === id));
+    return (
+      last !== -1 && rows.slice(last).every((one) => itemsIn([one]).some((item) => item.id === id))
+    );
   }
 
   push(index: number, iterations: Item[]): void {
     const { rows } = this.devices[index]!;
     // a device stamps its write later than what it overwrites, as far as its clock lets it
     const stamp = new Date(Date.parse(at(this.clock)) + this.skewsMs[index]!).toISOString();
-    const written = device(this.clock, iterations, { clientId: `device${index}`, fieldMeta: { iterations: stamp } });
+    const written = device(this.clock, iterations, {
+      clientId: `device${index}`,
+      fieldMeta: { iterations: stamp },
+    });
     this.log.push(written);
     rows.push(written);
     for (const { id } of iterations) this.surelyDeleted.delete(id);
@@ -392,7 +461,13 @@ class World {
   repair(): NewChangeRow | null {
     const state = mergeRows(this.log);
     expect(this.state).toEqual(state);
-    return repairRow({ userId: 'u1', missionId: 'm1', state, rows: this.log, nowMs: Date.parse(at(this.clock)) });
+    return repairRow({
+      userId: 'u1',
+      missionId: 'm1',
+      state,
+      rows: this.log,
+      nowMs: Date.parse(at(this.clock)),
+    });
   }
 }
 
@@ -421,11 +496,15 @@ describe('devices and the runner in any interleaving', () => {
         // what the winning device wrote stands
         const winner = rows
           .filter(isDeviceRow)
-          .reduce((best, one) => (register(mergeRows([best, one]), 'iterations')!.rowId === one.id ? one : best));
+          .reduce((best, one) =>
+            register(mergeRows([best, one]), 'iterations')!.rowId === one.id ? one : best,
+          );
         const winning = new Set(itemsIn([winner]).map(({ id }) => id));
         expect(winning.isSubsetOf(ids)).toBe(true);
         // a delete stands, unless a device whose clock runs ahead wins with the item in its array
-        const runs = [...world.surelyDeleted].filter((id) => id.startsWith('x') && !winning.has(id));
+        const runs = [...world.surelyDeleted].filter(
+          (id) => id.startsWith('x') && !winning.has(id),
+        );
         for (const id of runs) expect(ids).not.toContain(id);
         // a run on settled ground needs no repair
         const { repairs } = world;

@@ -16,7 +16,12 @@ import { at, row } from './rows.ts';
 const nowMs = Date.parse(at(100));
 const uuidV5 = /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const mission = (parts: Record<string, unknown> = {}, more: Partial<ChangeRow> = {}) =>
-  row(1, { op: 'insert', data: { state: 'active', nextRunAt: at(50), ...parts }, spaceId: 's1', ...more });
+  row(1, {
+    op: 'insert',
+    data: { state: 'active', nextRunAt: at(50), ...parts },
+    spaceId: 's1',
+    ...more,
+  });
 const server = (id: string, parts: Record<string, unknown> = {}) => ({
   id,
   source: 'server',
@@ -24,11 +29,20 @@ const server = (id: string, parts: Record<string, unknown> = {}) => ({
   ...parts,
 });
 
-type Parts = { due?: RecordState; nextRunAt?: string | null; iteration?: { id: string }; nowMs?: number };
+type Parts = {
+  due?: RecordState;
+  nextRunAt?: string | null;
+  iteration?: { id: string };
+  nowMs?: number;
+};
 
 function write(state: RecordState, parts: Parts = {}) {
   const dueRegister = register(parts.due ?? state, 'nextRunAt')!;
-  const identity: RunIdentity = runIdentity({ userId: 'u1', missionId: 'm1', nextRunAt: dueRegister });
+  const identity: RunIdentity = runIdentity({
+    userId: 'u1',
+    missionId: 'm1',
+    nextRunAt: dueRegister,
+  });
   return buildIterationRow({
     userId: 'u1',
     missionId: 'm1',
@@ -83,9 +97,13 @@ describe('run identity', () => {
 describe('stamps of ours', () => {
   it('are now, or 1 ms after what they have to beat, as toISOString writes', () => {
     expect(nextStamp({ nowMs: 5000, after: [] })).toBe('1970-01-01T00:00:05.000Z');
-    expect(nextStamp({ nowMs: 5000, after: [null, order(4_999_999)] })).toBe('1970-01-01T00:00:05.000Z');
+    expect(nextStamp({ nowMs: 5000, after: [null, order(4_999_999)] })).toBe(
+      '1970-01-01T00:00:05.000Z',
+    );
     expect(nextStamp({ nowMs: 5000, after: [order(5_000_000)] })).toBe('1970-01-01T00:00:05.001Z');
-    expect(nextStamp({ nowMs: 5000, after: [order(9_000_001), order(7)] })).toBe('1970-01-01T00:00:09.001Z');
+    expect(nextStamp({ nowMs: 5000, after: [order(9_000_001), order(7)] })).toBe(
+      '1970-01-01T00:00:09.001Z',
+    );
   });
 
   it('are later than any other, up to the end of the range', () => {
@@ -98,7 +116,10 @@ describe('stamps of ours', () => {
   });
 
   it('win over a device stamp of the year 9999 by created_at', () => {
-    const fieldMeta = { nextRunAt: '9999-12-31T23:59:59.999999Z', iterations: '9999-12-31T23:59:59Z' };
+    const fieldMeta = {
+      nextRunAt: '9999-12-31T23:59:59.999999Z',
+      iterations: '9999-12-31T23:59:59Z',
+    };
     const first = mission({ iterations: [] }, { fieldMeta });
     const ours = write(mergeRows([first]))!;
     expect(readRecord(mergeRows([toRow(ours, at(101)), first]), 'm1')['nextRunAt']).toBe(at(3600));
@@ -142,7 +163,10 @@ describe('the iteration row', () => {
   });
 
   it('writes null where there is no next time', () => {
-    expect(write(mergeRows([mission()]), { nextRunAt: null })!.data).toHaveProperty('nextRunAt', null);
+    expect(write(mergeRows([mission()]), { nextRunAt: null })!.data).toHaveProperty(
+      'nextRunAt',
+      null,
+    );
   });
 
   it.each([
@@ -152,11 +176,14 @@ describe('the iteration row', () => {
     expect(write(mergeRows([mission(), gone]))).toBeNull();
   });
 
-  it.each(['paused', 'done', 'archived', 'nonsense', null])('a mission in state %j keeps its nextRunAt', (state) => {
-    const ours = write(mergeRows([mission(), row(2, { data: { state } })]))!;
-    expect(Object.keys(ours.data)).toEqual(['iterations']);
-    expect(Object.keys(ours.fieldMeta)).toEqual(['iterations']);
-  });
+  it.each(['paused', 'done', 'archived', 'nonsense', null])(
+    'a mission in state %j keeps its nextRunAt',
+    (state) => {
+      const ours = write(mergeRows([mission(), row(2, { data: { state } })]))!;
+      expect(Object.keys(ours.data)).toEqual(['iterations']);
+      expect(Object.keys(ours.fieldMeta)).toEqual(['iterations']);
+    },
+  );
 
   it('leaves a nextRunAt alone that the person set during the run, even to the same time', () => {
     const due = mergeRows([mission()]);
@@ -191,7 +218,15 @@ describe('the iteration row', () => {
   });
 
   it('keeps elements that are no objects, duplicates and unknown fields of devices as they are', () => {
-    const iterations = [null, 3, 'x', [1], { noId: 1 }, { id: 'a', odd: { deep: [1] } }, { id: 'a' }];
+    const iterations = [
+      null,
+      3,
+      'x',
+      [1],
+      { noId: 1 },
+      { id: 'a', odd: { deep: [1] } },
+      { id: 'a' },
+    ];
     const written = write(mergeRows([mission({ iterations })]))!.data['iterations'] as unknown[];
     expect(written.slice(0, -1)).toEqual(iterations);
   });
@@ -199,8 +234,12 @@ describe('the iteration row', () => {
   it('of 5,000 it drops none of a device, none that awaits review, and keeps our newest 200', () => {
     const old = Array.from({ length: 5000 }, (_, n) => {
       const startedAt = at(n - 6000);
-      if (n % 10 === 0) return { id: `d${n}`, source: 'browser', startedAt, overallStatus: 'approved' };
-      return server(`s${n}`, { startedAt, overallStatus: n % 7 === 0 ? 'awaiting-review' : 'failed' });
+      if (n % 10 === 0)
+        return { id: `d${n}`, source: 'browser', startedAt, overallStatus: 'approved' };
+      return server(`s${n}`, {
+        startedAt,
+        overallStatus: n % 7 === 0 ? 'awaiting-review' : 'failed',
+      });
     });
     const iteration = server('new', { startedAt: at(100) });
     // newest first: position is not age
@@ -209,7 +248,9 @@ describe('the iteration row', () => {
     const ours = old.filter(({ id }) => id.startsWith('s'));
     const newest = new Set(ours.slice(-199).map(({ id }) => id));
     for (const { id, overallStatus } of old) {
-      expect(kept.has(id)).toBe(id.startsWith('d') || overallStatus === 'awaiting-review' || newest.has(id));
+      expect(kept.has(id)).toBe(
+        id.startsWith('d') || overallStatus === 'awaiting-review' || newest.has(id),
+      );
     }
     expect(kept.has('new')).toBe(true);
   });
@@ -224,7 +265,11 @@ describe('a changed cadence', () => {
     expect(build([created, changed])).toMatchObject({
       data: { nextRunAt: at(3600) },
       fieldMeta: { nextRunAt: '2026-01-01T10:01:40.000Z' },
-      actor: { kind: 'system', principalId: 'system:mission-runner', displayName: 'Mission-Runner' },
+      actor: {
+        kind: 'system',
+        principalId: 'system:mission-runner',
+        displayName: 'Mission-Runner',
+      },
       origin: 'system',
       spaceId: 's1',
     });
@@ -264,7 +309,9 @@ describe('a changed cadence', () => {
   });
 
   it('gives a mission without nextRunAt its first time', () => {
-    expect(build([row(1, { data: { state: 'active', cadence } })])!.data).toEqual({ nextRunAt: at(3600) });
+    expect(build([row(1, { data: { state: 'active', cadence } })])!.data).toEqual({
+      nextRunAt: at(3600),
+    });
   });
 
   it('settles a time that is the same: else the run would be skipped once it is due', () => {

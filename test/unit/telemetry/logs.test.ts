@@ -5,7 +5,9 @@ import { expect, test } from 'vitest';
 function logged(code: string): unknown {
   const url = new URL('../../../src/telemetry/logs.ts', import.meta.url).href;
   const program = `const { createLogger } = await import(${JSON.stringify(url)}); const log = createLogger({ component: 'test' }); ${code}`;
-  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  });
   return JSON.parse(output);
 }
 

@@ -46,7 +46,8 @@ describe('metrics', () => {
 
   test('agents past the 200th are counted together as other', async () => {
     const metrics = createMetrics();
-    for (let index = 0; index < 300; index += 1) metrics.tokensUsed.inc({ agent_id: `agent-${index}` }, 10);
+    for (let index = 0; index < 300; index += 1)
+      metrics.tokensUsed.inc({ agent_id: `agent-${index}` }, 10);
     metrics.tokensUsed.inc({ agent_id: 'agent-0' }, 5);
     const text = await metrics.registry.metrics();
     expect(text).toContain('mana_ai_tokens_used_total{agent_id="other"} 1000');

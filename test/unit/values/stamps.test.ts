@@ -1,6 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareStamps, EARLIEST_US, formatStamp, LATEST_US, parseStamp } from '../../../src/values/stamps.ts';
+import {
+  compareStamps,
+  EARLIEST_US,
+  formatStamp,
+  LATEST_US,
+  parseStamp,
+} from '../../../src/values/stamps.ts';
 
 describe('stamps', () => {
   it.each([
@@ -66,7 +72,10 @@ describe('stamps', () => {
     expect(compareStamps(base, parseStamp('2026-01-01T10:00:00.500Z')!)).toBeLessThan(0);
     expect(compareStamps(base, parseStamp('2026-01-01T12:00:00+02:00')!)).toBe(0);
     expect(
-      compareStamps(parseStamp('2026-01-01T10:00:00.000001Z')!, parseStamp('2026-01-01T10:00:00.000002Z')!),
+      compareStamps(
+        parseStamp('2026-01-01T10:00:00.000001Z')!,
+        parseStamp('2026-01-01T10:00:00.000002Z')!,
+      ),
     ).toBeLessThan(0);
   });
 
@@ -79,7 +88,11 @@ describe('stamps', () => {
   });
 
   it('agrees with Date on every valid instant of its range', () => {
-    const range = { min: new Date(EARLIEST_US / 1000), max: new Date(LATEST_US / 1000), noInvalidDate: true };
+    const range = {
+      min: new Date(EARLIEST_US / 1000),
+      max: new Date(LATEST_US / 1000),
+      noInvalidDate: true,
+    };
     fc.assert(
       fc.property(fc.date(range), (date) => {
         expect(parseStamp(date.toISOString())).toBe(date.getTime() * 1000);

@@ -15,11 +15,18 @@ function freshState(): State {
 }
 
 function admit(state: State, limit: number, nowMs: number): string[] {
-  return admitReady(state, limit, { nowMs, expiresMs: nowMs + LEASE_MS }).map(({ userId }) => userId);
+  return admitReady(state, limit, { nowMs, expiresMs: nowMs + LEASE_MS }).map(
+    ({ userId }) => userId,
+  );
 }
 
 /** What the end of a turn does. */
-function release({ agenda, leases }: State, userId: string, nextDueMs: number | null, nowMs: number): void {
+function release(
+  { agenda, leases }: State,
+  userId: string,
+  nextDueMs: number | null,
+  nowMs: number,
+): void {
   leases.end(userId);
   agenda.serve(userId, nextDueMs, nowMs);
 }
@@ -87,7 +94,11 @@ describe('admission', () => {
     expect(agenda.earliestReadyMs(leases)).toBe(T0 + 7);
   });
 
-  type Event = { kind: 'register' | 'release' | 'admit' | 'permit' | 'return' | 'wait'; user: number; dueMs: number };
+  type Event = {
+    kind: 'register' | 'release' | 'admit' | 'permit' | 'return' | 'wait';
+    user: number;
+    dueMs: number;
+  };
   const events: fc.Arbitrary<Event[]> = fc.array(
     fc.record({
       kind: fc.constantFrom('register', 'release', 'admit', 'permit', 'return', 'wait'),
@@ -117,7 +128,12 @@ describe('admission', () => {
   function step(
     state: State,
     kind: Event['kind'],
-    { userId, dueMs, nowMs, limit }: { userId: string; dueMs: number; nowMs: number; limit: number },
+    {
+      userId,
+      dueMs,
+      nowMs,
+      limit,
+    }: { userId: string; dueMs: number; nowMs: number; limit: number },
   ): void {
     const { agenda, leases } = state;
     if (kind === 'register') agenda.setDue({ userId, dueMs });
@@ -191,10 +207,10 @@ describe('leases', () => {
   it('know when the call that ended began', () => {
     const leases = new Leases();
     leases.askPermit('a', 1, T0, T0 + 10);
-    expect([leases.endCall('a', T0 + 5), leases.endCall('a', T0 + 9), leases.endCall('nobody', T0)]).toEqual([
-      T0,
-      T0 + 5,
-      0,
-    ]);
+    expect([
+      leases.endCall('a', T0 + 5),
+      leases.endCall('a', T0 + 9),
+      leases.endCall('nobody', T0),
+    ]).toEqual([T0, T0 + 5, 0]);
   });
 });

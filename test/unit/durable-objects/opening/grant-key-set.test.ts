@@ -41,12 +41,15 @@ test('a key that was published a moment ago is found at once; kids that nobody h
   expect(await grantKey(url, 'forged')).toBeNull();
   expect(asked).toBe(before);
 
-  for (let count = 1; count < 8; count += 1) expect(await grantKey(url, `forged-${count}`)).toBeNull();
+  for (let count = 1; count < 8; count += 1)
+    expect(await grantKey(url, `forged-${count}`)).toBeNull();
   const afterAllForged = asked;
   const late = await publish();
   // Not refused, which would stay with the mission: nobody looked.
   await expect(grantKey(url, late)).rejects.toMatchObject({ code: 'GRANT_KEY_SET_UNAVAILABLE' });
-  await expect(grantKey(url, 'forged-8')).rejects.toMatchObject({ code: 'GRANT_KEY_SET_UNAVAILABLE' });
+  await expect(grantKey(url, 'forged-8')).rejects.toMatchObject({
+    code: 'GRANT_KEY_SET_UNAVAILABLE',
+  });
   expect(await grantKey(url, first)).not.toBeNull();
   expect(asked).toBe(afterAllForged);
   vi.setSystemTime(Date.now() + 10_000);

@@ -9,7 +9,10 @@ const NOW = Date.UTC(2027, 0, 4);
 const SIZE = { promptTokens: 1_000, answerTokens: 2_000 };
 const SILENT = { promptTokens: null, completionTokens: null };
 
-function spent(kind: LlmErrorKind, usage: { promptTokens: number | null; completionTokens: number | null }) {
+function spent(
+  kind: LlmErrorKind,
+  usage: { promptTokens: number | null; completionTokens: number | null },
+) {
   const ledger = new TokenBudget(memorySql());
   const budget = new RunBudget(ledger, parseAgent({ id: 'a', maxTokensPerDay: 10_000 }));
   expect(budget.begin(SIZE, NOW)).toBeNull();

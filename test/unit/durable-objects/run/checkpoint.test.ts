@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenGrant } from '../../../../durable-objects/opening/grant-access.ts';
-import type { MissionStore, StoredRun } from '../../../../durable-objects/projection/mission-store.ts';
-import { type Checkpoint, openStoredCheckpoint, saveCheckpoint } from '../../../../durable-objects/run/checkpoint.ts';
+import type {
+  MissionStore,
+  StoredRun,
+} from '../../../../durable-objects/projection/mission-store.ts';
+import {
+  type Checkpoint,
+  openStoredCheckpoint,
+  saveCheckpoint,
+} from '../../../../durable-objects/run/checkpoint.ts';
 import { importRecordKey } from '../../../../src/grants/index.ts';
 import { startPlan } from '../../../../src/planner/plan.ts';
 

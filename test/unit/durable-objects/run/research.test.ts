@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import type { OpenGrant } from '../../../../durable-objects/opening/grant-access.ts';
-import type { ResearchJobs, ResearchQuestion } from '../../../../durable-objects/run/research-jobs.ts';
+import type {
+  ResearchJobs,
+  ResearchQuestion,
+} from '../../../../durable-objects/run/research-jobs.ts';
 import { researchFor } from '../../../../durable-objects/run/research.ts';
 import { parseMission } from '../../../../src/missions/mission.ts';
 import { emptyState } from '../../../../src/sync/merge.ts';
@@ -15,7 +18,12 @@ async function ask(objective: string, llm: 'any' | 'local' | null) {
       return { kind: 'pending', untilMs: 5 };
     },
   } as unknown as ResearchJobs;
-  const mission = parseMission({ id: 'm', title: 'Secret title', objective, conceptMarkdown: 'Secret concept' });
+  const mission = parseMission({
+    id: 'm',
+    title: 'Secret title',
+    objective,
+    conceptMarkdown: 'Secret concept',
+  });
   const grant = llm === null ? null : ({ claims: { llm } } as unknown as OpenGrant);
   const scope = { mission, agent: null, grant, refusal: null };
   const found = await researchFor(jobs, { scope, state: emptyState(), runId: 'r', nowMs: 1 });
@@ -34,6 +42,9 @@ it('research is asked for by the objective, and by nothing else of the mission',
 
 it('what must not reach a remote model is not looked up either', async () => {
   const { found, asked } = await ask(OBJECTIVE, 'local');
-  expect(found).toMatchObject({ kind: 'failed', note: expect.stringContaining('local models alone') as unknown });
+  expect(found).toMatchObject({
+    kind: 'failed',
+    note: expect.stringContaining('local models alone') as unknown,
+  });
   expect(asked).toEqual([]);
 });

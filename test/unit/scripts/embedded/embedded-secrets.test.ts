@@ -34,7 +34,11 @@ test('a folder of an earlier version keeps its keys and gets those that it lacks
   const old = { issuerKeyPem, serviceKey: 'kept' };
   writeFileSync(join(folder, 'secrets.json'), JSON.stringify(old), { mode: 0o644 });
   const secrets = embeddedSecrets(folder);
-  expect(secrets).toMatchObject({ ...old, kek: expect.any(String), grantSigningKeyPem: expect.any(String) });
+  expect(secrets).toMatchObject({
+    ...old,
+    kek: expect.any(String),
+    grantSigningKeyPem: expect.any(String),
+  });
   expect(JSON.parse(readFileSync(join(folder, 'secrets.json'), 'utf8'))).toEqual(secrets);
   expect(statSync(join(folder, 'secrets.json')).mode & 0o777).toBe(0o600);
 });
