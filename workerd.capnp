@@ -65,13 +65,8 @@ const manaAi :Workerd.Worker = (
     (name = "EVENT_HUB", durableObjectNamespace = "EventHub"),
     (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
     (name = "POSTGRES_APPLICATION", text = "mana-ai"),
-    (name = "MANA_DRAIN_TOKEN", fromEnvironment = "MANA_DRAIN_TOKEN"),
+    # npm run variables: mana-ai
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
-    (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
-    (name = "MANA_AI_PORT", fromEnvironment = "MANA_AI_PORT"),
-    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
-    (name = "MANA_AI_TICK_ENABLED", fromEnvironment = "MANA_AI_TICK_ENABLED"),
-    (name = "MANA_AI_TICK_INTERVAL_MS", fromEnvironment = "MANA_AI_TICK_INTERVAL_MS"),
     (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
     (name = "MANA_LLM_MODEL", fromEnvironment = "MANA_LLM_MODEL"),
     (name = "MANA_LLM_API_KEY", fromEnvironment = "MANA_LLM_API_KEY"),
@@ -80,15 +75,21 @@ const manaAi :Workerd.Worker = (
     (name = "MANA_LLM_TIMEOUT_MS", fromEnvironment = "MANA_LLM_TIMEOUT_MS"),
     (name = "MANA_LLM_MAX_TOKENS", fromEnvironment = "MANA_LLM_MAX_TOKENS"),
     (name = "MANA_LLM_MAX_TOOLS", fromEnvironment = "MANA_LLM_MAX_TOOLS"),
+    (name = "MANA_AI_TICK_ENABLED", fromEnvironment = "MANA_AI_TICK_ENABLED"),
+    (name = "MANA_AI_TICK_INTERVAL_MS", fromEnvironment = "MANA_AI_TICK_INTERVAL_MS"),
     (name = "MANA_TIME_ZONE", fromEnvironment = "MANA_TIME_ZONE"),
     (name = "MANA_LOCALE", fromEnvironment = "MANA_LOCALE"),
+    (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
+    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
+    (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
+    (name = "MANA_DRAIN_TOKEN", fromEnvironment = "MANA_DRAIN_TOKEN"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),
     (name = "MANA_JWT_AUDIENCE", fromEnvironment = "MANA_JWT_AUDIENCE"),
     (name = "MANA_GRANT_JWKS_URL", fromEnvironment = "MANA_GRANT_JWKS_URL"),
     (name = "MANA_AI_PRIVATE_KEY_PEM", fromEnvironment = "MANA_AI_PRIVATE_KEY_PEM"),
     (name = "MANA_AI_PUBLIC_KEY_PEM", fromEnvironment = "MANA_AI_PUBLIC_KEY_PEM"),
-    (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
+    # end of variables
   ],
 );
 
@@ -105,17 +106,17 @@ const manaAuth :Workerd.Worker = (
     (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
     (name = "GRANT_SWEEP", durableObjectNamespace = "GrantSweep"),
     (name = "POSTGRES_APPLICATION", text = "mana-auth"),
+    # npm run variables: mana-auth
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
     (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
-    (name = "MANA_AI_PORT", fromEnvironment = "MANA_AI_PORT"),
-    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),
     (name = "MANA_JWT_AUDIENCE", fromEnvironment = "MANA_JWT_AUDIENCE"),
+    (name = "MANA_AUTH_ISSUER_KEY_PEM", fromEnvironment = "MANA_AUTH_ISSUER_KEY_PEM"),
     (name = "MANA_AI_PUBLIC_KEY_PEM", fromEnvironment = "MANA_AI_PUBLIC_KEY_PEM"),
     (name = "MANA_GRANT_SIGNING_KEY_PEM", fromEnvironment = "MANA_GRANT_SIGNING_KEY_PEM"),
     (name = "MANA_AUTH_KEK", fromEnvironment = "MANA_AUTH_KEK"),
-    (name = "MANA_AUTH_ISSUER_KEY_PEM", fromEnvironment = "MANA_AUTH_ISSUER_KEY_PEM"),
+    # end of variables
   ],
 );
 
@@ -125,12 +126,14 @@ const manaAiEgress :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
+    # npm run variables: mana-ai-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
-    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
     (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
     (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
+    (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     (name = "MANA_GRANT_JWKS_URL", fromEnvironment = "MANA_GRANT_JWKS_URL"),
+    # end of variables
   ],
 );
 
@@ -140,7 +143,9 @@ const manaAuthEgress :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
+    # npm run variables: mana-auth-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
+    # end of variables
   ],
 );

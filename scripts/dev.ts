@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { namesReadBy } from '../src/config/variables.ts';
 import { atStop, runCommand } from './process/command.ts';
 import { type Environment, StartError } from './process/environment.ts';
 import { LOCAL_HOST, startEmbedded } from './embedded/embedded.ts';
@@ -11,8 +12,8 @@ const WAKE_EVERY_MS = 2_000;
 async function dev(): Promise<void> {
   const embedded = await startEmbedded();
   const { config, dataDir } = embedded;
-  const runnerEnv = writeEnvFile(`${dataDir}/dev-mana-ai.env`, 'manaAi', embedded.environment);
-  const grantsEnv = writeEnvFile(`${dataDir}/dev-mana-auth.env`, 'manaAuth', embedded.environment);
+  const runnerEnv = writeEnvFile(`${dataDir}/dev-mana-ai.env`, 'mana-ai', embedded.environment);
+  const grantsEnv = writeEnvFile(`${dataDir}/dev-mana-auth.env`, 'mana-auth', embedded.environment);
   const workers = [
     startWrangler('wrangler.toml', config.port, 9229, runnerEnv, `${dataDir}/dev-mana-ai`),
     startWrangler(
@@ -37,21 +38,13 @@ async function dev(): Promise<void> {
   throw new StartError('wrangler dev ended; the log above says why');
 }
 
-/** The variables that workerd.capnp binds to one Worker, and no other: neither sees a key of the other here either. */
+/** The variables of one Worker and no other: neither sees a key of the other here either. */
 function writeEnvFile(
   path: string,
-  constant: 'manaAi' | 'manaAuth',
+  worker: 'mana-ai' | 'mana-auth',
   environment: Environment,
 ): string {
-  const [, worker = ''] = readFileSync(projectPath('workerd.capnp'), 'utf8').split(
-    `const ${constant} :Workerd.Worker`,
-  );
-  const [bindings = ''] = worker.split('\n);');
-  const names = Array.from(
-    bindings.matchAll(/fromEnvironment = "(\w+)"/g),
-    ([, name = '']) => name,
-  );
-  const lines = names
+  const lines = namesReadBy(worker)
     .filter((name) => environment[name])
     .map((name) => `${name}=${JSON.stringify(environment[name])}`);
   writeFileSync(path, lines.join('\n'), { mode: 0o600 });

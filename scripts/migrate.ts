@@ -2,8 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import dotenv from 'dotenv';
 import { Client, DatabaseError } from 'pg';
+import { isDatabaseUrl } from '../src/config/schemas.ts';
+import { readEnvironment } from './process/environment.ts';
 import { projectPath } from './process/project.ts';
 
 const MIGRATIONS = projectPath('migrations');
@@ -87,8 +88,7 @@ function secretsOf(databaseUrl: string): string[] {
 
 /** Connects, or throws a MigrateError that names host, port and database. */
 async function connect(databaseUrl: string): Promise<Client> {
-  const url = URL.canParse(databaseUrl) ? new URL(databaseUrl) : null;
-  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
+  if (!isDatabaseUrl(databaseUrl)) {
     throw new MigrateError(
       'DATABASE_URL_INVALID',
       'DATABASE_URL wants postgres://user:password@host:port/database',
@@ -105,7 +105,8 @@ async function connect(databaseUrl: string): Promise<Client> {
     await client.connect();
     return client;
   } catch (error) {
-    const where = `${url.host}${url.pathname}`;
+    const { host, pathname } = new URL(databaseUrl);
+    const where = `${host}${pathname}`;
     throw new MigrateError(
       'DATABASE_UNREACHABLE',
       `cannot connect to ${where}: ${describe(error, databaseUrl)}`,
@@ -296,10 +297,8 @@ export async function checkDatabase(databaseUrl: string): Promise<DatabaseCheck>
 
 /** `npm run migrate` */
 async function main(): Promise<void> {
-  dotenv.config({ quiet: true });
   try {
-    // Empty means unset: compose passes ${VAR:-}.
-    const databaseUrl = process.env['DATABASE_URL'] ?? '';
+    const databaseUrl = readEnvironment()['DATABASE_URL'] ?? '';
     if (databaseUrl === '')
       throw new MigrateError('DATABASE_URL_MISSING', 'DATABASE_URL is not set');
     const { applied } = await migrate(databaseUrl);

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { config as loadDotenv } from 'dotenv';
+import { type TextEnvironment, withSecretsFromFiles } from '../../src/config/secret-files.ts';
 
 export type Environment = Record<string, string | undefined>;
 
@@ -10,13 +11,24 @@ export class StartError extends Error {
   override name = 'StartError';
 }
 
-/** The environment, with what it leaves unset or empty filled from `.env` in the working directory. */
+/**
+ * The environment, with what it leaves unset or empty filled from `.env` in the working directory.
+ * Secrets that either gives as a file (`MANA_…_FILE`) are read.
+ * @throws StartError that names the variable of a file that cannot be read
+ */
 export function readEnvironment(): Environment {
   const fromFile = loadDotenv({ processEnv: {}, quiet: true }).parsed ?? {};
   const set = Object.entries(process.env).filter(
     ([, value]) => value !== undefined && value !== '',
   );
-  return { ...fromFile, ...Object.fromEntries(set) };
+  // A file that `.env` names must not stand against a value that the environment gives.
+  return { ...readSecretFiles(fromFile), ...readSecretFiles(Object.fromEntries(set)) };
+}
+
+function readSecretFiles(environment: TextEnvironment): TextEnvironment {
+  const read = withSecretsFromFiles(environment, (path) => readFileSync(path, 'utf8'));
+  if (!read.ok) throw new StartError(`${read.variable} ${read.message}`);
+  return read.environment;
 }
 
 /** The folder of MANA_DATA_DIR, made if it is missing. Throws StartError if it cannot be made. */

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { isLocalHost } from '../config/locality.ts';
+import { parseVariables, type Values } from '../config/parse.ts';
+import { outgoingUrl } from '../config/schemas.ts';
+import { withSecretsFromFiles } from '../config/secret-files.ts';
 import { CliError, EXIT } from './cli-error.ts';
 
 /** Where both Workers are and who asks. */
@@ -33,55 +35,64 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What `npm start` leaves in its data folder for this command; readable by its owner alone. */
 type Session = { url?: string; authUrl?: string; token?: string };
 
-/** Options first, then the environment, then what a running `npm start` left in its data folder. Throws CliError. */
-export function readSettings(values: CommonValues, environment: Environment): Settings {
-  const session = readSession(environment);
-  const port = environment['MANA_AI_PORT'] || '3066';
-  const authPort = environment['MANA_AUTH_PORT'] || '3001';
-  const token = tokenFrom(values, environment) ?? session.token;
+/**
+ * Options first, then the environment, then what a running `npm start` left in its data folder. A
+ * `.env` of the working directory is not read: with a stranger's, the token would go to a stranger.
+ * @throws CliError
+ */
+export function readSettings(options: CommonValues, environment: Environment): Settings {
+  const values = readVariables(environment);
+  const session = readSession(values.MANA_DATA_DIR);
+  const token = tokenFrom(options, values) ?? session.token;
   if (token === undefined) {
     throw new CliError(EXIT.usage, 'Whose missions? Set MANA_TOKEN or give --token-file FILE.');
   }
   return {
-    url: checked(
-      'url',
-      values.url ?? environment['MANA_URL'] ?? session.url ?? `http://127.0.0.1:${port}`,
-    ),
-    authUrl: checked(
+    url: urlFrom('url', options.url, values.MANA_URL, session.url, values.MANA_AI_PORT),
+    authUrl: urlFrom(
       'auth-url',
-      values['auth-url'] ??
-        environment['MANA_AUTH_URL'] ??
-        session.authUrl ??
-        `http://127.0.0.1:${authPort}`,
+      options['auth-url'],
+      values.MANA_AUTH_URL,
+      session.authUrl,
+      values.MANA_AUTH_PORT,
     ),
     token,
-    serviceKey: environment['MANA_SERVICE_KEY'] || null,
-    keyFile: values['key-file'] ?? environment['MANA_MASTER_KEY_FILE'] ?? null,
+    serviceKey: values.MANA_SERVICE_KEY,
+    keyFile: options['key-file'] ?? values.MANA_MASTER_KEY_FILE,
   };
 }
 
-function tokenFrom(values: CommonValues, environment: Environment): string | undefined {
-  const file = values['token-file'];
-  return file === undefined ? environment['MANA_TOKEN'] || undefined : readText(file).trim();
+function readVariables(environment: Environment): Values<'mana-edge'> {
+  const read = withSecretsFromFiles(environment, (path) => readFileSync(path, 'utf8'));
+  const parsed = read.ok ? parseVariables(read.environment, ['mana-edge']) : read;
+  if (parsed.ok) return parsed.values;
+  throw new CliError(EXIT.usage, `${parsed.variable} ${parsed.message}.`);
+}
+
+function tokenFrom(options: CommonValues, values: Values<'mana-edge'>): string | undefined {
+  const file = options['token-file'];
+  return file === undefined ? (values.MANA_TOKEN ?? undefined) : readText(file).trim();
 }
 
 /** A token in the clear could be read on its way, and it opens everything. */
-function checked(option: string, text: string): string {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new CliError(EXIT.usage, `--${option} wants an http:// or https:// URL.`);
-  }
-  if (url.protocol === 'http:' && !isLocalHost(url.hostname)) {
-    throw new CliError(EXIT.usage, `--${option} wants https:// for a host that is not local.`);
-  }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+function urlFrom(
+  option: 'url' | 'auth-url',
+  given: string | undefined,
+  variable: URL | null,
+  session: string | undefined,
+  port: number,
+): string {
+  const text = given ?? variable?.href ?? session ?? `http://127.0.0.1:${port}`;
+  const parsed = outgoingUrl.safeParse(text);
+  if (!parsed.success)
+    throw new CliError(EXIT.usage, `--${option} ${parsed.error.issues[0]?.message ?? ''}.`);
+  const { origin, pathname } = parsed.data;
+  return `${origin}${pathname.replace(/\/+$/, '')}`;
 }
 
-function readSession(environment: Environment): Session {
+function readSession(dataDir: string): Session {
   try {
-    return JSON.parse(
-      readFileSync(`${environment['MANA_DATA_DIR'] || './.data'}/session.json`, 'utf8'),
-    ) as Session;
+    return JSON.parse(readFileSync(`${dataDir}/session.json`, 'utf8')) as Session;
   } catch {
     return {};
   }

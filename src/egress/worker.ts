@@ -7,14 +7,17 @@ import { connect } from 'cloudflare:sockets';
 /** Bindings: the variables of the Worker whose way out this is, as they came; a malformed one allows nothing. */
 type Variables = Readonly<Record<string, string | null | undefined>>;
 
-/** Variables that hold the URL of something that is called. */
-const URLS = ['MANA_LLM_URL', 'MANA_RESEARCH_URL', 'MANA_JWKS_URL', 'MANA_GRANT_JWKS_URL'];
+/** Bindings that hold no URL of something that is fetched. */
+const NOT_FETCHED = ['DATABASE_URL', 'MANA_AUTH_PORT'];
 
-/** Key sets stand at mana-auth where nothing else is set (src/config/mana-ai.ts). */
+/** Key sets stand at mana-auth where nothing else is set; the port as src/config/variables.ts has it. */
 const DEFAULT_AUTH_PORT = '3001';
 
 function allowedOrigins(env: Variables): Set<string> {
-  const urls = URLS.map((name) => env[name] ?? '').concat(neonEndpoint(env));
+  const urls = Object.entries(env).flatMap(([name, text]) =>
+    NOT_FETCHED.includes(name) ? [] : (text ?? ''),
+  );
+  urls.push(neonEndpoint(env));
   // Only a Worker that is told mana-auth's port fetches keys from there.
   if ('MANA_AUTH_PORT' in env)
     urls.push(`http://127.0.0.1:${env['MANA_AUTH_PORT'] || DEFAULT_AUTH_PORT}`);

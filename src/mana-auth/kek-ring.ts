@@ -1,4 +1,4 @@
-import { fromBase64, toBase64 } from './base64.ts';
+import { fromBase64, toBase64 } from '../values/base64.ts';
 
 /** Wraps master keys. Several key-encryption keys: the first wraps, all unwrap what they wrapped. */
 export type KekRing = {

@@ -1,5 +1,5 @@
 import type { Database, Row, Statement } from '../postgres/port.ts';
-import { fromBase64, toBase64 } from './base64.ts';
+import { fromBase64, toBase64 } from '../values/base64.ts';
 import { type KekRing, MASTER_KEY_BYTES } from './kek-ring.ts';
 import {
   disableZeroKnowledge,

@@ -150,13 +150,11 @@ function findingsOf(result: unknown): Findings | null {
   const citations = Array.isArray(answer['citations']) ? answer['citations'].filter(isRecord) : [];
   return {
     answer: answer['answer'].slice(0, MAX_ANSWER).toWellFormed(),
-    citations: citations
-      .slice(0, 50)
-      .map(({ title, url, snippet }) => ({
-        title: text(title),
-        url: text(url),
-        snippet: text(snippet),
-      })),
+    citations: citations.slice(0, 50).map(({ title, url, snippet }) => ({
+      title: text(title),
+      url: text(url),
+      snippet: text(snippet),
+    })),
   };
 }
 

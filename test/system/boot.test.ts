@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -85,6 +85,11 @@ describe('npm run serve ends with one line that names the variable', () => {
     ],
     ['for a key that is no PEM', { MANA_AI_PRIVATE_KEY_PEM: PASSWORD }, 'MANA_AI_PRIVATE_KEY_PEM'],
     ['for a KEK that is too short', { MANA_AUTH_KEK: 'c2hvcnQ=' }, 'MANA_AUTH_KEK'],
+    [
+      'for a secret whose file cannot be read',
+      { MANA_AUTH_KEK_FILE: `/dev/null/${PASSWORD}` },
+      'MANA_AUTH_KEK_FILE',
+    ],
     ['for a data folder that cannot be made', { MANA_DATA_DIR: '/dev/null/data' }, 'MANA_DATA_DIR'],
     ['for a data folder that cannot be written', { MANA_DATA_DIR: '/proc' }, 'MANA_DATA_DIR'],
   ];
@@ -131,8 +136,14 @@ describe('npm run serve ends with one line that says what to do', () => {
 describe('operator routes', () => {
   const path = `/internal/missions/${randomUUID()}`;
 
-  it('answer 401 to a wrong or missing service key, and 200 to the right one', async () => {
-    const runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: LLM_URL });
+  it('answer 401 to a wrong or missing service key, and 200 to the right one, given as a file', async () => {
+    const keyFile = `${dataDir}/service-key`;
+    writeFileSync(keyFile, `${SERVICE_KEY}\n`);
+    const runner = await startRunner({
+      databaseUrl: postgres.databaseUrl,
+      llmUrl: LLM_URL,
+      environment: { MANA_SERVICE_KEY: '', MANA_SERVICE_KEY_FILE: keyFile },
+    });
     try {
       for (const headers of [
         {},

@@ -156,6 +156,10 @@ describe('the language model', () => {
     'http://ollama',
     'http://gpu.local',
     'http://host.docker.internal',
+    'http://100.64.0.1',
+    'http://100.127.255.254',
+    'http://gpu.lan',
+    'http://gpu.home.arpa',
   ])('%s is local: plain http, one at a time, 16 tools', (url) => {
     expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({
       locality: 'local',
@@ -172,6 +176,10 @@ describe('the language model', () => {
     'https://[::ffff:8.8.8.8]',
     'https://local.example.com',
     'https://example.com.',
+    'https://100.63.0.1',
+    'https://100.128.0.1',
+    'https://gpu.arpa',
+    'https://lan.example.com',
   ])('%s is remote: four at a time, 64 tools, no plain http', (url) => {
     expect(config({ MANA_LLM_URL: url }).llm).toMatchObject({
       locality: 'remote',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { namesReadBy, VARIABLE_NAMES } from '../../../src/config/variables.ts';
 import { importsOf, readProjectFile } from './source-files.ts';
 
 const COMPOSE = readProjectFile('compose.yml').replaceAll(/^\s*#.*$/gm, '');
@@ -19,68 +20,33 @@ function environmentOf(service: string): string[] {
   return Array.from(block.matchAll(/^ {6}(\w+):/gm), ([, name = '']) => name);
 }
 
-/** What workerd.capnp binds to a Worker. */
-function variablesOf(constant: 'manaAi' | 'manaAuth'): string[] {
-  const capnp = readProjectFile('workerd.capnp');
-  const [, body = ''] =
-    new RegExp(`const ${constant} :Workerd\\.Worker = \\(([\\s\\S]*?)\\n\\);`).exec(capnp) ?? [];
-  return Array.from(body.matchAll(/fromEnvironment = "(\w+)"/g), ([, name = '']) => name);
-}
-
 /** What compose fills in from the environment and `.env`. */
 const SUBSTITUTED = [
   ...new Set(Array.from(COMPOSE.matchAll(/\$\{(\w+)/g), ([, name = '']) => name)),
 ];
 
-/** Read before workerd starts, so no Worker is given it. */
-const OF_THE_COMMAND = ['MANA_DATA_DIR'];
 /** Made by the command at each start, never given. */
-const OF_EACH_START = ['MANA_DRAIN_TOKEN'];
+const OF_EACH_START = 'MANA_DRAIN_TOKEN';
 
 const WORKERS = [
-  {
-    service: 'mana-ai',
-    constant: 'manaAi',
-    config: 'src/config/mana-ai.ts',
-    otherPort: 'MANA_AUTH_PORT',
-    port: 3066,
-  },
-  {
-    service: 'mana-auth',
-    constant: 'manaAuth',
-    config: 'src/config/mana-auth.ts',
-    otherPort: 'MANA_AI_PORT',
-    port: 3001,
-  },
+  { service: 'mana-ai', ownPort: 'MANA_AI_PORT', otherPort: 'MANA_AUTH_PORT', port: 3066 },
+  { service: 'mana-auth', ownPort: 'MANA_AUTH_PORT', otherPort: 'MANA_AI_PORT', port: 3001 },
 ] as const;
 
-describe.each(WORKERS)('compose and $service', ({ service, constant, config, otherPort, port }) => {
+describe.each(WORKERS)('compose and $service', ({ service, ownPort, otherPort, port }) => {
   const passed = environmentOf(service);
-  const bound = variablesOf(constant);
   const body = SERVICES.get(service) ?? '';
 
-  test('every variable that the Worker is bound to is passed; the port of the other one is not needed, for its URLs are given', () => {
-    const left = [...OF_EACH_START, otherPort];
-    expect(bound.filter((name) => !passed.includes(name) && !left.includes(name as never))).toEqual(
-      [],
-    );
-  });
-
-  test('every variable that is passed is bound to the Worker or read by the command', () => {
+  test('every variable that the Worker reads is passed; the port of the other one is not needed, for its URLs are given', () => {
+    const left: string[] = [OF_EACH_START, otherPort];
     expect(
-      passed.filter((name) => !bound.includes(name) && !OF_THE_COMMAND.includes(name)),
+      namesReadBy(service).filter((name) => !passed.includes(name) && !left.includes(name)),
     ).toEqual([]);
   });
 
-  test('every variable of the configuration is passed, and bound', () => {
-    const read = Array.from(
-      readProjectFile(config).matchAll(/\b(DATABASE_URL|MANA_[A-Z_]+)\b/g),
-      ([, name = '']) => name,
-    );
-    const missing = [...new Set(read)].filter(
-      (name) => !passed.includes(name) && ![...OF_EACH_START, otherPort].includes(name as never),
-    );
-    expect(missing).toEqual([]);
+  test('every variable that is passed is read by the Worker or by the command that starts it', () => {
+    const read: string[] = [...namesReadBy(service), 'MANA_DATA_DIR', ownPort];
+    expect(passed.filter((name) => !read.includes(name))).toEqual([]);
   });
 
   test('the port, the volume and the health check are those of the image', () => {
@@ -102,29 +68,12 @@ test('neither container is given a private key of the other', () => {
   expect(environmentOf('mana-auth')).not.toContain('MANA_AI_PRIVATE_KEY_PEM');
 });
 
-test('every variable of .env.example is used by compose or by the commands', () => {
-  const named = Array.from(
-    readProjectFile('.env.example').matchAll(/^(\w+)=/gm),
-    ([, name = '']) => name,
-  );
-  const used = [
-    ...variablesOf('manaAi'),
-    ...variablesOf('manaAuth'),
-    ...OF_THE_COMMAND,
-    ...SUBSTITUTED,
-  ];
-  expect(named.filter((name) => !used.includes(name))).toEqual([]);
+test('every variable that compose substitutes stands in the table of variables', () => {
+  expect(SUBSTITUTED.filter((name) => !(VARIABLE_NAMES as string[]).includes(name))).toEqual([]);
 });
 
-test('every variable that compose substitutes stands in .env.example, but for keys, which `npm run keys` adds', () => {
-  const named = Array.from(
-    readProjectFile('.env.example').matchAll(/^(\w+)=/gm),
-    ([, name = '']) => name,
-  );
-  const keys = readProjectFile('scripts/keys.ts');
-  expect(
-    SUBSTITUTED.filter((name) => !named.includes(name) && !keys.includes(`'${name}'`)),
-  ).toEqual([]);
+test('every variable that compose alone reads is one that it substitutes', () => {
+  expect(namesReadBy('compose').filter((name) => !SUBSTITUTED.includes(name))).toEqual([]);
 });
 
 test('no substitution stands within another one: docker-compose 1.29 leaves the inner one as text', () => {

@@ -66,6 +66,15 @@ describe('imports point inward', () => {
     ).toEqual([]);
   });
 
+  test('the configuration knows pure rooms and zod alone: all that reads it may import it', () => {
+    expect(
+      offences(
+        within('src/config'),
+        (name) => name !== 'zod' && !PURE.test(name) && !name.startsWith('src/config/'),
+      ),
+    ).toEqual([]);
+  });
+
   test('durable objects know no Worker', () => {
     expect(
       offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name)),
