@@ -73,6 +73,12 @@ export function hasExactly(value: Record<string, unknown>, members: readonly str
   );
 }
 
+/** Base64 with padding (RFC 4648, section 4). */
+export function encodeBase64(bytes: Uint8Array): string {
+  const text = encodeBase64url(bytes).replaceAll('-', '+').replaceAll('_', '/');
+  return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
+}
+
 /** Reads padded base64 (RFC 4648, section 4) without white space; null for anything else. */
 export function decodeBase64(text: string): Bytes | null {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return null;

@@ -1,6 +1,8 @@
 import {
   type Bytes,
+  decodeBase64,
   decodeBase64url,
+  encodeBase64,
   encodeBase64url,
   joinedByNul,
   jsonOf,
@@ -87,6 +89,37 @@ export async function decryptField({
   if (key === undefined) return refused('key-version');
   const algorithm = { name: 'AES-GCM', iv: field.iv, additionalData: additionalDataOf(ref, path) };
   return openJson(algorithm, key, field.sealed);
+}
+
+/**
+ * Encrypts one value as the existing app does, and alone reads: `enc:1:` base64(iv) `.` base64(AES-256-GCM ciphertext and tag) of the
+ * JSON text, under the master key, without additional data: it opens in any field and record of that person.
+ * @param appKey of importAppKey
+ * @throws GrantsError VALUE_REFUSED (a value without a JSON text)
+ */
+export async function encryptLegacyField(appKey: CryptoKey, value: unknown): Promise<string> {
+  const text = JSON.stringify(value) as string | undefined;
+  if (text === undefined) throw new GrantsError('VALUE_REFUSED', 'a value has no JSON text');
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+  const plaintext = utf8(text);
+  try {
+    const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, appKey, plaintext);
+    return `enc:1:${encodeBase64(iv)}.${encodeBase64(new Uint8Array(sealed))}`;
+  } finally {
+    wipe(plaintext);
+  }
+}
+
+/** Reads what encryptLegacyField, or the existing app, wrote. Never throws for what stands in the text. */
+export async function decryptLegacyField(
+  legacyKey: CryptoKey,
+  text: string,
+): Promise<DecryptedField> {
+  const [ivText = '', sealedText = '', ...more] = text.slice('enc:1:'.length).split('.');
+  const iv = decodeBase64(ivText);
+  const sealed = decodeBase64(sealedText);
+  if (more.length > 0 || iv?.length !== IV_BYTES || sealed === null) return refused('tampered');
+  return openJson({ name: 'AES-GCM', iv }, legacyKey, sealed);
 }
 
 /** Decrypts and parses; all that can go wrong is one refusal, because one who forges learns nothing from it. */

@@ -19,6 +19,7 @@ export type { RecordKeys } from './record-keys.ts';
 export {
   deriveRecordKeyBytes,
   deriveRecordKeys,
+  importAppKey,
   importLegacyMasterKey,
   importMasterKey,
   importRecordKey,
@@ -26,7 +27,14 @@ export {
   newestVersion,
 } from './record-keys.ts';
 export type { DecryptedField, FieldToDecrypt, FieldToEncrypt } from './fields.ts';
-export { decryptField, encryptField, isCiphertext, isLegacyCiphertext } from './fields.ts';
+export {
+  decryptField,
+  decryptLegacyField,
+  encryptField,
+  encryptLegacyField,
+  isCiphertext,
+  isLegacyCiphertext,
+} from './fields.ts';
 export type { OpenedIteration, OpenedRecord, ReencryptedRecord } from './records.ts';
 export {
   encryptIteration,

@@ -37,6 +37,14 @@ export async function importLegacyMasterKey(bytes: Bytes): Promise<CryptoKey> {
 }
 
 /**
+ * The same master key as the existing app uses it, to read and to write `enc:1:`. Overwrites `bytes`.
+ * @throws GrantsError KEY_REFUSED
+ */
+export async function importAppKey(bytes: Bytes): Promise<CryptoKey> {
+  return importSecret(bytes, 'AES-GCM', ['encrypt', 'decrypt']);
+}
+
+/**
  * HKDF-SHA-256 (RFC 5869) with an empty salt and info = "mana/record-key/v2" 0x00 version 0x00 table 0x00 recordId.
  * @returns 32 bytes, which the caller hands to sealKeys or importRecordKey (both overwrite them)
  * @throws GrantsError NAME_REFUSED, KEY_REFUSED (a version that is none)

@@ -1,13 +1,11 @@
-import { decodeBase64 } from './bytes.ts';
 import { type FieldRefused, GrantsError, refused } from './errors.ts';
 import {
   decryptField,
   type DecryptedField,
+  decryptLegacyField,
   encryptField,
   isCiphertext,
   isLegacyCiphertext,
-  IV_BYTES,
-  openJson,
 } from './fields.ts';
 import { missionRef, type RecordRef } from './names.ts';
 import type { RecordKeys } from './record-keys.ts';
@@ -124,7 +122,9 @@ export async function reencryptLegacyRecord({
   record: Json;
 }): Promise<ReencryptedRecord> {
   const slots = ciphertextSlots(record, ref).filter(({ value }) => isLegacyCiphertext(value));
-  const opened = await allOpened(slots, async ({ value }) => openLegacy(legacyKey, String(value)));
+  const opened = await allOpened(slots, async ({ value }) =>
+    decryptLegacyField(legacyKey, String(value)),
+  );
   return opened.ok ? reencrypted(record, slots, opened.values, { keys, version, ref }) : opened;
 }
 
@@ -201,15 +201,6 @@ async function encryptSlots(
       return encryptField({ keys, version, ref, path, value });
     }),
   );
-}
-
-/** `enc:1:` base64(iv) `.` base64(AES-256-GCM ciphertext and tag under the master key, without additional data) of the JSON text. */
-async function openLegacy(legacyKey: CryptoKey, text: string): Promise<DecryptedField> {
-  const [ivText = '', sealedText = '', ...more] = text.slice('enc:1:'.length).split('.');
-  const iv = decodeBase64(ivText);
-  const sealed = decodeBase64(sealedText);
-  if (more.length > 0 || iv?.length !== IV_BYTES || sealed === null) return refused('tampered');
-  return openJson({ name: 'AES-GCM', iv }, legacyKey, sealed);
 }
 
 function hasValue(value: unknown): boolean {

@@ -3,7 +3,7 @@ import { id, oneOf, optionalText, part, quote, text, tool, toolsOf } from './too
 import { z } from 'zod';
 
 const TYPES = ['single', 'multi', 'truefalse', 'text'] as const;
-const OPTIONS = 'JSON text of the answers: [{"text": "…", "isCorrect": true}, …].';
+const OPTIONS = 'JSON text of the answers: [{"text": "…", "correct": true}, …].';
 
 export const quiz = toolsOf(
   'quiz',

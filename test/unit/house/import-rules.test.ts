@@ -10,7 +10,7 @@ import {
 const FILES = readSources(['src', 'durable-objects']);
 
 /** Rooms without a clock, chance or input of their own; of the model room all but the files that call a server. */
-const PURE = /^src\/(?:values|missions|sync|inputs|grants|audit|planner|model)\//;
+const PURE = /^src\/(?:values|missions|sync|carry-out|inputs|grants|audit|planner|model)\//;
 const IMPURE_MODEL = ['exchange', 'llm-client', 'probe', 'research-client'].map(
   (name) => `src/model/${name}.ts`,
 );
