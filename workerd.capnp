@@ -108,6 +108,8 @@ const manaAuth :Workerd.Worker = (
     (name = "POSTGRES_APPLICATION", text = "mana-auth"),
     # npm run variables: mana-auth
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_CONSOLE_PORT", fromEnvironment = "MANA_CONSOLE_PORT"),
+    (name = "MANA_CONSOLE_ORIGIN", fromEnvironment = "MANA_CONSOLE_ORIGIN"),
     (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),

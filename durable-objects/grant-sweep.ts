@@ -13,7 +13,10 @@ const EVERY_MS = 60 * 60_000;
 /** After a failure: Postgres may be away for a moment. */
 const AGAIN_MS = 60_000;
 
-/** Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is over. */
+/**
+ * Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is over, and removes
+ * links and sessions that have ended.
+ */
 export class GrantSweep extends DurableObject<GrantSweepEnv> {
   readonly #log = createLogger({ component: 'grant-sweep' });
   #awake = false;
@@ -36,15 +39,19 @@ export class GrantSweep extends DurableObject<GrantSweepEnv> {
 
   async #sweep(): Promise<boolean> {
     try {
-      const statement = { text: 'select mana_auth.erase_expired_keys() as erased', values: [] };
+      const erase = { text: 'select mana_auth.erase_expired_keys() as erased', values: [] };
+      const remove = { text: 'select mana_auth.remove_ended_sign_ins() as removed', values: [] };
       const database = pooledDatabase(this.env.POSTGRES_POOL.getByName('pool'));
-      const [rows] = await database.transaction({
+      const [rows, removed] = await database.transaction({
         role: 'mana_auth_service',
         userId: null,
-        statements: [statement],
+        statements: [erase, remove],
       });
       const count = Number(rows?.[0]?.['erased'] ?? 0);
       if (count > 0) this.#log.info('keys of expired grants were erased', { count });
+      const ended = Number(removed?.[0]?.['removed'] ?? 0);
+      if (ended > 0)
+        this.#log.info('links and sessions that had ended were removed', { count: ended });
       return true;
     } catch (thrown) {
       const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';

@@ -44,3 +44,11 @@ function isLocalV6(address: string): boolean {
   const [high, low] = [Number.parseInt(mapped[1] ?? '', 16), Number.parseInt(mapped[2] ?? '', 16)];
   return isLocalV4([high >> 8, high & 255, low >> 8, low & 255].join('.'));
 }
+
+/** This machine's names of itself. */
+export const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Whether a host is this machine by its own name, where browsers take http for as good as https. */
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.includes(hostname) || hostname.endsWith('.localhost');
+}

@@ -15,6 +15,8 @@ export type ManaAiConfig = {
   timeZone: string;
   locale: string;
   userTokens: { jwksUrl: string; issuer: string; audience: string };
+  /** mana-auth's own key set where another issuer signs user tokens: console sessions are of it */
+  ownIssuerJwksUrl?: string;
   grantJwksUrl: string;
   /** PEM texts as they came, checked; several keys each, the first is current */
   runnerKeys: { privatePem: string | null; publicPem: string | null };
@@ -83,6 +85,7 @@ function configOf(values: RunnerValues): ManaAiConfig {
       issuer: values.MANA_JWT_ISSUER,
       audience: values.MANA_JWT_AUDIENCE,
     },
+    ...ownIssuerOf(values, wellKnown),
     grantJwksUrl: values.MANA_GRANT_JWKS_URL?.href ?? `${wellKnown}/grant-jwks.json`,
     runnerKeys: {
       privatePem: values.MANA_AI_PRIVATE_KEY_PEM?.pem ?? null,
@@ -90,6 +93,16 @@ function configOf(values: RunnerValues): ManaAiConfig {
     },
     researchUrl: values.MANA_RESEARCH_URL?.href ?? null,
   };
+}
+
+/** mana-auth serves its own key set beside that of its grants. */
+function ownIssuerOf(
+  values: RunnerValues,
+  wellKnown: string,
+): Pick<ManaAiConfig, 'ownIssuerJwksUrl'> {
+  if (values.MANA_JWKS_URL === null) return {};
+  const beside = new URL('jwks.json', values.MANA_GRANT_JWKS_URL ?? `${wellKnown}/`).href;
+  return beside === values.MANA_JWKS_URL.href ? {} : { ownIssuerJwksUrl: beside };
 }
 
 function llmOf(values: RunnerValues): LlmConfig {

@@ -1,3 +1,4 @@
+import { type ConsoleConfig, consoleOf } from './console.ts';
 import { type ConfigRefusal, type Environment, parseVariables } from './parse.ts';
 import { rawPublicKey } from './schemas.ts';
 
@@ -18,6 +19,7 @@ export type ManaAuthConfig = {
   runnerKeys: readonly Uint8Array<ArrayBuffer>[];
   /** key-encryption keys, 32 bytes each */
   keks: readonly Uint8Array<ArrayBuffer>[];
+  console: ConsoleConfig;
 };
 
 export type ParsedManaAuthConfig = { ok: true; config: ManaAuthConfig } | ConfigRefusal;
@@ -48,6 +50,7 @@ export function parseManaAuthConfig(environment: Environment): ParsedManaAuthCon
       grantSigningPem: signing?.pem ?? null,
       runnerKeys: (values.MANA_AI_PUBLIC_KEY_PEM?.keys ?? []).map(rawPublicKey),
       keks: values.MANA_AUTH_KEK ?? [],
+      console: consoleOf(values.MANA_CONSOLE_PORT, values.MANA_CONSOLE_ORIGIN),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from './locality.ts';
 import { z } from 'zod';
 import { isSafeX25519PublicKey } from '../grants/curve25519.ts';
 import { type PemKind, readPemKeys } from '../grants/pem.ts';
@@ -167,3 +168,10 @@ export const keks = textSchema(
 function isLine(text: string): boolean {
   return !/\p{Cc}/u.test(text) && text === text.trim() && text !== '';
 }
+
+/** Keys and passkeys of a page need a secure context (W3C Secure Contexts, section 3). */
+export const consoleOrigin = httpUrl.refine(
+  ({ protocol, hostname, pathname }) =>
+    pathname === '/' && (protocol === 'https:' || isLoopback(hostname)),
+  'wants https:// and a host, without a path; http:// for localhost alone',
+);

@@ -1,5 +1,6 @@
 import {
   boolean,
+  consoleOrigin,
   databaseUrl,
   ed25519PrivateKeys,
   headerText,
@@ -217,6 +218,25 @@ export const VARIABLES = {
       'The folder of the Durable Objects and of the embedded database. Compose keeps its data in ' +
       'volumes instead.',
     readers: ['commands', 'mana-edge'],
+    secret: false,
+  },
+  MANA_CONSOLE_PORT: {
+    group: 'Ports and data',
+    schema: port,
+    default: '3080',
+    meaning: 'The port of the console.',
+    readers: ['mana-auth', 'commands'],
+    secret: false,
+  },
+  MANA_CONSOLE_ORIGIN: {
+    group: 'Ports and data',
+    schema: consoleOrigin,
+    default: null,
+    unset: '`http://localhost:` and the port of the console',
+    meaning:
+      'Where people open the console, as `https://console.example`: sign-in links name it, and ' +
+      'passkeys belong to its host name.',
+    readers: ['mana-auth', 'commands'],
     secret: false,
   },
   MANA_SERVICE_KEY: {

@@ -1,5 +1,6 @@
 import {
   createLocalJWKSet,
+  decodeJwt,
   createRemoteJWKSet,
   errors,
   type JSONWebKeySet,
@@ -77,4 +78,33 @@ function isKeySetFailure(thrown: unknown): boolean {
 /** The token of an Authorization header; without one the empty text, which is judged and refused like any other that is none. */
 export function bearerToken(authorization: string | undefined): string {
   return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
+}
+
+/** Who signs the tokens of the console's sessions where user tokens come from another issuer. */
+export const OWN_ISSUER = 'mana-auth';
+
+/** Accepts what one of several issuers signed. A token's own word of its issuer chooses who is asked, and nothing else. */
+export function acceptedByAny(
+  issuers: readonly { issuer: string; verify: UserTokenVerifier }[],
+): UserTokenVerifier {
+  return async (token) => {
+    const named = issuerNamedBy(token);
+    let verdict: TokenVerdict = { ok: false, code: 'UNAUTHENTICATED' };
+    for (const { issuer, verify } of issuers) {
+      if (issuer !== named) continue;
+      const next = await verify(token);
+      if (next.ok) return next;
+      if (next.code === 'KEY_SET_UNAVAILABLE') verdict = next;
+    }
+    return verdict;
+  };
+}
+
+function issuerNamedBy(token: string): string | null {
+  if (token.length > LONGEST_TOKEN) return null;
+  try {
+    return decodeJwt(token).iss ?? null;
+  } catch {
+    return null;
+  }
 }

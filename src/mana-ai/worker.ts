@@ -11,8 +11,13 @@ import type { AuditAnswer, CommandOutcome } from '../../durable-objects/user-mis
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
 import { createApp, type RunnerHealth } from './app.ts';
-import { createUserTokenVerifier } from '../http/user-token.ts';
-import type { ParsedConfig } from '../config/mana-ai.ts';
+import {
+  acceptedByAny,
+  createUserTokenVerifier,
+  OWN_ISSUER,
+  type UserTokenVerifier,
+} from '../http/user-token.ts';
+import type { ManaAiConfig, ParsedConfig } from '../config/mana-ai.ts';
 import { forgetUser } from './forget.ts';
 import { tickOnce } from './tick.ts';
 
@@ -24,7 +29,7 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
   app ??= createApp({
     config,
     verifyUserToken: config.ok
-      ? createUserTokenVerifier(config.config.userTokens)
+      ? userTokenVerifier(config.config)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
     userMissions: (name) => ({
       listMissions: (userId) =>
@@ -50,6 +55,18 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
     logger: createLogger({ component: 'http' }),
   });
   return app;
+}
+
+/** Tokens of the console's sessions are mana-auth's own, also where another issuer signs those of the app. */
+function userTokenVerifier({ userTokens, ownIssuerJwksUrl }: ManaAiConfig): UserTokenVerifier {
+  const verify = createUserTokenVerifier(userTokens);
+  if (ownIssuerJwksUrl === undefined) return verify;
+  const { issuer, audience } = userTokens;
+  const own = { jwksUrl: ownIssuerJwksUrl, issuer: OWN_ISSUER, audience };
+  return acceptedByAny([
+    { issuer, verify },
+    { issuer: OWN_ISSUER, verify: createUserTokenVerifier(own) },
+  ]);
 }
 
 /** Nothing starts by itself in workerd: this arms the change feed and pokes what a crash cut off. Harmless when repeated. */

@@ -2,7 +2,12 @@ import { Hono } from 'hono';
 import { drainedBodies } from '../http/body.ts';
 import { describeRoutes } from '../http/describe.ts';
 import { requestIdOf, requestIds } from '../http/request-id.ts';
-import { createUserTokenVerifier, type UserTokenVerifier } from '../http/user-token.ts';
+import {
+  acceptedByAny,
+  createUserTokenVerifier,
+  OWN_ISSUER,
+  type UserTokenVerifier,
+} from '../http/user-token.ts';
 import { PostgresError } from '../postgres/errors.ts';
 import type { ManaAuthConfig } from '../config/mana-auth.ts';
 import type { Keys, ManaAuthDeps } from './deps.ts';
@@ -10,9 +15,13 @@ import { refuse } from './http-errors.ts';
 import { issuerKeySet } from './key-set.ts';
 import { importKeys } from './keys.ts';
 import { grantRoutes } from './routes/grants.ts';
+import { passkeyRoutes } from './routes/passkeys.ts';
 import { publicRoutes } from './routes/public.ts';
 import { runnerKeyRoutes } from './routes/runner-key.ts';
+import { signInRoutes } from './routes/sign-in.ts';
 import { vaultRoutes } from './routes/vault.ts';
+import { createSignIn } from './sign-in/create.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
 
 const ABOUT = {
   title: 'mana-auth',
@@ -52,27 +61,41 @@ export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   const { config } = parsed;
   // The keys are kept, not the promise of them: a request that is cut off must not leave the others waiting.
   let keys: Keys | undefined;
+  let signIn: SignIn | null | undefined;
   const routeDeps = {
     ...deps,
     config,
     keys: async () => (keys ??= await importKeys(config, deps.database)),
     verifyUserToken: userTokenVerifier(config),
+    signIn: async () =>
+      signIn === undefined ? (signIn = await createSignIn(config, deps)) : signIn,
   };
   publicRoutes(app, routeDeps);
   vaultRoutes(app, routeDeps);
   grantRoutes(app, routeDeps);
   runnerKeyRoutes(app, routeDeps);
+  signInRoutes(app, routeDeps);
+  passkeyRoutes(app, routeDeps);
   describeRoutes(app, ABOUT);
   return app;
 }
 
-/** Without a URL user tokens are our own issuer's, whose keys are here: this Worker need not fetch from itself. */
+/**
+ * Our own issuer's tokens are judged by the keys that are here: this Worker need not fetch from itself. Another issuer's, where
+ * MANA_JWKS_URL names one, are accepted beside them.
+ */
 function userTokenVerifier({ userTokens, issuerKeys }: ManaAuthConfig): UserTokenVerifier {
-  const { jwksUrl, ...expected } = userTokens;
-  if (jwksUrl !== null) return createUserTokenVerifier({ jwksUrl, ...expected });
+  const { jwksUrl, issuer, audience } = userTokens;
+  const ownIssuer = jwksUrl === null ? issuer : OWN_ISSUER;
   let verifier: UserTokenVerifier | undefined;
-  return async (token) => {
-    verifier ??= createUserTokenVerifier({ keySet: await issuerKeySet(issuerKeys), ...expected });
+  const own: UserTokenVerifier = async (token) => {
+    const keySet = await issuerKeySet(issuerKeys);
+    verifier ??= createUserTokenVerifier({ keySet, issuer: ownIssuer, audience });
     return verifier(token);
   };
+  if (jwksUrl === null) return own;
+  return acceptedByAny([
+    { issuer, verify: createUserTokenVerifier({ jwksUrl, issuer, audience }) },
+    { issuer: OWN_ISSUER, verify: own },
+  ]);
 }

@@ -4,6 +4,7 @@ import type { PostgresHealth } from '../postgres/pooled-database.ts';
 import type { Database } from '../postgres/port.ts';
 import type { Logger } from '../telemetry/logs.ts';
 import type { ManaAuthConfig, ParsedManaAuthConfig } from '../config/mana-auth.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
 import type { Vault } from './vault.ts';
 
 export type ManaAuthDeps = {
@@ -34,4 +35,6 @@ export type RouteDeps = Omit<ManaAuthDeps, 'config'> & {
   /** imported once, on first use: importing takes a moment that the start does not have */
   keys: () => Promise<Keys>;
   verifyUserToken: UserTokenVerifier;
+  /** null where no key signs user tokens here */
+  signIn: () => Promise<SignIn | null>;
 };

@@ -8,8 +8,17 @@ import { type BackupTable, describeFile, type Manifest } from './manifest.ts';
 /** The log is no table of ours, but plans live in it. */
 export const LOG = 'public.sync_changes';
 
-/** Of our own tables these are not kept: the ledger stands in the manifest, and the outbox counts transactions of one server. */
-const NOT_KEPT = ['mana_ai.migrations', 'mana_ai.change_outbox'];
+/**
+ * Of our own tables these are not kept: the ledger stands in the manifest, the outbox counts transactions of one server, and links and
+ * sessions that have ended since would be valid again (who has a passkey or a new link signs in anew).
+ */
+const NOT_KEPT = [
+  'mana_ai.migrations',
+  'mana_ai.change_outbox',
+  'mana_auth.sign_in_links',
+  'mana_auth.sessions',
+  'mana_auth.answered_challenges',
+];
 
 export type Snapshot = Pick<Manifest, 'takenAt' | 'postgres' | 'migrations' | 'tables'>;
 

@@ -12,6 +12,7 @@ import {
 import type { RouteDeps } from '../deps.ts';
 import { type UserEnv, userTokenGuard } from '../guards.ts';
 import { refuse } from '../http-errors.ts';
+import { passkeyWraps } from '../sign-in/sign-in.ts';
 import {
   readMasterKey,
   type Vault,
@@ -30,6 +31,10 @@ const key = z.union([
     recoveryWrappedMk: z.base64(),
     recoveryIv: z.base64(),
     formatVersion: z.int(),
+    wraps: z
+      .array(z.object({ credentialId: z.string(), iv: z.base64(), wrapped: z.base64() }))
+      .optional()
+      .describe('the master key as passkeys of the person wrapped it; GET alone says it'),
   }),
 ]);
 const done = z.object({ ok: z.literal(true) });
@@ -173,7 +178,11 @@ export function vaultRoutes(app: Hono, deps: RouteDeps): void {
   };
 
   serve(VAULT_ROUTES.init, async (c, vault, userId) => sendKey(c, await vault.init(userId)));
-  serve(VAULT_ROUTES.key, async (c, vault, userId) => sendKey(c, await vault.key(userId)));
+  serve(VAULT_ROUTES.key, async (c, vault, userId) => {
+    const answer = await vault.key(userId);
+    if (!answer.ok || !('requiresRecoveryCode' in answer.key)) return sendKey(c, answer);
+    return c.json({ ...answer.key, wraps: await passkeyWraps(deps.database, userId) });
+  });
   serve(VAULT_ROUTES.rotate, async (c, vault, userId) => sendKey(c, await vault.rotate(userId)));
   serve(VAULT_ROUTES.status, async (c, vault, userId) => c.json(await vault.status(userId)));
   serve(VAULT_ROUTES.setRecoveryWrap, async (c, vault, userId) => {
