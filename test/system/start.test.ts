@@ -43,6 +43,21 @@ function iterationIds(missions: readonly OwnerMission[]): Record<string, unknown
   );
 }
 
+/** A text with the same word for any instant and any day. */
+function timeless(text: string): string {
+  return text
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<instant>')
+    .replaceAll(/\w+day, \d+ \w+ \d{4}/g, '<day>');
+}
+
+/** What the README shows as printed. */
+function planOfTheReadme(): string {
+  const readme = readFileSync('README.md', 'utf8');
+  const [, shown] = /```text\n(mission demo-reading [\s\S]*?)```/.exec(readme) ?? [];
+  if (shown === undefined) throw new Error('the README shows no plan');
+  return timeless(shown);
+}
+
 /** The mission over encrypted notes: ciphertext for everybody, the plan for its owner's device, both notes in the audit. */
 async function expectEncryptedNotes(
   running: EmbeddedRun,
@@ -101,6 +116,7 @@ it('npm start plans the demo mission within 30 s, shows it under the printed tok
       PLANNED_WITHIN_MS,
     );
   }
+  expect(timeless(running.output())).toContain(planOfTheReadme());
   const missions = await missionsOf(running);
   const ids = ['demo-garden', 'demo-notes', 'demo-reading', 'demo-review', 'demo-week'];
   expect(missions.map(({ id }) => id).toSorted()).toEqual(ids);

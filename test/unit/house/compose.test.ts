@@ -105,7 +105,18 @@ describe.each([...SERVICES])('service %s', (name, body) => {
   });
 });
 
-test('the file names the services that the documentation speaks of', () => {
+test('docs/containers.md speaks of services that the file has, and of those that are built from here', () => {
+  const page = readProjectFile('docs/containers.md');
+  const named = Array.from(
+    page.matchAll(/docker compose (?:exec|run --rm(?: -v \S+)?) ([a-z-]+)/g),
+    ([, name = '']) => name,
+  );
+  expect(named.length).toBeGreaterThan(2);
+  expect(named.filter((name) => !SERVICES.has(name))).toEqual([]);
+  for (const name of ['mana-migrate', 'mana-ai', 'mana-auth']) expect(page).toContain(name);
+});
+
+test('the services are these', () => {
   expect([...SERVICES.keys()]).toEqual([
     'mana-migrate',
     'mana-ai',
