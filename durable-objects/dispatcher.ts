@@ -1,16 +1,23 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { ToolAbility } from '../src/model/probe.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { admitReady } from './admission/admission.ts';
 import { AgendaStore, type AgendaEntry } from './admission/agenda-store.ts';
+import type { CallWord, LlmReport } from './admission/llm-report.ts';
+import type { Leases } from './admission/leases.ts';
+import { ModelProbe } from './admission/model-probe.ts';
+import type { OutageReport } from './admission/outage-state.ts';
+import { Outages, type PostgresReport } from './admission/outages.ts';
+import { OwnTimeouts } from './admission/own-timeouts.ts';
+import { Pass, type PassState } from './admission/pass.ts';
+import { type PermitAnswer, Permits, type PermitTerms } from './admission/permits.ts';
+import type { TurnReport } from './admission/turn-report.ts';
 import { callAgainOnReset } from './life/call-again.ts';
 import { guarded } from './life/guarded.ts';
-import { Leases } from './admission/leases.ts';
-import { OwnTimeouts } from './admission/own-timeouts.ts';
-import { ModelProbe } from './admission/model-probe.ts';
-import { type DependencyState, type OutageReport, OutageState } from './admission/outage-state.ts';
-import type { RunnerEnv, RunnerSettings } from './settings.ts';
+import type { Dependencies, DispatcherPort, RunnerEnv } from './bindings.ts';
+import type { RunnerSettings } from './settings.ts';
+
+export type { TurnReport } from './admission/turn-report.ts';
 
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */
 const PREPARING_USERS = 4;
@@ -24,57 +31,6 @@ const REPEAT_MS = 5_000;
 /** What a lease outlives the longest LLM call by. */
 const LEASE_MARGIN_MS = 60_000;
 
-/** `tools`: how the model made calls in this answer; null or absent where it made none. */
-export type LlmReport = { missionId: string } & (
-  { kind: 'ok'; tools?: 'native' | 'text' | null } | ({ kind: 'outage' } & OutageReport)
-);
-
-/** What somebody learned of Postgres: it can be read, or it cannot serve anybody. */
-export type PostgresReport =
-  { kind: 'readable' } | { kind: 'outage'; code: string; message: string };
-
-/** How a user's turn ended. */
-export type TurnReport = {
-  userId: string;
-  /** when this user's next mission is due or ready again; null if none */
-  nextDueMs: number | null;
-  turn: 'nothing-due' | 'planned' | 'failed' | 'postponed';
-  plansProduced: number;
-  plansWrittenBack: number;
-  parseFailures: number;
-  error: string | null;
-  /** set where Postgres could serve nobody: then this turn was a test of it and failed */
-  postgresOutage?: { code: string; message: string };
-};
-
-export type PassState =
-  | { state: 'overlap' }
-  | {
-      state: 'running' | 'done';
-      passId: string;
-      turns: TurnCounts;
-      open: number;
-      errors: string[];
-    };
-
-export type TurnCounts = {
-  due: number;
-  plansProduced: number;
-  plansWrittenBack: number;
-  parseFailures: number;
-};
-
-/** `tools` is absent as long as nothing is known of the model. */
-export type LlmState = DependencyState & { locality: 'local' | 'remote'; tools?: ToolAbility };
-
-type Pass = {
-  id: string;
-  startedMs: number;
-  waiting: Set<string>;
-  turns: TurnCounts;
-  errors: string[];
-};
-
 /** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
 const COLLECT_EVERY_EVENTS = 50;
 
@@ -83,24 +39,19 @@ const TIMEOUT = 'LLM_TIMEOUT';
 
 const COUNT_QUEUE_EVERY_MS = 1_000;
 
-/**
- * By the id of the object. Leases outlive the object, which may leave memory while calls of the model last, and end with the
- * process, like everything that holds one.
- */
-type OfProcess = { leases: Leases; timeouts: OwnTimeouts; isNew: boolean };
+/** What lasts as long as the process: a lease tells of something that goes on in the process. */
+type OfProcess = { permits: Permits; timeouts: OwnTimeouts; isNew: boolean };
+
+/** By the id of the object, which may leave memory while calls of the model last. */
 const ofProcess = new Map<string, OfProcess>();
 
 function processStateOf(objectId: string): OfProcess {
-  const state = ofProcess.get(objectId) ?? {
-    leases: new Leases(),
-    timeouts: new OwnTimeouts(),
-    isNew: true,
-  };
+  const known = ofProcess.get(objectId);
+  if (known !== undefined) return known;
+  const state = { permits: new Permits(), timeouts: new OwnTimeouts(), isNew: true };
   ofProcess.set(objectId, state);
   return state;
 }
-
-type PermitAnswer = 'granted' | 'llm-down' | 'draining';
 
 /**
  * The agenda (who is due when) and admission (how many at once, in what order).
@@ -109,16 +60,15 @@ type PermitAnswer = 'granted' | 'llm-down' | 'draining';
  * (release). The agenda is stored and the leases are not: one that runs out, or whose process ended, leaves the user due on the
  * agenda. An admitted user holds one of the LLM permits from the first call to the last (acquirePermit, releasePermit or release).
  */
-export class Dispatcher extends DurableObject<RunnerEnv> {
+export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPort {
   readonly #settings: RunnerSettings;
   readonly #log = createLogger({ component: 'dispatcher' });
   readonly #agenda: AgendaStore;
-  readonly #llm: OutageState;
-  readonly #postgres: OutageState;
+  readonly #outages: Outages;
   readonly #model: ModelProbe;
+  readonly #ofProcess: OfProcess;
+  readonly #permits: Permits;
   readonly #leases: Leases;
-  readonly #timeouts: OwnTimeouts;
-  readonly #permitAnswers = new Map<string, (answer: PermitAnswer) => void>();
   #pass: Pass | undefined;
   #draining = false;
   #eventsSinceCollection = 0;
@@ -128,9 +78,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     super(ctx, env);
     this.#settings = settings;
     this.#agenda = new AgendaStore(ctx.storage.sql);
-    ({ leases: this.#leases, timeouts: this.#timeouts } = processStateOf(ctx.id.toString()));
-    this.#llm = new OutageState(ctx.storage.sql, 'llm');
-    this.#postgres = new OutageState(ctx.storage.sql, 'postgres');
+    this.#ofProcess = processStateOf(ctx.id.toString());
+    this.#permits = this.#ofProcess.permits;
+    this.#leases = this.#permits.leases;
+    this.#outages = new Outages(ctx.storage.sql);
     this.#model = new ModelProbe(ctx.storage.sql, settings.llm);
   }
 
@@ -153,11 +104,9 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   /** Who restarts has often mended what was away, by another address in the configuration: it is tested at once, not after up to an hour. */
   #testOutagesOnce(): void {
-    const state = processStateOf(this.ctx.id.toString());
-    if (!state.isNew) return;
-    state.isNew = false;
-    this.#llm.testNow(Date.now());
-    this.#postgres.testNow(Date.now());
+    if (!this.#ofProcess.isNew) return;
+    this.#ofProcess.isNew = false;
+    this.#outages.testNow(Date.now());
   }
 
   /** Where the model runs: 'remote' too where a local server passes it on, which takes a moment to find out after a start. */
@@ -168,22 +117,21 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
 
   /** A user's turn is over: its lease and permit are free, its next due time is known, others may come. */
   async release(report: TurnReport): Promise<void> {
-    this.#leases.end(report.userId);
+    this.#permits.end(report.userId);
     this.#agenda.serve(report.userId, report.nextDueMs, Date.now());
-    this.#judgePostgres(report);
-    this.#countTurn(report);
-    this.#passPermitsOn();
+    this.#outages.judgeTurn(report, Date.now(), Math.random());
+    this.#pass?.count(report);
+    this.#permits.passOn(this.#permitTerms());
     await this.#admit();
     this.#collectGarbage(1);
   }
 
   /** A person is to be forgotten: off the agenda, and a turn under way has lost its lease and permit. */
   async forget(userId: string): Promise<void> {
-    this.#leases.end(userId);
-    this.#answerPermit(userId, 'draining');
+    this.#permits.end(userId);
     this.#agenda.remove(userId);
-    this.#pass?.waiting.delete(userId);
-    this.#passPermitsOn();
+    this.#pass?.leave(userId);
+    this.#permits.passOn(this.#permitTerms());
     await this.#admit();
   }
 
@@ -196,37 +144,30 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const askedMs = Date.now();
     const refusal = this.#permitRefusal();
     if (refusal !== null) return refusal;
-    // Who asks holds none: one that is still noted is of a turn that was cut off without a word (its object was reset).
-    this.#leases.returnPermit(userId);
-    this.#passPermitsOn();
-    const asked = this.#leases.askPermit(userId, this.#permitLimit(), askedMs, this.#leaseEndMs());
-    const answer = asked === 'granted' ? asked : await this.#permitAnswer(userId);
+    const answer = await this.#permits.acquire(userId, this.#permitTerms());
     if (answer === 'granted') metrics.slotWaitSeconds.observe((Date.now() - askedMs) / 1_000);
     return answer;
   }
 
   /** The last LLM call of the turn is over; the write-back needs no permit. */
   async releasePermit(userId: string): Promise<void> {
-    this.#leases.returnPermit(userId);
-    this.#passPermitsOn();
+    this.#permits.giveBack(userId, this.#permitTerms());
   }
 
   /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
-  async reportCall(
-    userId: string,
-    report: LlmReport,
-  ): Promise<'go-on' | 'draining' | 'own-failure'> {
+  async reportCall(userId: string, report: LlmReport): Promise<CallWord> {
     this.#leases.renew(userId, this.#leaseEndMs());
     const nowMs = Date.now();
     const callSinceMs = this.#leases.endCall(userId, nowMs);
     const mission = JSON.stringify([userId, report.missionId]);
     if (report.kind === 'outage') {
-      if (report.code === TIMEOUT && this.#timeouts.isOwn(mission, nowMs)) return 'own-failure';
+      if (report.code === TIMEOUT && this.#ofProcess.timeouts.isOwn(mission, nowMs))
+        return 'own-failure';
       this.#recordLlmOutage(report, callSinceMs);
     } else {
-      this.#timeouts.answered(mission, nowMs);
+      this.#ofProcess.timeouts.answered(mission, nowMs);
       if (report.tools) this.#model.learn(report.tools);
-      if (this.#llm.current() !== null) await this.#endLlmOutage();
+      if (this.#outages.llm.current() !== null) await this.#endLlmOutage();
     }
     return this.#draining ? 'draining' : 'go-on';
   }
@@ -235,13 +176,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   async startPass(passId: string): Promise<PassState> {
     if (this.#pass !== undefined) return { state: 'overlap' };
     const nowMs = Date.now();
-    this.#pass = {
-      id: passId,
-      startedMs: nowMs,
-      waiting: new Set(this.#agenda.readyUsers(nowMs)),
-      turns: { due: 0, plansProduced: 0, plansWrittenBack: 0, parseFailures: 0 },
-      errors: [],
-    };
+    this.#pass = new Pass(passId, { nowMs, readyUsers: this.#agenda.readyUsers(nowMs) });
     await this.#admit();
     return this.#passState(this.#pass);
   }
@@ -262,18 +197,14 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     this.#draining = true;
     this.#model.stop();
     await this.ctx.storage.deleteAlarm();
-    this.#dismissWaiting('draining');
+    this.#permits.dismissWaiting('draining');
     return this.#leases.count() === 0;
   }
 
   /** The change feed reads Postgres by itself, whether anything is due or not. */
   async reportPostgres(report: PostgresReport): Promise<void> {
-    const before = this.#postgres.current();
-    if (report.kind === 'outage')
-      this.#postgres.record({ ...report, retryAfterMs: null }, Date.now(), Math.random());
-    // Only a write shows that writing is possible again.
-    else if (before?.code !== 'POSTGRES_READ_ONLY') this.#postgres.clear();
-    if (before !== null || report.kind === 'outage') await this.#admit();
+    const isNews = this.#outages.judgePostgres(report, Date.now(), Math.random());
+    if (isNews) await this.#admit();
   }
 
   /** Another one than before where the agenda was lost: then whoever knows all users has to register them again. */
@@ -281,10 +212,11 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     return this.#agenda.id(() => crypto.randomUUID());
   }
 
-  async dependencies(): Promise<{ llm: LlmState; postgres: DependencyState }> {
+  async dependencies(): Promise<Dependencies> {
+    const { llm, postgres } = this.#outages;
     const { tools } = this.#model.facts();
     const model = { locality: this.#locality(), ...(tools === null ? {} : { tools }) };
-    return { llm: { ...this.#llm.state(), ...model }, postgres: this.#postgres.state() };
+    return { llm: { ...llm.state(), ...model }, postgres: postgres.state() };
   }
 
   async queueState(): Promise<{ queued: number; running: number; lastTickAt: string | null }> {
@@ -318,7 +250,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const nowMs = Date.now();
     this.#leases.dropExpired(nowMs);
     // A lease that ran out may have held the permit that others wait for.
-    this.#passPermitsOn();
+    this.#permits.passOn(this.#permitTerms());
     const admitted = this.#mayAdmit(nowMs) ? this.#admitReady(nowMs) : [];
     this.#countQueue(nowMs);
     await this.#armAlarm(nowMs);
@@ -328,20 +260,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   #mayAdmit(nowMs: number): boolean {
     if (this.#draining) return false;
     if (!this.#settings.tickEnabled && this.#pass === undefined) return false;
-    return this.#testableMs() <= nowMs;
-  }
-
-  /** From when on somebody may be admitted again: one user, as a test, while anything is down. */
-  #testableMs(): number {
-    return Math.max(
-      0,
-      this.#llm.current()?.retryAtMs ?? 0,
-      this.#postgres.current()?.retryAtMs ?? 0,
-    );
-  }
-
-  #isAnythingDown(): boolean {
-    return this.#llm.current() !== null || this.#postgres.current() !== null;
+    return this.#outages.testableMs() <= nowMs;
   }
 
   #admitReady(nowMs: number): string[] {
@@ -363,7 +282,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   /** A poke that fails leaves the lease to run out; the user is then admitted again. */
   async #poke(userId: string): Promise<void> {
     try {
-      await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke(userId));
+      await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke());
     } catch {
       this.#leases.renew(userId, Date.now() + REPEAT_MS);
       await this.#armAlarm(Date.now());
@@ -387,22 +306,26 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
     const expiryMs = this.#leases.earliestExpiryMs();
     const full = this.#leases.count() >= this.#admissionLimit();
     const readyMs = full ? null : this.#agenda.earliestReadyMs(this.#leases);
-    const admissionMs = readyMs === null ? null : Math.max(readyMs, this.#testableMs(), nowMs);
+    const admissionMs =
+      readyMs === null ? null : Math.max(readyMs, this.#outages.testableMs(), nowMs);
     const moments = [expiryMs, admissionMs].filter((moment) => moment !== null);
     return moments.length === 0 ? null : Math.min(...moments);
   }
 
   #admissionLimit(): number {
-    return this.#isAnythingDown() ? 1 : this.#settings.llm.maxConcurrency + PREPARING_USERS;
+    return this.#outages.isAnythingDown() ? 1 : this.#settings.llm.maxConcurrency + PREPARING_USERS;
   }
 
-  #permitLimit(): number {
-    return this.#llm.current() === null ? this.#settings.llm.maxConcurrency : 1;
+  /** While the model is down, its one permit is for the test. */
+  #permitTerms(): PermitTerms {
+    const isUp = this.#outages.llm.current() === null;
+    const limit = isUp ? this.#settings.llm.maxConcurrency : 1;
+    return { limit, nowMs: Date.now(), leaseEndMs: this.#leaseEndMs() };
   }
 
   #permitRefusal(): 'llm-down' | 'draining' | null {
     if (this.#draining) return 'draining';
-    const outage = this.#llm.current();
+    const outage = this.#outages.llm.current();
     return outage !== null && outage.retryAtMs > Date.now() ? 'llm-down' : null;
   }
 
@@ -411,70 +334,21 @@ export class Dispatcher extends DurableObject<RunnerEnv> {
   }
 
   #recordLlmOutage({ code, message, retryAfterMs }: OutageReport, callSinceMs: number): void {
-    this.#llm.record(
+    this.#outages.llm.record(
       { code, message, retryAfterMs, sinceMs: callSinceMs },
       Date.now(),
       Math.random(),
     );
-    this.#dismissWaiting('llm-down');
+    this.#permits.dismissWaiting('llm-down');
   }
 
   async #endLlmOutage(): Promise<void> {
-    this.#llm.clear();
-    this.#passPermitsOn();
+    this.#outages.llm.clear();
+    this.#permits.passOn(this.#permitTerms());
     await this.#admit();
   }
 
-  #judgePostgres({ postgresOutage, turn }: TurnReport): void {
-    const known = this.#postgres.current();
-    if (postgresOutage !== undefined)
-      this.#postgres.record({ ...postgresOutage, retryAfterMs: null }, Date.now(), Math.random());
-    else if (known !== null && (turn === 'planned' || known.code !== 'POSTGRES_READ_ONLY'))
-      this.#postgres.clear();
-  }
-
-  async #permitAnswer(userId: string): Promise<PermitAnswer> {
-    // A user who asks again has lost the first question with the turn that asked it.
-    this.#permitAnswers.get(userId)?.('draining');
-    return new Promise((answer) => this.#permitAnswers.set(userId, answer));
-  }
-
-  #passPermitsOn(): void {
-    const granted = this.#leases.passOn(this.#permitLimit(), Date.now(), this.#leaseEndMs());
-    for (const userId of granted) this.#answerPermit(userId, 'granted');
-  }
-
-  #dismissWaiting(answer: 'llm-down' | 'draining'): void {
-    for (const userId of this.#leases.dismissWaiting()) this.#answerPermit(userId, answer);
-  }
-
-  #answerPermit(userId: string, answer: PermitAnswer): void {
-    this.#permitAnswers.get(userId)?.(answer);
-    this.#permitAnswers.delete(userId);
-  }
-
-  #countTurn(report: TurnReport): void {
-    const pass = this.#pass;
-    if (pass === undefined) return;
-    if (report.turn !== 'nothing-due') pass.turns.due += 1;
-    pass.turns.plansProduced += report.plansProduced;
-    pass.turns.plansWrittenBack += report.plansWrittenBack;
-    pass.turns.parseFailures += report.parseFailures;
-    if (report.error !== null) pass.errors.push(report.error);
-    const dueAgain = report.nextDueMs !== null && report.nextDueMs <= pass.startedMs;
-    if (!dueAgain) pass.waiting.delete(report.userId);
-  }
-
   #passState(pass: Pass): PassState {
-    const open = pass.waiting.size;
-    const blocked = this.#isAnythingDown() && this.#leases.count() === 0;
-    const state = open === 0 || blocked ? 'done' : 'running';
-    return {
-      state,
-      passId: pass.id,
-      turns: pass.turns,
-      open: blocked ? 0 : open,
-      errors: pass.errors,
-    };
+    return pass.state(this.#outages.isAnythingDown() && this.#leases.count() === 0);
   }
 }

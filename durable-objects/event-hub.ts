@@ -1,11 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { callAgainOnReset } from './life/call-again.ts';
-import type { RunnerEnv } from './settings.ts';
+import type { HubPort, OpenedStream, RunnerEnv } from './bindings.ts';
 import type { MissionEvents } from './projection/watched-changes.ts';
-
-export type OpenedStream =
-  | { ok: true; body: ReadableStream<Uint8Array> }
-  | { ok: false; reason: 'user-limit' | 'limit' | 'draining' };
 
 /**
  * A person has a few devices; a client that leaks streams must not take everybody's places. An idle stream costs about 155 KB, request and
@@ -44,7 +40,7 @@ type Stream = {
  * All event streams of the process. The object of a stream's user (240 KB in memory) sleeps until something changes, then tells
  * `notify`, and is asked once for what changed. Nothing is stored: a client resumes from its Last-Event-ID.
  */
-export class EventHub extends DurableObject<RunnerEnv> {
+export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
   readonly #streams = new Map<string, Set<Stream>>();
   #count = 0;
   #beating = false;
@@ -130,8 +126,8 @@ export class EventHub extends DurableObject<RunnerEnv> {
 
   async #changes({ userId, cursor }: Stream): Promise<MissionEvents> {
     const watchUntilMs = Date.now() + WATCH_MS;
-    return callAgainOnReset(async (): Promise<MissionEvents> =>
-      this.env.USER_MISSIONS.getByName(userId).eventsAfter(userId, cursor, watchUntilMs),
+    return callAgainOnReset(() =>
+      this.env.USER_MISSIONS.getByName(userId).eventsAfter(cursor, watchUntilMs),
     );
   }
 

@@ -2,22 +2,18 @@ import { DurableObject } from 'cloudflare:workers';
 import { PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
+import { type GrantsEnv, POOL_NAME } from './bindings.ts';
+import { eraseExpiredKeys, removeEndedSignIns } from './opening/grant-queries.ts';
 import { guarded } from './life/guarded.ts';
-import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
-
-export type GrantSweepEnv = PostgresPoolEnv & {
-  POSTGRES_POOL: DurableObjectNamespace<PostgresPool>;
-};
-
 const EVERY_MS = 60 * 60_000;
 /** After a failure: Postgres may be away for a moment. */
 const AGAIN_MS = 60_000;
 
 /**
- * Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is over, and removes
- * links and sessions that have ended.
+ * Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is
+ * over, and removes links and sessions that have ended.
  */
-export class GrantSweep extends DurableObject<GrantSweepEnv> {
+export class GrantSweep extends DurableObject<GrantsEnv> {
   readonly #log = createLogger({ component: 'grant-sweep' });
   #awake = false;
 
@@ -39,13 +35,11 @@ export class GrantSweep extends DurableObject<GrantSweepEnv> {
 
   async #sweep(): Promise<boolean> {
     try {
-      const erase = { text: 'select mana_auth.erase_expired_keys() as erased', values: [] };
-      const remove = { text: 'select mana_auth.remove_ended_sign_ins() as removed', values: [] };
-      const database = pooledDatabase(this.env.POSTGRES_POOL.getByName('pool'));
+      const database = pooledDatabase(this.env.POSTGRES_POOL.getByName(POOL_NAME));
       const [rows, removed] = await database.transaction({
         role: 'mana_auth_service',
         userId: null,
-        statements: [erase, remove],
+        statements: [eraseExpiredKeys(), removeEndedSignIns()],
       });
       const count = Number(rows?.[0]?.['erased'] ?? 0);
       if (count > 0) this.#log.info('keys of expired grants were erased', { count });

@@ -5,8 +5,9 @@ import type { PostgresHealth, TransactionOutcome } from '../src/postgres/pooled-
 import type { Database, DatabaseRole, TransactionRequest } from '../src/postgres/port.ts';
 import { neonHttpDatabase, tcpDatabase } from '../src/postgres/transaction.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
+import type { PoolPort, PostgresEnv } from './bindings.ts';
 
-export type PostgresPoolEnv = { DATABASE_URL: string; POSTGRES_APPLICATION: string };
+export type { PostgresEnv as PostgresPoolEnv } from './bindings.ts';
 
 /** With the LISTEN connection of the change feed that makes four. */
 const MAX_CONNECTIONS = 3;
@@ -15,7 +16,7 @@ const MAX_CONNECTIONS = 3;
 const PROBE_TIMEOUT_MS = 1_200;
 
 /** The one object that owns connections to Postgres: everything else sends it whole transactions. */
-export class PostgresPool extends DurableObject<PostgresPoolEnv> {
+export class PostgresPool extends DurableObject<PostgresEnv> implements PoolPort {
   #database: Database | undefined;
   #failingSinceMs: number | undefined;
 
@@ -60,7 +61,7 @@ export class PostgresPool extends DurableObject<PostgresPoolEnv> {
   }
 }
 
-function openDatabase(env: PostgresPoolEnv): Database {
+function openDatabase(env: PostgresEnv): Database {
   const { DATABASE_URL: databaseUrl, POSTGRES_APPLICATION: applicationName } = env;
   if (isNeonUrl(databaseUrl)) return neonHttpDatabase(databaseUrl);
   return tcpDatabase({ databaseUrl, applicationName, maxConnections: MAX_CONNECTIONS });

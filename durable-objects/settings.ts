@@ -1,13 +1,8 @@
-import type { ChangeFeed } from './change-feed.ts';
-import type { Dispatcher } from './dispatcher.ts';
-import type { EventHub } from './event-hub.ts';
-import type { PostgresPool, PostgresPoolEnv } from './postgres-pool.ts';
-import type { UserMissions } from './user-missions.ts';
-
-/** What the objects need to know of the configuration; src/config/mana-ai.ts makes it from the environment. */
+/** What the objects need to know of the configuration. The Workers' index makes it of the parsed environment. */
 export type RunnerSettings = {
   tickEnabled: boolean;
   tickIntervalMs: number;
+  /** IANA zone for cadences that name none */
   timeZone: string;
   locale: string;
   llm: LlmSettings;
@@ -31,21 +26,6 @@ export type LlmSettings = {
   timeoutMs: number;
   maxTokens: number;
   maxTools: number;
-  /** as the configuration has it; the dispatcher knows better where a local server passes its model on */
+  /** as configured; the Dispatcher knows better if a local server passes its model on to another host */
   locality: 'local' | 'remote';
 };
-
-/** The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare them. */
-export type RunnerEnv = PostgresPoolEnv & {
-  POSTGRES_POOL: DurableObjectNamespace<PostgresPool>;
-  USER_MISSIONS: DurableObjectNamespace<UserMissions>;
-  DISPATCHER: DurableObjectNamespace<Dispatcher>;
-  CHANGE_FEED: DurableObjectNamespace<ChangeFeed>;
-  EVENT_HUB: DurableObjectNamespace<EventHub>;
-};
-
-/** Coordinators are one object each; their names are part of the stored data. */
-export const POOL_NAME = 'pool';
-export const DISPATCHER_NAME = 'dispatcher';
-export const CHANGE_FEED_NAME = 'change-feed';
-export const EVENT_HUB_NAME = 'event-hub';

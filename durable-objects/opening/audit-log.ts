@@ -17,12 +17,17 @@ import {
   type OutcomeStatus,
 } from '../../src/audit/row.ts';
 import { PostgresError } from '../../src/postgres/errors.ts';
+import { ask } from '../../src/postgres/one-statement.ts';
 import type { Database, Row, Statement } from '../../src/postgres/port.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
+import { WorkQueue } from '../life/work-queue.ts';
 
 /** Where the object keeps the head of its chain, in its own storage. Both are one synchronous step. */
 export type HeadStore = { read(): AuditHead | null; write(head: AuditHead): void };
+
+/** A page of the audit. `code`: why PostgreSQL could not be asked. */
+export type AuditAnswer = { ok: true; page: AuditPage } | { ok: false; code: string };
 
 /** The run on whose behalf records are opened. */
 export type AuditContext = { missionId: string; iterationId: string };
@@ -74,7 +79,8 @@ export class AuditLog {
   readonly #database: Database;
   readonly #head: HeadStore;
   readonly #log = createLogger({ component: 'audit-log' });
-  #queue: Promise<unknown> = Promise.resolve();
+  /** Runs of one user write to the chain one after the other. */
+  readonly #queue = new WorkQueue();
 
   constructor({ userId, database, head }: AuditLogOptions) {
     this.#userId = userId;
@@ -130,7 +136,7 @@ export class AuditLog {
    * @throws PostgresError
    */
   async page(query: AuditQuery): Promise<AuditPage> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const { chain } = await this.#place();
       const found = (await this.#query(selectPage(this.#userId, query))).map(parseAuditRow);
       const rows = found.slice(0, query.limit);
@@ -142,7 +148,7 @@ export class AuditLog {
 
   async #append(contents: readonly Omit<NewContent, 'ts'>[]): Promise<readonly AuditRow[]> {
     if (contents.length === 0) return [];
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const kept = this.#head.read();
       let place: Place = kept === null ? await this.#place() : { log: kept, chain: kept };
       for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
@@ -230,24 +236,7 @@ export class AuditLog {
   }
 
   async #query(statement: Statement): Promise<readonly Row[]> {
-    const request = {
-      role: 'mana_ai_runner',
-      userId: this.#userId,
-      statements: [statement],
-    } as const;
-    const [rows] = await this.#database.transaction(request);
-    return rows ?? [];
-  }
-
-  /** Runs of one user write one after the other; what one of them throws is its own. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const earlier = this.#queue;
-    const mine = (async () => {
-      await earlier.catch(() => undefined);
-      return work();
-    })();
-    this.#queue = mine.catch(() => undefined);
-    return mine;
+    return ask(this.#database, { role: 'mana_ai_runner', userId: this.#userId }, statement);
   }
 }
 

@@ -11,7 +11,9 @@ import {
 } from '../../src/grants/index.ts';
 import { isRecord } from '../../src/values/fields.ts';
 import type { GrantView } from '../../src/missions/views.ts';
+import { ask } from '../../src/postgres/one-statement.ts';
 import type { Database, Row } from '../../src/postgres/port.ts';
+import { selectGrantUse } from './grant-queries.ts';
 import { grantKey } from './grant-key-set.ts';
 import type { GrantSettings } from '../settings.ts';
 
@@ -134,18 +136,9 @@ export class GrantAccess {
   async #row(
     claims: GrantClaims,
   ): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
-    const [rows] = await this.#database.transaction({
-      role: 'mana_ai_runner',
-      userId: this.#userId,
-      statements: [
-        {
-          text: `select mission, keys_jwe, (revoked_at is not null)::text as revoked, (expires_at <= now())::text as expired
-            from mana_auth.grant_uses where jti = $1 and user_id = $2`,
-          values: [claims.jti, claims.sub],
-        },
-      ],
-    });
-    const row = judgeRow(rows?.[0], claims);
+    const asker = { role: 'mana_ai_runner', userId: this.#userId } as const;
+    const [found] = await ask(this.#database, asker, selectGrantUse(claims));
+    const row = judgeRow(found, claims);
     // Other keys than those that were signed for, at any use: somebody wrote to the table.
     return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash
       ? refused('wrap-rejected')

@@ -1,3 +1,4 @@
+import type { OwnerMission } from '../../src/missions/views.ts';
 import {
   buildDeviceRow,
   type DeviceCommand,
@@ -10,6 +11,11 @@ export type MissionCommand = { missionId: string; rowId: string; command: Device
 
 /** `written` is false where an earlier try had written it, or nothing had to change. */
 export type DeviceWritten = { ok: true; written: boolean } | { ok: false; refusal: DeviceRefusal };
+
+/** A command's outcome as the device API answers it. `mission` null: it is deleted. */
+export type CommandOutcome =
+  | { ok: true; mission: OwnerMission | null; written: boolean }
+  | { ok: false; refusal: DeviceRefusal | { code: 'POSTGRES_UNAVAILABLE' } };
 
 /** Who writes for whom; `defaultZone` is the IANA zone for cadences that name none. */
 export type DeviceWriter = { userId: string; projection: Projection; defaultZone: string };
@@ -31,7 +37,7 @@ export async function writeForPerson(
     command,
   );
   // A request that is repeated finds its own effect in its way.
-  if (!write.ok) return (await projection.hasRow(rowId)) ? { ok: true, written: false } : write;
+  if (!write.ok) return (await projection.holds(rowId)) ? { ok: true, written: false } : write;
   return {
     ok: true,
     written: write.row !== null && (await projection.append(write.row)) === 'written',

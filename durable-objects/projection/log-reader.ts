@@ -1,3 +1,4 @@
+import { ask } from '../../src/postgres/one-statement.ts';
 import type { Database, Row, Statement } from '../../src/postgres/port.ts';
 import { type ChangeRow, parseChangeRow } from '../../src/sync/change-row.ts';
 import { type ChangeCursor, FROM_THE_BEGINNING, isLastPage } from '../../src/sync/queries.ts';
@@ -14,13 +15,7 @@ export class LogReader {
 
   /** @throws PostgresError */
   async query(statement: Statement): Promise<readonly Row[]> {
-    const request = {
-      role: 'mana_ai_runner',
-      userId: this.#userId,
-      statements: [statement],
-    } as const;
-    const [rows] = await this.#database.transaction(request);
-    return rows ?? [];
+    return ask(this.#database, { role: 'mana_ai_runner', userId: this.#userId }, statement);
   }
 
   /** Rows in log order: a long history never stands in memory as a whole. */

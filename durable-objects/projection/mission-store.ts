@@ -1,8 +1,10 @@
+import type { AuditHead } from '../../src/audit/row.ts';
 import {
   KEPT_OCCURRENCES,
   type Occurrence,
   type SkipReason,
 } from '../../src/missions/occurrences.ts';
+import type { Attempt, Hold, HoldReason } from '../../src/missions/standing.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
 
 /** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
@@ -29,18 +31,8 @@ export type CachedTable = 'aiMissions' | 'agents';
 /** A run from its first plan round to its write-back; `body` is the run's own JSON. */
 export type StoredRun = { runId: string; missionId: string; body: string };
 
-/** Failures in a row of one mission, kept until a run of it succeeds. */
-export type Attempt = { failures: number; retryAtMs: number; code: string };
-
 /** The newest change of a mission (`iterationId` is '') or of one of its iterations. */
 export type NotedChange = { missionId: string; iterationId: string; revision: number };
-
-/** What keeps a due mission waiting without being anybody's failure. */
-export type HoldReason =
-  'grant-missing' | 'agent-busy' | 'budget' | 'research-pending' | 'back-off';
-
-/** `untilMs` null: until a change of the mission or an agent. */
-export type Hold = { reason: HoldReason; untilMs: number | null };
 
 /** Later than any time: only a change ends such a hold. */
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
@@ -86,6 +78,38 @@ export class MissionStore {
 
   setMeta(name: string, value: string): void {
     this.#sql.exec(`insert or replace into meta (name, value) values (?, ?)`, name, value);
+  }
+
+  /** Turns in a row that failed before a mission was chosen. */
+  turnFailures(): number {
+    return Number(this.meta('turn_failures') ?? 0) || 0;
+  }
+
+  saveTurnFailures(failures: number): void {
+    this.setMeta('turn_failures', String(failures));
+  }
+
+  /** Written only if there is something to clear: one more commit costs a wait for the disk. */
+  clearTurnFailures(): void {
+    if ((this.meta('turn_failures') ?? '0') !== '0') this.saveTurnFailures(0);
+  }
+
+  /** Until when (ms) the event hub wants to be told of changes; 0 if it never asked. */
+  watchedUntilMs(): number {
+    return Number(this.meta('watched_until') ?? 0);
+  }
+
+  watchUntil(untilMs: number): void {
+    this.setMeta('watched_until', String(untilMs));
+  }
+
+  /** The head of the user's audit chain as this object wrote it last; null if it never did. */
+  auditHead(): AuditHead | null {
+    return JSON.parse(this.meta('audit_head') ?? 'null') as AuditHead | null;
+  }
+
+  saveAuditHead(head: AuditHead): void {
+    this.setMeta('audit_head', JSON.stringify(head));
   }
 
   /** False until the whole log was merged once under this cache version. */

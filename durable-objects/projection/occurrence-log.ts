@@ -3,14 +3,14 @@ import {
   dueMoments,
   fatesOfRun,
   fatesOfSkip,
-  obstacleOf,
   type Occurrence,
   ranInForeground,
   type SkipReason,
 } from '../../src/missions/occurrences.ts';
+import { skipReasonOf } from '../../src/missions/standing.ts';
 import type { Occurrence as OccurrenceView } from '../../src/missions/views.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
-import type { HoldReason, MissionStore } from './mission-store.ts';
+import type { MissionStore } from './mission-store.ts';
 import type { MissionEntry } from './projection.ts';
 
 /** A run whose iteration stands in the log; times in ms. `runId` is the iteration's id. */
@@ -73,9 +73,8 @@ export class OccurrenceLog {
   }
 
   #obstacle(entry: MissionEntry, nowMs: number): SkipReason | null {
-    const byRecords = obstacleOf({ ...entry, nowMs });
-    const hold = byRecords === null ? this.#store.hold(entry.mission.id) : null;
-    return hold === null ? byRecords : skipReasonOf(hold.reason);
+    const hold = this.#store.hold(entry.mission.id);
+    return skipReasonOf({ ...entry, hold, nowMs });
   }
 
   #moments({ id, cadence }: Mission, dueMs: number, untilMs: number): number[] {
@@ -101,12 +100,6 @@ export class OccurrenceLog {
 /** A mission that is done or archived is never due. */
 function hasDueMoments({ state }: Mission): boolean {
   return state === 'active' || state === 'paused';
-}
-
-function skipReasonOf(reason: HoldReason): SkipReason | null {
-  if (reason === 'budget') return 'budget';
-  if (reason === 'grant-missing') return 'grant';
-  return reason === 'agent-busy' ? 'agent' : null;
 }
 
 function viewOf(occurrence: Occurrence): OccurrenceView {

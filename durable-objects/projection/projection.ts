@@ -122,11 +122,6 @@ export class Projection {
     return this.#store.record(MISSIONS, missionId);
   }
 
-  /** Whether the log has a row of the user's with this id. */
-  async hasRow(rowId: string): Promise<boolean> {
-    return (await this.#log.query(selectChangeById(this.#userId, rowId))).length > 0;
-  }
-
   /** Missions that somebody may be running now: those with a running iteration of anybody. */
   missionsUnderWay(): MissionEntry[] {
     return this.#store.recordIdsWith(MISSIONS, '"running"').flatMap((id) => this.mission(id) ?? []);

@@ -2,7 +2,7 @@ import type { Agent } from '../../src/missions/agent.ts';
 import type { Usage } from '../../src/planner/chat.ts';
 import type { LlmErrorKind } from '../../src/model/llm-client.ts';
 import type { BudgetUse } from '../../src/planner/reminders.ts';
-import type { Hold } from '../projection/mission-store.ts';
+import type { Hold } from '../../src/missions/standing.ts';
 import type { Reservation, TokenBudget } from './token-budget.ts';
 
 /** Errors before which the model may have worked, and been paid, for a whole prompt. */

@@ -5,7 +5,7 @@ import { parseInstantMs } from '../../src/values/instant.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
 import type { Mission } from '../../src/missions/mission.ts';
 import { agentBusyUntilMs } from '../../src/missions/agent-gate.ts';
-import { foregroundEndMs, missionStatus } from '../../src/missions/status.ts';
+import { type Hold, standingOf } from '../../src/missions/standing.ts';
 import { linksGiven } from '../../src/planner/links.ts';
 import { adviceOf } from '../../src/model/llm-error.ts';
 import { startPlan, type PlanState } from '../../src/planner/plan.ts';
@@ -23,10 +23,10 @@ import {
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { AuditError, type AuditLog } from '../opening/audit-log.ts';
-import type { Dispatcher } from '../dispatcher.ts';
+import type { DispatcherPort } from '../bindings.ts';
 import type { GrantAccess, OpenGrant } from '../opening/grant-access.ts';
 import { GrantKeySetError } from '../opening/grant-key-set.ts';
-import type { Hold, MissionStore } from '../projection/mission-store.ts';
+import type { MissionStore } from '../projection/mission-store.ts';
 import type { FinishedRun } from '../projection/occurrence-log.ts';
 import type { MissionEntry, Projection } from '../projection/projection.ts';
 import {
@@ -64,7 +64,7 @@ export type MissionRunOptions = {
   projection: Projection;
   store: MissionStore;
   database: Database;
-  dispatcher: DurableObjectStub<Dispatcher>;
+  dispatcher: DispatcherPort;
   settings: RunnerSettings;
   grants: GrantAccess;
   audit: AuditLog;
@@ -131,9 +131,8 @@ export class MissionRun {
   #dueEntry(): MissionEntry | null {
     const entry = this.#options.projection.mission(this.#options.missionId);
     if (entry === null) return null;
-    const nowMs = Date.now();
-    const { status, dueAtMs } = missionStatus({ ...entry, nowMs });
-    return status === 'scheduled' && dueAtMs !== null && dueAtMs <= nowMs ? entry : null;
+    const { status } = standingOf({ ...entry, nowMs: Date.now() });
+    return status === 'queued' ? entry : null;
   }
 
   /** A mission that was paused during its run got the iteration and kept its time; resumed, it is due by the same time again. */
@@ -176,8 +175,7 @@ export class MissionRun {
   /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
   async #isStillDue(): Promise<boolean> {
     await this.#options.exclusively(() => this.#options.projection.refreshPending());
-    const entry = this.#dueEntry();
-    return entry !== null && foregroundEndMs(entry.mission.iterations, Date.now()) === null;
+    return this.#dueEntry() !== null;
   }
 
   /** What keeps the mission's agent from planning now. What is planned already is written all the same. */

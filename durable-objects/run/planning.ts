@@ -1,6 +1,7 @@
 import type { GrantReason } from '../../src/grants/index.ts';
 import { type Agent, type PolicyDecision, resolvePolicy } from '../../src/missions/agent.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
+import type { Hold } from '../../src/missions/standing.ts';
 import { UNADAPTED } from '../../src/model/adaptation.ts';
 import {
   FIND_TOOLS,
@@ -37,9 +38,9 @@ import { CATALOG } from '../../src/planner/tools/index.ts';
 import type { Tool } from '../../src/planner/tools/tool.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
-import type { Dispatcher } from '../dispatcher.ts';
+import type { DispatcherPort } from '../bindings.ts';
 import type { GrantAccess } from '../opening/grant-access.ts';
-import type { Hold, MissionStore } from '../projection/mission-store.ts';
+import type { MissionStore } from '../projection/mission-store.ts';
 import { type CallSize, RunBudget } from './budget.ts';
 import { type Checkpoint, saveCheckpoint } from './checkpoint.ts';
 import { DEFAULT_AGENT_ID } from './iteration.ts';
@@ -63,7 +64,7 @@ export type PlanStop =
 export type RunPlanningOptions = {
   userId: string;
   store: MissionStore;
-  dispatcher: DurableObjectStub<Dispatcher>;
+  dispatcher: DispatcherPort;
   settings: RunnerSettings;
   grants: GrantAccess;
   budget: TokenBudget;

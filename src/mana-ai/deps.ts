@@ -1,8 +1,10 @@
 import type { AuditQuery } from '../audit/queries.ts';
 import type { AuditPage } from '../audit/row.ts';
-import type { OpenedStream } from '../../durable-objects/event-hub.ts';
-import type { MissionCommand } from '../../durable-objects/projection/device-write.ts';
-import type { CommandOutcome } from '../../durable-objects/user-missions.ts';
+import type { OpenedStream } from '../../durable-objects/bindings.ts';
+import type {
+  CommandOutcome,
+  MissionCommand,
+} from '../../durable-objects/projection/device-write.ts';
 import type {
   ComponentHealth,
   InternalMission,

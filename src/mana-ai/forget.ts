@@ -4,7 +4,7 @@ import {
   DISPATCHER_NAME,
   EVENT_HUB_NAME,
   type RunnerEnv,
-} from '../../durable-objects/settings.ts';
+} from '../../durable-objects/bindings.ts';
 
 /** A poll that was under way may have brought the person back; then all of it is done once more. */
 const MOST_TRIES = 3;

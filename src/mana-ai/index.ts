@@ -2,12 +2,22 @@ import { ChangeFeed as ChangeFeedObject } from '../../durable-objects/change-fee
 import { Dispatcher as DispatcherObject } from '../../durable-objects/dispatcher.ts';
 import { EventHub } from '../../durable-objects/event-hub.ts';
 import { PostgresPool } from '../../durable-objects/postgres-pool.ts';
-import type { RunnerEnv, RunnerSettings } from '../../durable-objects/settings.ts';
+import type { PostgresEnv, RunnerEnv } from '../../durable-objects/bindings.ts';
+import type { RunnerSettings } from '../../durable-objects/settings.ts';
 import { UserMissions as UserMissionsObject } from '../../durable-objects/user-missions.ts';
 import { type ManaAiConfig, parseManaAiConfig, type ParsedConfig } from '../config/mana-ai.ts';
 import { createWorkerApp, wakeRunner } from './worker.ts';
 
 export { EventHub, PostgresPool };
+
+/** The bindings of this Worker. The objects know each other by the ports of `RunnerEnv` alone; here the ports get their classes. */
+export type WorkerEnv = PostgresEnv & {
+  POSTGRES_POOL: DurableObjectNamespace<PostgresPool>;
+  USER_MISSIONS: DurableObjectNamespace<UserMissionsObject>;
+  DISPATCHER: DurableObjectNamespace<DispatcherObject>;
+  CHANGE_FEED: DurableObjectNamespace<ChangeFeedObject>;
+  EVENT_HUB: DurableObjectNamespace<EventHub>;
+};
 
 /** Parsed once per isolate: the environment of a running Worker does not change. */
 let parsed: ParsedConfig | undefined;
@@ -65,4 +75,4 @@ export default {
   async scheduled(_event, env, ctx): Promise<void> {
     if (configOf(env).ok) ctx.waitUntil(wakeRunner(env));
   },
-} satisfies ExportedHandler<RunnerEnv>;
+} satisfies ExportedHandler<WorkerEnv>;

@@ -1,9 +1,9 @@
-import type { PassState, TurnCounts } from '../../durable-objects/dispatcher.ts';
+import type { PassState, TurnCounts } from '../../durable-objects/admission/pass.ts';
 import {
   CHANGE_FEED_NAME,
   DISPATCHER_NAME,
   type RunnerEnv,
-} from '../../durable-objects/settings.ts';
+} from '../../durable-objects/bindings.ts';
 import type { TickResult } from '../missions/views.ts';
 
 const LONGEST_WAIT_MS = 60_000;

@@ -6,11 +6,11 @@ import {
   EVENT_HUB_NAME,
   POOL_NAME,
   type RunnerEnv,
-} from '../../durable-objects/settings.ts';
-import type { AuditAnswer, CommandOutcome } from '../../durable-objects/user-missions.ts';
+  type UserPort,
+} from '../../durable-objects/bindings.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
-import { createApp, type RunnerHealth } from './app.ts';
+import { createApp, type RunnerHealth, type UserMissionsPort } from './app.ts';
 import {
   acceptedByAny,
   createUserTokenVerifier,
@@ -31,20 +31,7 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
     verifyUserToken: config.ok
       ? userTokenVerifier(config.config)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
-    userMissions: (name) => ({
-      listMissions: (userId) =>
-        callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissions(userId)),
-      listMissionsForOwner: (userId) =>
-        callAgainOnReset(() => env.USER_MISSIONS.getByName(name).listMissionsForOwner(userId)),
-      audit: (userId, query) =>
-        callAgainOnReset(async (): Promise<AuditAnswer> =>
-          env.USER_MISSIONS.getByName(name).audit(userId, query),
-        ),
-      command: (userId, request) =>
-        callAgainOnReset(async (): Promise<CommandOutcome> =>
-          env.USER_MISSIONS.getByName(name).command(userId, request),
-        ),
-    }),
+    userMissions: (userId) => missionsOf(() => env.USER_MISSIONS.getByName(userId)),
     openEvents: (userId, lastEventId) =>
       env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
     tick: () => tickOnce(env),
@@ -67,6 +54,16 @@ function userTokenVerifier({ userTokens, ownIssuerJwksUrl }: ManaAiConfig): User
     { issuer, verify },
     { issuer: OWN_ISSUER, verify: createUserTokenVerifier(own) },
   ]);
+}
+
+/** One user's object, called again if it leaves memory during a call. */
+function missionsOf(stub: () => UserPort): UserMissionsPort {
+  return {
+    listMissions: () => callAgainOnReset(() => stub().listMissions()),
+    listMissionsForOwner: () => callAgainOnReset(() => stub().listMissionsForOwner()),
+    audit: (_userId, query) => callAgainOnReset(() => stub().audit(query)),
+    command: (_userId, request) => callAgainOnReset(() => stub().command(request)),
+  };
 }
 
 /** Nothing starts by itself in workerd: this arms the change feed and pokes what a crash cut off. Harmless when repeated. */

@@ -2,12 +2,10 @@
  * What became of each due moment (facts: cadence): it ran, was caught up later, was merged into another moment's run, was skipped, or
  * failed. A mission's moments are the time that its `nextRunAt` names, and those of its cadence that passed before the next run.
  */
-import type { Agent } from './agent.ts';
 import { type Cadence, nextDue } from './cadence.ts';
 import { isRecord } from '../values/fields.ts';
 import { parseInstantMs } from '../values/instant.ts';
-import type { Mission } from './mission.ts';
-import { FOREGROUND_WINDOW_MS, missionStatus } from './status.ts';
+import { FOREGROUND_WINDOW_MS } from './status.ts';
 
 /** How many moments of a mission are kept, the newest. */
 export const KEPT_OCCURRENCES = 50;
@@ -78,22 +76,6 @@ export function fatesOfSkip(
   atMs: number,
 ): Occurrence[] {
   return moments.map((dueMs) => ({ dueMs, fate: 'skipped', atMs, reason }));
-}
-
-/**
- * Why a mission that is due does not run, as its records tell; null where nothing stands in its way. One that is done or archived has no
- * due moments, and what cannot be read names none.
- */
-export function obstacleOf(question: {
-  mission: Mission;
-  agent: Agent | null;
-  nowMs: number;
-}): SkipReason | null {
-  if (question.mission.state === 'paused') return 'paused';
-  const { reason } = missionStatus(question);
-  if (reason === 'grant-missing') return 'grant';
-  if (reason === 'agent-paused' || reason === 'agent-archived') return 'agent';
-  return reason === 'foreground-running' ? 'foreground' : null;
 }
 
 /** True where a tab ran the mission for a moment: a browser iteration began since it, or shortly before. */

@@ -2,9 +2,9 @@ import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 
 afterEach(() => reset());
 

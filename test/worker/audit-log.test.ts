@@ -3,13 +3,13 @@ import { runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import { AuditLog, type HeadStore } from '../../durable-objects/opening/audit-log.ts';
 import { MissionStore } from '../../durable-objects/projection/mission-store.ts';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 import { type AuditHead, type AuditPage, type AuditRow, EMPTY_CHAIN } from '../../src/audit/row.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
 import { pooledDatabase } from '../../src/postgres/pooled-database.ts';
 import type { Database, Row } from '../../src/postgres/port.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 const pool = bindings.POSTGRES_POOL.getByName('pool');
 const database = pooledDatabase(pool);
 const WHOLE = { missionId: null, limit: 500, after: 0 };
@@ -338,7 +338,7 @@ describe('a page', () => {
     const stub = bindings.USER_MISSIONS.getByName('audit-of-an-object');
     const writer = new AuditLog({ userId: 'audit-of-an-object', database, head: new Memory() });
     await run(writer, 'i-1', 'a');
-    const answer = await stub.audit('audit-of-an-object', WHOLE);
+    const answer = await stub.audit(WHOLE);
     expect(answer).toMatchObject({
       ok: true,
       page: { rows: [{ seq: 1 }, { seq: 2 }], head: { seq: 2 } },

@@ -2,9 +2,9 @@ import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Dispatcher, TurnReport } from '../../durable-objects/dispatcher.ts';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 
 afterEach(() => reset());
 

@@ -2,10 +2,10 @@ import { env } from 'cloudflare:workers';
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MissionStore } from '../../durable-objects/projection/mission-store.ts';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 import { emptyState, type RecordState } from '../../src/sync/merge.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 
 afterEach(() => reset());
 

@@ -2,11 +2,12 @@ import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModelProbe } from '../../durable-objects/admission/model-probe.ts';
-import type { LlmSettings, RunnerEnv } from '../../durable-objects/settings.ts';
+import type { LlmSettings } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 import { llmError } from '../../src/model/llm-error.ts';
 import type { ProbeResult } from '../../src/model/probe.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 
 const T0 = 1_800_000_000_000;
 const DAY = 24 * 3_600_000;

@@ -1,9 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 import type { TransactionRequest } from '../../src/postgres/port.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 const pool = bindings.POSTGRES_POOL.getByName('pool');
 
 function request(

@@ -3,9 +3,9 @@ import { reset, runInDurableObject } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ResearchJobs } from '../../durable-objects/run/research-jobs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 const NOW = Date.UTC(2027, 0, 4);
 const HOUR = 3_600_000;
 const QUESTION = { missionId: 'm', runId: 'run-1', objectiveKey: 'o1', query: 'q', nowMs: NOW };

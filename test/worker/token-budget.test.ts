@@ -2,11 +2,11 @@ import { env } from 'cloudflare:workers';
 import { reset, runInDurableObject } from 'cloudflare:test';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RunnerEnv } from '../../durable-objects/settings.ts';
+import type { WorkerEnv } from '../../src/mana-ai/index.ts';
 import { type Reservation, TokenBudget } from '../../durable-objects/run/token-budget.ts';
 import { BUDGET_WINDOW_MS } from '../../src/missions/budget.ts';
 
-const bindings = env as unknown as RunnerEnv;
+const bindings = env as unknown as WorkerEnv;
 const LIMIT = 10_000;
 const NOW = Date.UTC(2027, 0, 4);
 const agentId = 'agent';

@@ -1,0 +1,96 @@
+import { standingOf } from '../../src/missions/standing.ts';
+import { withStepDigests } from '../../src/missions/step-digest.ts';
+import type { GrantView, InternalMission, OwnerMission } from '../../src/missions/views.ts';
+import { PostgresError } from '../../src/postgres/errors.ts';
+import { createLogger } from '../../src/telemetry/logs.ts';
+import type { Dependencies } from '../bindings.ts';
+import type { MissionStore } from './mission-store.ts';
+import type { OccurrenceLog } from './occurrence-log.ts';
+import type { MissionEntry } from './projection.ts';
+
+/** What goes on around a mission when it is shown. */
+export type Surroundings = { dependencies: Dependencies; runningMissionId: string | null };
+
+/** What judges a mission's grant for its owner; undefined: the mission carries none. */
+export type GrantViewer = {
+  view(missionId: string, grant: unknown): Promise<GrantView | undefined>;
+  viewOpened(missionId: string, grant: unknown): Promise<GrantView | undefined>;
+};
+
+export type MissionViewPorts = {
+  store: Pick<MissionStore, 'hold' | 'attempt' | 'turnFailures'>;
+  occurrences: Pick<OccurrenceLog, 'view'>;
+  grants: GrantViewer;
+};
+
+const LONGEST_INTERNAL_TITLE = 200;
+
+/** Missions as operators and as their owners see them. */
+export class MissionView {
+  readonly #ports: MissionViewPorts;
+  readonly #log = createLogger({ component: 'mission-view' });
+
+  constructor(ports: MissionViewPorts) {
+    this.#ports = ports;
+  }
+
+  /** For operators: nothing of the content but the title. */
+  internal(entry: MissionEntry, around: Surroundings): InternalMission {
+    const { mission } = entry;
+    return {
+      id: mission.id,
+      title: mission.title.slice(0, LONGEST_INTERNAL_TITLE),
+      state: mission.state,
+      nextRunAt: mission.nextRunAt.kind === 'at' ? mission.nextRunAt.iso : null,
+      ...this.#status(entry, around),
+    };
+  }
+
+  /** For the owner. A grant that cannot be judged now (PostgreSQL or the key set is away) is not shown. */
+  async owned(entry: MissionEntry, around: Surroundings): Promise<OwnerMission> {
+    const { mission } = entry;
+    const view: OwnerMission = {
+      ...this.internal(entry, around),
+      title: mission.title,
+      objective: mission.objective,
+      cadence: mission.cadence.ok ? mission.cadence.cadence : null,
+      occurrences: this.#ports.occurrences.view(entry, Date.now()),
+      iterations: await withStepDigests(mission.iterations),
+    };
+    const grant = await this.#grant(entry, view.reason === 'grant-missing');
+    return grant === undefined ? view : { ...view, grant };
+  }
+
+  #status(entry: MissionEntry, around: Surroundings): Pick<InternalMission, 'status' | 'reason'> {
+    const { store } = this.#ports;
+    const { dependencies, runningMissionId } = around;
+    const { id } = entry.mission;
+    const { status, reason } = standingOf({
+      ...entry,
+      nowMs: Date.now(),
+      runner: {
+        isRunning: runningMissionId === id,
+        hold: store.hold(id),
+        attempt: store.attempt(id),
+        isUserBackedOff: store.turnFailures() > 0,
+        isPostgresDown: !dependencies.postgres.ok,
+        isLlmDown: !dependencies.llm.ok,
+      },
+    });
+    return reason === undefined ? { status } : { status, reason };
+  }
+
+  /** Only opening the keys shows whether they are those that were signed for; a mission that waits for its grant needs to know. */
+  async #grant({ mission }: MissionEntry, isWaitingForIt: boolean): Promise<GrantView | undefined> {
+    const { grants } = this.#ports;
+    try {
+      return await (isWaitingForIt
+        ? grants.viewOpened(mission.id, mission.grant)
+        : grants.view(mission.id, mission.grant));
+    } catch (thrown) {
+      const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
+      this.#log.warn('a grant could not be judged', { code });
+      return undefined;
+    }
+  }
+}
