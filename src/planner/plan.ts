@@ -54,8 +54,6 @@ export type PlanState = {
   round: number;
   /** tokens as the provider counted them, or our estimate for rounds in which it was silent */
   usage: { promptTokens: number; completionTokens: number };
-  /** calls that were refused to the model */
-  refusedCalls: number;
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
   /** links that a step may have, as urlsIn tells them: given in the prompt or read since; null: any */
@@ -100,7 +98,6 @@ export function startPlan(prompt: {
     steps: [],
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
-    refusedCalls: 0,
     titles: boundedTitles(Object.entries(titles)),
     notes: [...notes],
     links: links?.slice(0, MAX_LINKS) ?? null,
@@ -141,7 +138,6 @@ export function applyAnswer(
     steps: judge.steps,
     round,
     usage: addUsage(state, answer, offered),
-    refusedCalls: state.refusedCalls + judge.refused,
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
     links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
