@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readProjectFile, readSources } from './source-files.ts';
 
@@ -66,6 +66,13 @@ test('every npm script that a document names is one', () => {
   );
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test('every file and folder that a document names is there', () => {
+  const ROOM = /`((?:bin|docs|durable-objects|migrations|ops|scripts|src|test)\/[\w./-]*)`/g;
+  const named = DOCUMENTS.flatMap((path) => found(path, ROOM));
+  expect(named.length).toBeGreaterThan(40);
+  expect(named.filter((path) => !existsSync(path))).toEqual([]);
 });
 
 test.each(['README.md', 'ARCHITECTURE.md'])('%s can be read in one go: 120 lines', (path) => {
