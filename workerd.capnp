@@ -2,6 +2,20 @@
 #   workerd serve workerd.capnp config --socket-addr mana-ai=… --socket-addr mana-auth=… --directory-path mana-ai-objects=…
 # Bindings mirror wrangler.toml and wrangler.mana-auth.toml (a test compares them); variables are null where unset.
 using Workerd = import "/workerd/workerd.capnp";
+# Certificates that count besides those that browsers trust, written at each start (scripts/process/trust.ts).
+using Trust = import "/mana/trust.capnp";
+
+# Reached through an egress Worker alone. "private" and "local" too: the LLM usually stands on this machine or beside it.
+const internet :Workerd.Network = (
+  allow = ["public", "private", "local"],
+  tlsOptions = (trustBrowserCas = true, trustedCertificates = Trust.authorities),
+);
+
+# PostgreSQL's certificate may be pinned, which must not make it count for anything else.
+const postgres :Workerd.Network = (
+  allow = ["public", "private", "local"],
+  tlsOptions = (trustBrowserCas = true, trustedCertificates = Trust.postgres),
+);
 
 const config :Workerd.Config = (
   # V8's garbage, not live data, is what grows under load: the runner asks for collection between missions, and what is new has little
@@ -12,8 +26,8 @@ const config :Workerd.Config = (
     (name = "mana-auth", worker = .manaAuth),
     (name = "mana-ai-egress", worker = .manaAiEgress),
     (name = "mana-auth-egress", worker = .manaAuthEgress),
-    # Reached through an egress Worker alone. "private" and "local" too: Postgres and the LLM usually stand on this machine or beside it.
-    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "internet", network = .internet),
+    (name = "postgres", network = .postgres),
     (name = "mana-ai-objects", disk = (writable = true)),
     (name = "mana-auth-objects", disk = (writable = true)),
   ],
@@ -29,7 +43,8 @@ const configManaAi :Workerd.Config = (
   services = [
     (name = "mana-ai", worker = .manaAi),
     (name = "mana-ai-egress", worker = .manaAiEgress),
-    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "internet", network = .internet),
+    (name = "postgres", network = .postgres),
     (name = "mana-ai-objects", disk = (writable = true)),
   ],
   sockets = [(name = "mana-ai", http = (), service = "mana-ai")],
@@ -40,7 +55,8 @@ const configManaAuth :Workerd.Config = (
   services = [
     (name = "mana-auth", worker = .manaAuth),
     (name = "mana-auth-egress", worker = .manaAuthEgress),
-    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    (name = "internet", network = .internet),
+    (name = "postgres", network = .postgres),
     (name = "mana-auth-objects", disk = (writable = true)),
   ],
   sockets = [(name = "mana-auth", http = (), service = "mana-auth")],
@@ -124,10 +140,14 @@ const manaAuth :Workerd.Worker = (
 
 # The runner reaches PostgreSQL, the model, the research endpoint and the two key sets.
 const manaAiEgress :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  modules = [
+    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
+    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
+  ],
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
+    (name = "POSTGRES", service = "postgres"),
     # npm run variables: mana-ai-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
     (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
@@ -141,10 +161,14 @@ const manaAiEgress :Workerd.Worker = (
 
 # mana-auth reaches PostgreSQL and the key set of user tokens.
 const manaAuthEgress :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  modules = [
+    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
+    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
+  ],
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
+    (name = "POSTGRES", service = "postgres"),
     # npm run variables: mana-auth-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import { tcpTarget } from '../src/config/database-url.ts';
 import { isNeonUrl } from '../src/config/neon-url.ts';
 import { classifyDriverError, isOutage, postgresFailure } from '../src/postgres/errors.ts';
 import type { PostgresHealth, TransactionOutcome } from '../src/postgres/pooled-database.ts';
@@ -64,7 +65,11 @@ export class PostgresPool extends DurableObject<PostgresEnv> implements PoolPort
 function openDatabase(env: PostgresEnv): Database {
   const { DATABASE_URL: databaseUrl, POSTGRES_APPLICATION: applicationName } = env;
   if (isNeonUrl(databaseUrl)) return neonHttpDatabase(databaseUrl);
-  return tcpDatabase({ databaseUrl, applicationName, maxConnections: MAX_CONNECTIONS });
+  return tcpDatabase({
+    target: tcpTarget(databaseUrl),
+    applicationName,
+    maxConnections: MAX_CONNECTIONS,
+  });
 }
 
 async function timeout(ms: number): Promise<TransactionOutcome> {

@@ -2,9 +2,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Client, DatabaseError } from 'pg';
-import { isDatabaseUrl } from '../src/config/schemas.ts';
-import { readEnvironment } from './process/environment.ts';
+import { type Client, DatabaseError } from 'pg';
+import { readDatabaseUrl } from '../src/config/database-url.ts';
+import { findDatabase, openConnection } from './database/connect.ts';
+import { readEnvironment, StartError } from './process/environment.ts';
 import { projectPath } from './process/project.ts';
 
 const MIGRATIONS = projectPath('migrations');
@@ -88,29 +89,21 @@ function secretsOf(databaseUrl: string): string[] {
 
 /** Connects, or throws a MigrateError that names host, port and database. */
 async function connect(databaseUrl: string): Promise<Client> {
-  if (!isDatabaseUrl(databaseUrl)) {
-    throw new MigrateError(
-      'DATABASE_URL_INVALID',
-      'DATABASE_URL wants postgres://user:password@host:port/database',
-    );
-  }
+  const environment = readEnvironment();
+  const read = readDatabaseUrl(databaseUrl, environment);
+  if (!read.ok) throw new MigrateError('DATABASE_URL_INVALID', `DATABASE_URL ${read.message}`);
+  const { host, pathname } = new URL(read.target.url);
   try {
-    const client = new Client({
-      connectionString: databaseUrl,
-      connectionTimeoutMillis: 10_000,
-      application_name: 'mana-edge migrate',
-    });
-    // Without a listener a connection that breaks while idle would end the process; the next query reports it.
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  } catch (error) {
-    const { host, pathname } = new URL(databaseUrl);
-    const where = `${host}${pathname}`;
-    throw new MigrateError(
-      'DATABASE_UNREACHABLE',
-      `cannot connect to ${where}: ${describe(error, databaseUrl)}`,
+    return await openConnection(
+      await findDatabase('DATABASE_URL', databaseUrl, environment),
+      'migrate',
     );
+  } catch (error) {
+    const message =
+      error instanceof StartError
+        ? error.message
+        : `cannot connect to ${host}${pathname}: ${describe(error, databaseUrl)}`;
+    throw new MigrateError('DATABASE_UNREACHABLE', message);
   }
 }
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { Client } from 'pg';
+import type { Client } from 'pg';
+import { findDatabase, openConnection } from '../database/connect.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { embeddedSecrets, withOwnKeys } from './embedded-secrets.ts';
-import { type Environment, StartError } from '../process/environment.ts';
+import { type Environment, readEnvironment, StartError } from '../process/environment.ts';
 
 export type OwnDatabase = { databaseUrl: string; close(): Promise<void> };
 
@@ -43,14 +44,12 @@ export async function withClient<T>(
   command: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client({
-    connectionString: databaseUrl,
-    application_name: `mana-edge ${command}`,
-  });
-  client.on('error', () => undefined);
+  let client: Client;
   try {
-    await client.connect();
+    const way = await findDatabase('DATABASE_URL', databaseUrl, readEnvironment());
+    client = await openConnection(way, command);
   } catch (error) {
+    if (error instanceof StartError) throw error;
     throw new StartError(`PostgreSQL cannot be reached${codeOf(error)}`);
   }
   try {

@@ -22,5 +22,5 @@ function strip(entry: string, out: string): void {
 
 // Node strips no types of what is installed as a package.
 strip('src/cli/main.ts', 'dist/cli');
-// workerd embeds this one file.
+// workerd embeds these files.
 strip('src/egress/worker.ts', 'dist/egress');

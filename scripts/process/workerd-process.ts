@@ -7,6 +7,8 @@ import { atStop } from './command.ts';
 import { endLeftoverWorkerd, noteWorkerd } from './leftover-workerd.ts';
 import { assertPortFree, type Environment, StartError } from './environment.ts';
 import { projectPath } from './project.ts';
+import { type Trust, writeTrust } from './trust.ts';
+import { prepareWayToPostgres } from './way-to-postgres.ts';
 
 export type WorkerdOptions = {
   environment: Environment;
@@ -48,7 +50,8 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
   ensureBuilt();
   // Known to this process and the Worker alone: draining needs no service key to be configured.
   const drainToken = randomUUID();
-  const child = spawnWorkerd(options, drainToken);
+  const { environment, trust } = await prepareWayToPostgres(options.environment);
+  const child = spawnWorkerd({ ...options, environment }, trust, drainToken);
   if (child.pid !== undefined) noteWorkerd(options.dataDir, child.pid);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
   atStop(() => stopWorkerd(child, exited, options.ports.manaAi, drainToken));
@@ -63,7 +66,7 @@ function raise(error: StartError): never {
   throw error;
 }
 
-function spawnWorkerd(options: WorkerdOptions, drainToken: string): ChildProcess {
+function spawnWorkerd(options: WorkerdOptions, trust: Trust, drainToken: string): ChildProcess {
   const { environment, dataDir, host } = options;
   const served = servedBy(options);
   const folders = served.map(
@@ -78,6 +81,8 @@ function spawnWorkerd(options: WorkerdOptions, drainToken: string): ChildProcess
       'serve',
       projectPath('workerd.capnp'),
       served.length === 1 && only !== undefined ? only.alone : 'config',
+      '--import-path',
+      writeTrust(dataDir, trust),
       ...sockets.flatMap((socket) => ['--socket-addr', socket]),
       ...folders.flatMap(([name, path]) => ['--directory-path', `${name}=${path}`]),
     ],

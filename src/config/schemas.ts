@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isSafeX25519PublicKey } from '../grants/curve25519.ts';
 import { type PemKind, readPemKeys } from '../grants/pem.ts';
 import { fromBase64 } from '../values/base64.ts';
-import { isNeonUrl } from './neon-url.ts';
+import { readDatabaseUrl } from './database-url.ts';
 import { isSafeToCall } from './outgoing-url.ts';
 
 /** A text of the environment and what it becomes. Messages complete the sentence "<variable> …". */
@@ -69,37 +69,15 @@ export const httpUrl = textSchema(
 /** The URL of something that is called: plain http to a local host alone. */
 export const outgoingUrl = httpUrl.refine(isSafeToCall, 'wants https:// unless its host is local');
 
-/** Whether a text is the URL of a PostgreSQL database that a driver can connect to. */
-export function isDatabaseUrl(text: string): boolean {
-  const url = isLine(text) ? URL.parse(text) : null;
-  return (
-    url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && isDecodable(url)
-  );
-}
-
-export const databaseUrl = textSchema(
-  'postgres://user:password@host:port/database or the same with postgresql://',
-  (text) => (isDatabaseUrl(text) ? text : undefined),
-).refine(
-  (text) => !asksForTls(new URL(text)) || isNeonUrl(text),
-  'asks for TLS by sslmode, which connections over TCP do not have; use a tunnel or Neon',
-);
-
-/** Data must not travel in the clear where its owner asked for the opposite. */
-function asksForTls(url: URL): boolean {
-  return ['require', 'verify-ca', 'verify-full'].includes(url.searchParams.get('sslmode') ?? '');
-}
-
-/** A stray % in a password breaks the driver at its first connection, far from here. */
-function isDecodable({ username, password, pathname }: URL): boolean {
-  try {
-    return [username, password, pathname].every(
-      (part) => typeof decodeURIComponent(part) === 'string',
-    );
-  } catch {
-    return false;
-  }
-}
+/** The URL of a PostgreSQL database, whose every wish can be kept (database-url.ts). */
+export const databaseUrl: TextSchema<string> = z
+  .string({ error: 'wants text' })
+  .superRefine((text, context) => {
+    const read = isLine(text)
+      ? readDatabaseUrl(text)
+      : ({ ok: false, message: 'wants one line of text' } as const);
+    if (!read.ok) context.addIssue({ code: 'custom', message: read.message });
+  });
 
 /** A name of the IANA time zone database that this runtime knows. */
 export const timeZone = textSchema('an IANA time zone such as Europe/Berlin', (text) => {

@@ -72,6 +72,37 @@ export const VARIABLES = {
     secret: true,
     egress: true,
   },
+  MANA_LISTEN_URL: {
+    group: 'PostgreSQL',
+    schema: databaseUrl,
+    default: null,
+    unset: '`DATABASE_URL`',
+    meaning:
+      'A direct way to the same database for LISTEN, where `DATABASE_URL` is a pooler in ' +
+      'transaction mode.',
+    readers: ['mana-ai'],
+    secret: true,
+    egress: true,
+  },
+  MANA_CA_FILE: {
+    group: 'PostgreSQL',
+    schema: line,
+    default: null,
+    unset: 'the CAs that browsers trust count alone',
+    meaning: 'A PEM file of further CAs, for PostgreSQL, the model and the key sets.',
+    readers: ['commands'],
+    secret: false,
+  },
+  MANA_POSTGRES_TLS: {
+    group: 'each start',
+    schema: line,
+    default: null,
+    unset: 'connections are plain',
+    meaning: 'How each address of PostgreSQL is encrypted, as `npm run serve` agreed with it.',
+    readers: ['mana-ai', 'mana-auth'],
+    secret: false,
+    egress: true,
+  },
   MANA_LLM_URL: {
     group: 'Language model',
     schema: outgoingUrl,

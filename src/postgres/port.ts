@@ -27,10 +27,17 @@ export interface Database {
   transaction(request: TransactionRequest): Promise<readonly (readonly Row[])[]>;
 }
 
-/** The preamble of every transaction: role and user hold until it ends (PostgreSQL: set_config with is_local). */
+/** Longest time one statement may take on the server, in milliseconds. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+
+/**
+ * The preamble of every transaction: role, user and the longest time of a statement hold until it
+ * ends (PostgreSQL: set_config with is_local). A parameter of the connection's start would be refused
+ * by poolers that do not know it.
+ */
 export function scopeStatement(request: TransactionRequest): Statement {
   return {
-    text: `select set_config('role', $1, true), set_config('app.current_user_id', $2, true)`,
-    values: [request.role, request.userId ?? ''],
+    text: `select set_config('statement_timeout', $3, true), set_config('role', $1, true), set_config('app.current_user_id', $2, true)`,
+    values: [request.role, request.userId ?? '', String(STATEMENT_TIMEOUT_MS)],
   };
 }

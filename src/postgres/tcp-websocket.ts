@@ -1,4 +1,5 @@
 import { connect } from 'cloudflare:sockets';
+import { startPostgresTls } from './start-tls.ts';
 
 type Listener = (event: { data?: ArrayBuffer; error?: Error }) => void;
 
@@ -9,17 +10,13 @@ type Listener = (event: { data?: ArrayBuffer; error?: Error }) => void;
 export class TcpWebSocket {
   binaryType = 'arraybuffer';
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #socket: Socket;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #opening: Promise<Socket>;
+  #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #closed = false;
 
   constructor(url: string) {
-    const { hostname, port } = new URL(url);
-    this.#socket = connect({
-      hostname: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port || 5432),
-    });
-    this.#writer = this.#socket.writable.getWriter();
+    this.#opening = openSocket(new URL(url));
+    this.#opening.catch(() => undefined);
     // Started in the next microtask: the driver adds its listeners right after construction.
     queueMicrotask(() => void this.#run());
   }
@@ -30,27 +27,29 @@ export class TcpWebSocket {
   }
 
   send(bytes: Uint8Array): void {
+    if (this.#writer === undefined) return this.#fail(new Error('the connection is not open yet'));
     this.#writer.write(bytes).catch((cause: unknown) => this.#fail(cause));
   }
 
   close(): void {
     this.#finish();
-    this.#socket.close().catch(() => undefined);
+    this.#opening.then((socket) => socket.close()).catch(() => undefined);
   }
 
   async #run(): Promise<void> {
     try {
-      await this.#socket.opened;
+      const socket = await this.#opening;
+      this.#writer = socket.writable.getWriter();
       this.#emit('open', {});
-      await this.#pump();
+      await this.#pump(socket);
       this.#finish();
     } catch (cause) {
       this.#fail(cause);
     }
   }
 
-  async #pump(): Promise<void> {
-    const reader = this.#socket.readable.getReader();
+  async #pump(socket: Socket): Promise<void> {
+    const reader = socket.readable.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
@@ -81,4 +80,16 @@ export class TcpWebSocket {
   #emit(type: string, event: { data?: ArrayBuffer }): void {
     for (const listener of this.#listeners.get(type) ?? []) listener(event);
   }
+}
+
+/** The path `/tls` asks for an encrypted connection (driver.ts). */
+async function openSocket({ hostname, port, pathname }: URL): Promise<Socket> {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const address = { hostname: host, port: Number(port || 5432) };
+  const encrypted = pathname === '/tls';
+  const secureTransport = encrypted ? 'starttls' : 'off';
+  const opened = connect(address, { secureTransport, allowHalfOpen: false });
+  const socket = encrypted ? await startPostgresTls(opened, host) : opened;
+  await socket.opened;
+  return socket;
 }

@@ -1,6 +1,6 @@
 import { neon, Pool, type PoolClient } from '@neondatabase/serverless';
 import { classifyDriverError, PostgresError, postgresFailure } from './errors.ts';
-import { connectionSettings, useTcpTransport } from './driver.ts';
+import { connectionSettings, type TcpTarget, useTcpTransport } from './driver.ts';
 import { TransactionPipeline } from './pipeline.ts';
 import { type Database, type Row, scopeStatement, type TransactionRequest } from './port.ts';
 
@@ -10,7 +10,7 @@ const IDLE_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 20_000;
 
 export type TcpDatabaseSettings = {
-  databaseUrl: string;
+  target: TcpTarget;
   applicationName: string;
   maxConnections: number;
 };
@@ -19,7 +19,7 @@ export type TcpDatabaseSettings = {
 export function tcpDatabase(settings: TcpDatabaseSettings): Database {
   useTcpTransport();
   const pool = new Pool({
-    ...connectionSettings(settings.databaseUrl, settings.applicationName),
+    ...connectionSettings(settings.target, settings.applicationName),
     max: settings.maxConnections,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
   });
