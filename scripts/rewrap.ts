@@ -1,9 +1,10 @@
 /** `npm run rewrap`: wraps all master keys of the vault by the current (first) MANA_AUTH_KEK, so that the old ones can go. */
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { parseManaAuthConfig } from '../src/config/mana-auth.ts';
 import { importKekRing } from '../src/mana-auth/kek-ring.ts';
 import { rewrapAll } from '../src/mana-auth/rewrap.ts';
 import { type Database, scopeStatement } from '../src/postgres/port.ts';
+import { findDatabase, openConnection } from './database/connect.ts';
 import { readEnvironment, StartError } from './process/environment.ts';
 
 /** Transactions on one connection, one after the other. All columns that are asked for are texts. */
@@ -32,11 +33,8 @@ async function rewrap(): Promise<void> {
   const { databaseUrl, keks } = parsed.config;
   if (databaseUrl === null) throw new StartError('DATABASE_URL is not set');
   if (keks.length === 0) throw new StartError('MANA_AUTH_KEK is not set');
-  const client = new Client({
-    connectionString: databaseUrl,
-    application_name: 'mana-edge rewrap',
-  });
-  await client.connect();
+  const way = await findDatabase('DATABASE_URL', databaseUrl, readEnvironment());
+  const client = await openConnection(way, 'rewrap');
   try {
     const { rewrapped, unreadable, missingKekIds } = await rewrapAll(
       databaseOn(client),

@@ -1,4 +1,5 @@
 import type { Client } from '@neondatabase/serverless';
+import { tcpTarget } from '../../src/config/database-url.ts';
 import { isNeonUrl } from '../../src/config/neon-url.ts';
 import { createClient } from '../../src/postgres/driver.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
@@ -40,7 +41,7 @@ export class ListenConnection {
     if (isNeonUrl(this.#url)) return;
     if (this.#client !== undefined && (await answers(this.#client))) return;
     this.hangUp();
-    const client = createClient(this.#url, this.#applicationName);
+    const client = createClient(tcpTarget(this.#url), this.#applicationName);
     this.#client = client;
     this.#watch(client);
     try {

@@ -23,7 +23,10 @@ export async function findDatabase(
   environment: Environment,
 ): Promise<DatabaseWay> {
   const target = targetOf(name, url, environment);
-  return { target, encryption: await negotiateEncryption(target, authorities(target, environment)) };
+  return {
+    target,
+    encryption: await negotiateEncryption(target, authorities(target, environment)),
+  };
 }
 
 function targetOf(name: string, url: string, environment: Environment): DatabaseTarget {
@@ -72,7 +75,9 @@ export async function openConnection(
 
 /** The driver has no code for it. */
 function saysPasswordIsMissing(error: unknown): boolean {
-  return error instanceof Error && /client password must be a (?:non-empty )?string/.test(error.message);
+  return (
+    error instanceof Error && /client password must be a (?:non-empty )?string/.test(error.message)
+  );
 }
 
 /**

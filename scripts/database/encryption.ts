@@ -15,8 +15,7 @@ import { StartError } from '../process/environment.ts';
  * that the server's certificate holds. `pinned`: the certificate alone counts, whoever signed it.
  */
 export type Encryption =
-  | { tls: false }
-  | { tls: true; trusted: readonly string[]; serverName: string; pinned: boolean };
+  { tls: false } | { tls: true; trusted: readonly string[]; serverName: string; pinned: boolean };
 
 /** SSLRequest (PostgreSQL manual, 54.2.10): length 8, code 80877103. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
@@ -140,7 +139,8 @@ function presentedBy(tls: TLSSocket): Presented {
   const certificate = tls.getPeerX509Certificate();
   if (certificate === undefined) throw new Error('the server shows no certificate');
   const fault = tls.authorizationError as unknown;
-  const code = fault instanceof Error ? ((fault as { code?: string }).code ?? fault.message) : fault;
+  const code =
+    fault instanceof Error ? ((fault as { code?: string }).code ?? fault.message) : fault;
   return { certificate, chainFault: code === null || code === undefined ? null : String(code) };
 }
 

@@ -24,6 +24,7 @@ export async function prepareWayToPostgres(
     if (url && !isNeonUrl(url))
       ways.push([name, await withPreparedPassword(await findDatabase(name, url, environment))]);
   }
+  for (const [name, way] of ways) sayWhatIsPinned(name, way);
   return {
     environment: {
       ...environment,
@@ -32,6 +33,14 @@ export async function prepareWayToPostgres(
     },
     trust: { authorities, postgres: ways.flatMap(([, { encryption }]) => trusted(encryption)) },
   };
+}
+
+function sayWhatIsPinned(name: string, { target, encryption }: DatabaseWay): void {
+  if (!encryption.tls || !encryption.pinned || target.sslMode === 'prefer') return;
+  process.stderr.write(
+    `${name}: the certificate that PostgreSQL shows now is pinned (sslmode=${target.sslMode}); ` +
+      'where it changes, connections stop until the next start\n',
+  );
 }
 
 function urlForWorkers({ target }: DatabaseWay): string {

@@ -93,27 +93,34 @@ function spawnWorkerd(options: WorkerdOptions, trust: Trust, drainToken: string)
   );
 }
 
+/** `ready` is a promise: each Worker has made a transaction of its own by then. */
 async function untilHealthy(ports: readonly number[]): Promise<void> {
   const deadlineMs = Date.now() + READY_WITHIN_MS;
   for (const port of ports) {
-    while (!(await isHealthy(port))) {
+    for (;;) {
+      const fault = await faultOf(port);
+      if (fault === null) break;
       if (Date.now() > deadlineMs)
-        throw new StartError(
-          `nothing answered /health on port ${port} within 30 s; the log above says why`,
-        );
+        throw new StartError(`the Worker on port ${port} is not ready after 30 s: ${fault}`);
       await new Promise((done) => setTimeout(done, 50));
     }
   }
 }
 
-async function isHealthy(port: number): Promise<boolean> {
+type Health = { postgres?: { ok: boolean; error?: { code: string; message: string } } };
+
+/** Why the Worker cannot serve yet, in words; null where it can. */
+async function faultOf(port: number): Promise<string | null> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/health`, {
       signal: AbortSignal.timeout(3_000),
     });
-    return response.ok;
+    if (!response.ok) return `/health answers ${response.status}; the log above says why`;
+    const { postgres } = await response.json<Health>();
+    if (postgres?.ok !== false) return null;
+    return `${postgres.error?.message ?? 'PostgreSQL is away'} (${postgres.error?.code ?? 'unknown'})`;
   } catch {
-    return false;
+    return 'nothing answers /health; the log above says why';
   }
 }
 

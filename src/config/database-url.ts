@@ -75,7 +75,11 @@ const UNSUPPORTED: readonly { name: string; harmless: readonly string[]; instead
     harmless: ['disable', 'prefer'],
     instead: 'channel binding is not supported; leave it out and use sslmode=verify-full',
   },
-  { name: 'gssencmode', harmless: ['disable', 'prefer'], instead: 'GSS encryption is not supported' },
+  {
+    name: 'gssencmode',
+    harmless: ['disable', 'prefer'],
+    instead: 'GSS encryption is not supported',
+  },
   { name: 'require_auth', harmless: [], instead: 'the way to authenticate cannot be demanded' },
   {
     name: 'ssl_min_protocol_version',
@@ -170,7 +174,9 @@ function severalHosts(): Refusal {
 }
 
 function unixSocket(): Refusal {
-  return new Refusal('names a Unix socket, which workerd cannot open; name a host such as 127.0.0.1');
+  return new Refusal(
+    'names a Unix socket, which workerd cannot open; name a host such as 127.0.0.1',
+  );
 }
 
 /** A stray % in a password breaks the driver at its first connection, far from here. */
