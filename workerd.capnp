@@ -83,6 +83,8 @@ const manaAi :Workerd.Worker = (
     (name = "POSTGRES_APPLICATION", text = "mana-ai"),
     # npm run variables: mana-ai
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_LISTEN_URL", fromEnvironment = "MANA_LISTEN_URL"),
+    (name = "MANA_POSTGRES_TLS", fromEnvironment = "MANA_POSTGRES_TLS"),
     (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
     (name = "MANA_LLM_MODEL", fromEnvironment = "MANA_LLM_MODEL"),
     (name = "MANA_LLM_API_KEY", fromEnvironment = "MANA_LLM_API_KEY"),
@@ -124,6 +126,7 @@ const manaAuth :Workerd.Worker = (
     (name = "POSTGRES_APPLICATION", text = "mana-auth"),
     # npm run variables: mana-auth
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_POSTGRES_TLS", fromEnvironment = "MANA_POSTGRES_TLS"),
     (name = "MANA_CONSOLE_PORT", fromEnvironment = "MANA_CONSOLE_PORT"),
     (name = "MANA_CONSOLE_ORIGIN", fromEnvironment = "MANA_CONSOLE_ORIGIN"),
     (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
@@ -150,6 +153,8 @@ const manaAiEgress :Workerd.Worker = (
     (name = "POSTGRES", service = "postgres"),
     # npm run variables: mana-ai-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_LISTEN_URL", fromEnvironment = "MANA_LISTEN_URL"),
+    (name = "MANA_POSTGRES_TLS", fromEnvironment = "MANA_POSTGRES_TLS"),
     (name = "MANA_LLM_URL", fromEnvironment = "MANA_LLM_URL"),
     (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
     (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
@@ -171,6 +176,7 @@ const manaAuthEgress :Workerd.Worker = (
     (name = "POSTGRES", service = "postgres"),
     # npm run variables: mana-auth-egress
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),
+    (name = "MANA_POSTGRES_TLS", fromEnvironment = "MANA_POSTGRES_TLS"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     # end of variables
   ],

@@ -1,6 +1,6 @@
 /** The one way of the commands to PostgreSQL. */
 import { userInfo } from 'node:os';
-import saslprep from '@mongodb-js/saslprep';
+import prepare from '@mongodb-js/saslprep';
 import { Client } from 'pg';
 import { type DatabaseTarget, readDatabaseUrl } from '../../src/config/database-url.ts';
 import { type Environment, StartError } from '../process/environment.ts';
@@ -96,7 +96,7 @@ export async function withPreparedPassword(way: DatabaseWay): Promise<DatabaseWa
 
 function preparedPassword(password: string): string | null {
   try {
-    const prepared = saslprep(password, { allowUnassigned: true });
+    const prepared = prepare(password, { allowUnassigned: true });
     return prepared === password ? null : prepared;
   } catch {
     return null;

@@ -11,7 +11,13 @@ type Variables = Readonly<Record<string, unknown>>;
 type Bindings = Variables & { readonly POSTGRES: Fetcher };
 
 /** Bindings that hold no URL of something that is fetched. */
-const NOT_FETCHED = ['POSTGRES', 'DATABASE_URL', 'MANA_LISTEN_URL', 'MANA_POSTGRES_TLS', 'MANA_AUTH_PORT'];
+const NOT_FETCHED = [
+  'POSTGRES',
+  'DATABASE_URL',
+  'MANA_LISTEN_URL',
+  'MANA_POSTGRES_TLS',
+  'MANA_AUTH_PORT',
+];
 
 /** Variables that hold the URL of PostgreSQL: of transactions, and of LISTEN where that goes another way. */
 const DATABASES = ['DATABASE_URL', 'MANA_LISTEN_URL'] as const;
@@ -26,7 +32,7 @@ function allowedOrigins(env: Variables): Set<string> {
   urls.push(neonEndpoint(env));
   // Only a Worker that is told mana-auth's port fetches keys from there.
   if ('MANA_AUTH_PORT' in env)
-    urls.push(`http://127.0.0.1:${env['MANA_AUTH_PORT'] || DEFAULT_AUTH_PORT}`);
+    urls.push(`http://127.0.0.1:${textOf(env['MANA_AUTH_PORT']) || DEFAULT_AUTH_PORT}`);
   return new Set(urls.flatMap((text) => URL.parse(text)?.origin ?? []));
 }
 
@@ -41,12 +47,12 @@ function neonEndpoint(env: Variables): string {
 }
 
 function databaseUrl(env: Variables): URL | null {
-  return URL.parse(env['DATABASE_URL'] ?? '');
+  return URL.parse(textOf(env['DATABASE_URL']));
 }
 
 function databaseAddresses(env: Variables): string[] {
   return DATABASES.flatMap((name) => {
-    const url = URL.parse(env[name] ?? '');
+    const url = URL.parse(textOf(env[name]));
     return url === null || url.hostname === '' ? [] : [`${url.hostname}:${url.port || '5432'}`];
   });
 }
@@ -58,7 +64,7 @@ function databaseAddresses(env: Variables): string[] {
 type Encryption = Readonly<Record<string, { serverName: string; orPlain: boolean }>>;
 
 function encryptionOf(env: Variables, address: string): Encryption[string] | undefined {
-  const encryption = JSON.parse(env['MANA_POSTGRES_TLS'] || '{}') as Encryption;
+  const encryption = JSON.parse(textOf(env['MANA_POSTGRES_TLS']) || '{}') as Encryption;
   return Object.hasOwn(encryption, address) ? encryption[address] : undefined;
 }
 

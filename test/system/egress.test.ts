@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import {
@@ -62,10 +62,11 @@ const config :Workerd.Config = (
     (name = "probe", worker = (modules = [(name = "probe.js", esModule = embed "probe.js")], compatibilityDate = "2026-11-01", globalOutbound = "egress")),
     (name = "egress", worker = .manaAiEgress),
     (name = "internet", network = (allow = ["public", "private", "local"])),
+    (name = "postgres", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [(name = "probe", http = (), address = "127.0.0.1:${port}", service = "probe")],
 );
-${egress.replace(/embed "[^"]+"/, 'embed "worker.js"')}`;
+${egress.replaceAll('embed "dist/egress/src/', 'embed "')}`;
 }
 
 async function ask(what: 'url' | 'socket', value: string): Promise<string> {
@@ -93,10 +94,7 @@ beforeAll(async () => {
   folder = mkdtempSync(`${tmpdir()}/mana-edge-egress-`);
   const port = await freePort();
   writeFileSync(`${folder}/probe.js`, PROBE);
-  writeFileSync(
-    `${folder}/worker.js`,
-    readFileSync(projectPath('dist/egress/src/egress/worker.js')),
-  );
+  cpSync(projectPath('dist/egress/src'), folder, { recursive: true });
   writeFileSync(`${folder}/config.capnp`, configText(port));
   child = spawn(workerd, ['serve', `${folder}/config.capnp`, 'config'], {
     stdio: 'ignore',
