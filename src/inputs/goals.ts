@@ -1,9 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/**
- * Goals (companion/companionGoals). They are plaintext, and a line shows the progress towards the
- * target.
- */
+/** companion/companionGoals: plaintext, with the progress towards the target. */
 export const goals: ModuleFormat = {
   fallbackTitle: 'Goal',
   titleFields: ['title', 'name'],

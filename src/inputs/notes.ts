@@ -1,6 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** Notes (notes/notes). */
+/** notes/notes */
 export const notes: ModuleFormat = {
   fallbackTitle: 'Note',
   titleFields: ['title'],

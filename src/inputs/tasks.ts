@@ -1,6 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** Tasks (todo/tasks). */
+/** todo/tasks */
 export const tasks: ModuleFormat = {
   fallbackTitle: 'Task',
   titleFields: ['title'],

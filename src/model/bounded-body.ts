@@ -1,3 +1,6 @@
+/** `heard`: is given each piece of the text as it comes. */
+type Listening = { signal?: AbortSignal; heard?: (text: string) => void };
+
 /**
  * The text of a reply, read no further than `most` bytes; null where there is more. A server that never stops must not fill the
  * memory. Throws what the connection or an aborted `signal` throws.
@@ -5,7 +8,7 @@
 export async function readBoundedText(
   response: Response,
   most: number,
-  signal?: AbortSignal,
+  { signal, heard }: Listening = {},
 ): Promise<string | null> {
   if (response.body === null) return '';
   const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
@@ -25,7 +28,9 @@ export async function readBoundedText(
         cancel();
         return null;
       }
-      text += decoder.decode(value, { stream: true });
+      const piece = decoder.decode(value, { stream: true });
+      heard?.(piece);
+      text += piece;
     }
   } finally {
     signal?.removeEventListener('abort', cancel);

@@ -123,7 +123,7 @@ async function ask(endpoint: ResearchEndpoint, path: string, init: RequestInit):
     // A redirect could carry the key and the query to another host.
     const url = `${baseUrl.replace(/\/+$/, '')}${path}`;
     const response = await send(url, { ...init, headers, redirect: 'manual', signal });
-    return readReply(response.status, await readBoundedText(response, MAX_BODY, signal));
+    return readReply(response.status, await readBoundedText(response, MAX_BODY, { signal }));
   } catch {
     return failed(signal.aborted ? 'timeout' : 'unreachable');
   }

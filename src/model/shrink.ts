@@ -10,14 +10,38 @@ export type ShrunkPrompt = {
   counted: PromptCount;
 };
 
-/** Most tools, and longest block of data in UTF-16 code units; the mission's own words may be four times as long. */
-const LEVELS = [
-  { tools: 8, block: 1_500 },
-  { tools: 6, block: 600 },
-  { tools: 4, block: 250 },
-] as const;
+/**
+ * What a prompt may keep, from the longest to the shortest form: most tools, and longest text in UTF-16 code units of each kind of block.
+ * What others wrote long ago goes first, then what was read, then what the mission links to, then tools. The mission and what the person
+ * said last are the last to go.
+ */
+type Level = { tools: number; past: number; read: number; input: number; wish: number };
+
+const LEVELS: readonly Level[] = [
+  { tools: 256, past: 8_000, read: 8_000, input: 16_000, wish: 32_000 },
+  { tools: 256, past: 4_000, read: 6_000, input: 12_000, wish: 32_000 },
+  { tools: 128, past: 2_000, read: 6_000, input: 8_000, wish: 16_000 },
+  { tools: 64, past: 1_500, read: 4_000, input: 6_000, wish: 12_000 },
+  { tools: 64, past: 1_200, read: 4_000, input: 4_000, wish: 8_000 },
+  { tools: 16, past: 600, read: 2_000, input: 2_500, wish: 8_000 },
+  { tools: 12, past: 400, read: 1_500, input: 1_500, wish: 6_000 },
+  { tools: 8, past: 300, read: 1_000, input: 1_000, wish: 6_000 },
+  { tools: 8, past: 200, read: 600, input: 600, wish: 4_000 },
+  { tools: 6, past: 120, read: 400, input: 400, wish: 2_400 },
+  { tools: 4, past: 80, read: 250, input: 250, wish: 1_000 },
+];
 
 const CUT = '\n[cut here to fit the context of the model]';
+
+/** The kind of each block by its label; what is not named here is an input. */
+const KIND_OF_LABEL: Readonly<Record<string, keyof Omit<Level, 'tools'>>> = {
+  MISSION: 'wish',
+  CONCEPT: 'wish',
+  FEEDBACK: 'wish',
+  PERSONA: 'past',
+  MEMORY: 'past',
+  HISTORY: 'past',
+};
 
 /**
  * A prompt that fits `limit` tokens as far as that goes: fewer tools (the first ones, and `find_tools`), shorter blocks of data and
@@ -34,35 +58,36 @@ export function shrinkPrompt(
   return { ...prompt, counted: countPrompt(prompt.messages, prompt.tools) };
 }
 
-type Level = (typeof LEVELS)[number];
-
 function shrinkTo(
   prompt: { messages: readonly ChatMessage[]; tools: readonly Tool[] },
   level: Level,
 ): ShrunkPrompt {
-  const messages = prompt.messages.map((message) => shrinkMessage(message, level.block));
+  const messages = prompt.messages.map((message) => shrinkMessage(message, level));
   const tools = fewestTools(prompt.tools, level.tools);
   return { messages, tools, counted: countPrompt(messages, tools) };
 }
 
+/** The first tools, in their order, so that what stands at the head of every prompt stays there. */
 function fewestTools(tools: readonly Tool[], most: number): readonly Tool[] {
-  const finder = tools.filter(({ name }) => name === FIND_TOOLS);
-  const others = tools.filter(({ name }) => name !== FIND_TOOLS);
-  return [...others.slice(0, most - finder.length), ...finder];
+  if (tools.length <= most) return tools;
+  const kept = new Set(tools.filter(({ name }) => name !== FIND_TOOLS).slice(0, most - 1));
+  const withFinder = tools.filter((tool) => kept.has(tool) || tool.name === FIND_TOOLS);
+  return withFinder.length === most ? withFinder : tools.slice(0, most);
 }
 
-function shrinkMessage(message: ChatMessage, block: number): ChatMessage {
+function shrinkMessage(message: ChatMessage, level: Level): ChatMessage {
   if (message.role === 'assistant') return message;
-  if (message.role === 'tool') return { ...message, content: cutText(message.content, block) };
-  return { ...message, content: message.content.replace(BLOCK, shorterBlock(block)) };
+  if (message.role === 'tool') return { ...message, content: cutText(message.content, level.read) };
+  return { ...message, content: message.content.replace(BLOCK, shorterBlock(level)) };
 }
 
 /** A block of data between its delimiter lines, as the prompt builder writes it. */
 const BLOCK = /^BEGIN ([^\n]+) (\S+)\n([^]*?)\nEND \1 \2$/gm;
 
-function shorterBlock(most: number) {
+function shorterBlock(level: Level) {
   return (_all: string, label: string, delimiter: string, text: string): string => {
-    const room = label === 'MISSION' ? most * 4 : most;
+    const kind = Object.hasOwn(KIND_OF_LABEL, label) ? KIND_OF_LABEL[label] : undefined;
+    const room = level[kind ?? (label.startsWith('EARLIER') ? 'past' : 'input')];
     return `BEGIN ${label} ${delimiter}\n${cutText(text, room, CUT)}\nEND ${label} ${delimiter}`;
   };
 }

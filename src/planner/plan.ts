@@ -1,44 +1,56 @@
-import { unknownUrls, urlsIn } from '../inputs/urls.ts';
-import { isRecord } from '../values/fields.ts';
+import { unknownUrls } from '../inputs/urls.ts';
 import type { PlanStep } from '../missions/iteration.ts';
 import type { Adaptation } from '../model/adaptation.ts';
-import { MAX_ARGUMENTS, parseObject, readArguments } from './arguments.ts';
-import type { ChatMessage, LlmAnswer, ToolCall } from './chat.ts';
-import { stepKey } from './step-key.ts';
-import { cutText, oneLine, stripThoughts, withoutControls, withoutTemplateTokens } from './text.ts';
+import { MAX_ARGUMENTS, parseLoosely, parseObject } from './arguments.ts';
+import type { ChatMessage, Extras, LlmAnswer, ToolCall } from './chat.ts';
+import {
+  Judge,
+  type RecordedStep,
+  type RefusalReason,
+  type RefusedCall,
+  replyText,
+  type RoundHelp,
+} from './judge.ts';
+import type { Language } from './language.ts';
+import {
+  foreignMarkup,
+  type Quotable,
+  shownForm,
+  stripThoughts,
+  withoutTurnTokens,
+} from './markup.ts';
+import { OWN_WORDS } from './own-words.ts';
+import { cutText, oneLine, withoutControls } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
-import { quote, type Tool } from './tools/tool.ts';
+import type { Tool } from './tools/tool.ts';
+
+export { MAX_STEPS, type RecordedStep, type RoundHelp } from './judge.ts';
 
 /** Answers of the model in one run. */
 export const MAX_ROUNDS = 5;
-/** Steps of one plan. */
-export const MAX_STEPS = 40;
 const MAX_CALLS_PER_ROUND = 40;
-/** Characters of all params of a plan, and of all arguments that one round leaves in the history: a checkpoint is one stored value. */
-const MAX_PLAN_CHARACTERS = 200_000;
+/** Characters of all arguments that one round leaves in the history: a checkpoint is one stored value. */
 const MAX_ROUND_CHARACTERS = 48_000;
 const MAX_SUMMARY = 2_000;
-const MAX_RATIONALE = 500;
 const MAX_CONTENT = 8_000;
 const MAX_NAME = 64;
 const MAX_CALL_ID = 100;
-/** Characters of one answer to a reading call, and of all of a round. */
-const MAX_READING = 8_000;
-const MAX_ROUND_READINGS = 24_000;
 const MAX_LINKS = 500;
-const LINKS_LEFT_OUT =
-  "The model's words were left out: they held a link that stands in nothing you shared.";
 const MAX_TITLES = 300;
 const MAX_TITLE = 80;
 const MAX_ID = 256;
-const MAX_STEP_SUMMARY = 199;
+const MAX_REFUSALS = 100;
 
-/** A call that was recorded for the person to approve. */
-export type RecordedStep = {
-  toolName: string;
-  params: Record<string, unknown>;
-  summary: string;
-  rationale?: string;
+/** What a run has spent, in tokens as the provider counted them, or our estimate for rounds in which it was silent. */
+export type PlanUsage = {
+  promptTokens: number;
+  completionTokens: number;
+  /** of the prompts' tokens, those that the server did not read anew */
+  cachedTokens?: number;
+  /** answers and failed calls that were paid for */
+  calls?: number;
+  /** a part of it is our estimate */
+  estimated?: boolean;
 };
 
 /**
@@ -52,8 +64,11 @@ export type PlanState = {
   steps: RecordedStep[];
   /** answers applied so far */
   round: number;
-  /** tokens as the provider counted them, or our estimate for rounds in which it was silent */
-  usage: { promptTokens: number; completionTokens: number };
+  usage: PlanUsage;
+  /** calls that were refused to the model */
+  refusedCalls: number;
+  /** the same one by one, the first hundred */
+  refusals?: RefusedCall[];
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
   /** links that a step may have, as urlsIn tells them: given in the prompt or read since; null: any */
@@ -64,19 +79,17 @@ export type PlanState = {
   readings: string[];
   /** what the run has found out about its model; absent: nothing yet */
   adaptation?: Adaptation;
+  /** the prompt that was sent last, as we and the server counted it; absent: none was counted */
+  counted?: { counted: number; reported: number };
   /** rounds in a row, up to the last one, of which nothing came but refusals */
   fruitlessRounds: number;
+  /** answers that nothing could be read from; the model was told of the first */
+  unread?: number;
+  /** of what the runner says itself; absent: English */
+  language?: Language;
   done: boolean;
   /** the model's final words; null as long as there are none */
   answerText: string | null;
-};
-
-/** What a round may use beside the answer itself. */
-export type RoundHelp = {
-  /** proposals that the person rejected earlier (`rejectedSteps`): refused where they come back unchanged */
-  rejected?: ReadonlySet<string>;
-  /** answers a call of a reading tool, with arguments that keep its schema; plain JSON, or text */
-  read?: (tool: Tool, params: Record<string, unknown>) => unknown;
 };
 
 /** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. `links`: the only ones that a step may have. */
@@ -87,10 +100,12 @@ export function startPlan(prompt: {
   notes?: readonly string[];
   links?: readonly string[];
   delimiter?: string;
+  language?: Language;
 }): PlanState {
-  const { system, user, titles = {}, notes = [], links, delimiter } = prompt;
+  const { system, user, titles = {}, notes = [], links, delimiter, language } = prompt;
   return {
     ...(delimiter === undefined ? {} : { delimiter }),
+    ...(language === undefined ? {} : { language }),
     messages: [
       { role: 'system', content: system },
       { role: 'user', content: user },
@@ -98,6 +113,7 @@ export function startPlan(prompt: {
     steps: [],
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
+    refusedCalls: 0,
     titles: boundedTitles(Object.entries(titles)),
     notes: [...notes],
     links: links?.slice(0, MAX_LINKS) ?? null,
@@ -111,7 +127,8 @@ export function startPlan(prompt: {
 /**
  * The plan after one more answer. Calls of offered tools with valid arguments become steps, each acknowledged to the model as
  * recorded, or, where the tool reads, get their answer; the others are refused to it with the reason and leave no trace in the
- * plan. Pure: `state` stays as it is, a done plan is returned unchanged.
+ * plan. An answer without calls whose words hold markup is told to the model once. Pure: `state` stays as it is, a done plan is
+ * returned unchanged.
  */
 export function applyAnswer(
   state: PlanState,
@@ -120,34 +137,107 @@ export function applyAnswer(
   help: RoundHelp = {},
 ): PlanState {
   if (state.done) return state;
+  const quotable = quotableOf(state);
+  const spoken = cleanText(answer.content, MAX_CONTENT);
+  const isClean = foreignMarkup(spoken, quotable) === null;
+  if (!isClean && answer.toolCalls.length === 0)
+    return withUnread(state, usageAfter(state, usageOfRound(state, answer, offered)));
+  const content = isClean ? spoken : '';
   const round = state.round + 1;
-  const content = cleanText(answer.content, MAX_CONTENT);
   const calls = boundedCalls(answer.toolCalls, round);
-  const judge = new Judge(state, offered, {
-    ...help,
-    rationale: withoutUnknownLinks(content, state.links, ''),
-  });
+  const rationale = withoutUnknownLinks(content, state.links, '');
+  const language = help.language ?? state.language ?? 'en';
+  const judge = new Judge(state, offered, { ...help, language, rationale, quotable });
   const replies = calls.map((call, index): ChatMessage => {
     // Judge what the model sent, not the bounded text that stays in the history.
-    const reply = judge.judge(call.name, answer.toolCalls[index]?.arguments ?? '');
+    const reply = judge.judge(
+      answer.toolCalls[index]?.name ?? call.name,
+      answer.toolCalls[index]?.arguments ?? '',
+    );
     return { role: 'tool', toolCallId: call.id, content: replyText(reply, state.delimiter) };
   });
+  const refused = judge.refused.length;
   return {
     ...state,
-    messages: [...state.messages, { role: 'assistant', content, toolCalls: calls }, ...replies],
+    messages: [...state.messages, assistantMessage(content, calls, answer.extras), ...replies],
     steps: judge.steps,
     round,
-    usage: addUsage(state, answer, offered),
+    usage: usageAfter(state, usageOfRound(state, answer, offered)),
+    refusedCalls: state.refusedCalls + refused,
+    ...(refused === 0
+      ? {}
+      : { refusals: [...(state.refusals ?? []), ...judge.refused].slice(0, MAX_REFUSALS) }),
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
     links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
-    fruitlessRounds:
-      judge.refused > 0 && judge.refused === calls.length ? state.fruitlessRounds + 1 : 0,
+    fruitlessRounds: refused > 0 && refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
     answerText:
-      content === '' ? state.answerText : withoutUnknownLinks(content, state.links, LINKS_LEFT_OUT),
+      content === ''
+        ? state.answerText
+        : withoutUnknownLinks(content, state.links, OWN_WORDS[language].linksLeftOut),
   };
 }
+
+const TOLD =
+  'Your last answer could not be read: it was neither a call nor plain words. Call a tool through the interface that you were given, or answer in one to three plain sentences without markup.';
+
+/**
+ * The plan after an answer that nothing can be read from: the model is told, once. The second one ends the plan, with the steps that it
+ * has; one without any has failed (`planFailure`).
+ */
+export function withUnread(state: PlanState, usage: PlanUsage = state.usage): PlanState {
+  if (state.done) return state;
+  const unread = (state.unread ?? 0) + 1;
+  const round = state.round + 1;
+  const messages: ChatMessage[] = [
+    ...state.messages,
+    { role: 'assistant', content: '(unreadable)', toolCalls: [] },
+    { role: 'user', content: TOLD },
+  ];
+  return { ...state, messages, usage, unread, round, done: unread > 1 || round >= MAX_ROUNDS };
+}
+
+const NOT_RECORDED: Partial<Record<RefusalReason, string>> = {
+  'unknown-tool': 'a tool that does not exist was called',
+  arguments: 'arguments did not fit the tool',
+  date: 'a date was past or not certain',
+  markup: 'a text held markup',
+  repeated: 'a step was repeated',
+  'rejected-before': 'a step had been rejected earlier',
+  'open-already': 'a step waits for a decision already',
+  'done-already': 'a step was done already',
+  link: 'a link stood in nothing that was shared',
+  full: 'the plan was full',
+};
+
+/** Why a done plan is no plan: a code for machines, and sentences that hold nothing of the person's; null for one that is. */
+export function planFailure(
+  state: PlanState,
+): { name: string; code: string; message: string } | null {
+  if (!state.done || state.steps.length > 0) return null;
+  if (
+    (state.unread ?? 0) > 1 ||
+    ((state.unread ?? 0) > 0 && state.answerText === null && state.refusedCalls === 0)
+  )
+    return { name: 'PlannerError', code: 'LLM_BAD_ANSWER', message: UNREAD };
+  const reads = state.readings.filter((key) => !key.startsWith('find_tools '));
+  if (state.refusedCalls === 0 || reads.length > 0) return null;
+  const reasons = new Set(
+    (state.refusals ?? [])
+      .map(({ reason }) => NOT_RECORDED[reason])
+      .filter((words) => words !== undefined),
+  );
+  const why = reasons.size === 0 ? '' : `: ${[...reasons].join(', ')}`;
+  return {
+    name: 'NothingRecorded',
+    code: 'NOTHING_RECORDED',
+    message: `Nothing could be recorded, because every call of the language model was refused${why}. Run the mission again, or use a model that is better at tool calls.`,
+  };
+}
+
+const UNREAD =
+  'The mission could not be planned (LLM_BAD_ANSWER). The language model answered twice with markup that can be read neither as calls nor as words. Set MANA_LLM_MODEL to one that its server knows better.';
 
 /** The names of the calls that were refused between two states of a plan, as the model wrote them. */
 export function refusedNames(before: PlanState, after: PlanState): string[] {
@@ -183,159 +273,18 @@ export function endPlan(state: PlanState, note: string): PlanState {
 }
 
 /** What the iteration says about itself: the model's last words, or a plain count where it said nothing, and our notes. At most 2,000 characters. */
-export function planSummary({ answerText, steps, notes }: PlanState): string {
+export function planSummary({ answerText, steps, notes, language = 'en' }: PlanState): string {
   const ours = notes.join(' ');
-  const words = answerText ?? countOf(steps.length);
+  const words = answerText ?? countOf(steps.length, language);
   return [cutText(words, MAX_SUMMARY - ours.length - 2), ...(ours === '' ? [] : [ours])].join(
     '\n\n',
   );
 }
 
-function countOf(steps: number): string {
-  if (steps === 0) return 'No steps were proposed.';
-  return steps === 1 ? 'One step was proposed.' : `${steps} steps were proposed.`;
-}
-
-type Reply =
-  | { status: 'recorded'; note: string }
-  | { status: 'read'; result: unknown }
-  | { status: 'refused'; reason: string };
-
-/** What was read is data like the prompt's own and stands between the same marks; in it they would not be ours. */
-function replyText(reply: Reply, delimiter: string | undefined): string {
-  if (reply.status !== 'read' || delimiter === undefined) return JSON.stringify(reply);
-  const result = JSON.parse(
-    JSON.stringify(reply.result).replaceAll(delimiter, '(removed)'),
-  ) as unknown;
-  return JSON.stringify({
-    status: 'read',
-    begin: `BEGIN RESULT ${delimiter}`,
-    result,
-    end: `END RESULT ${delimiter}`,
-  });
-}
-
-/** Decides about the calls of one round, one after the other: each knows of those before it. */
-class Judge {
-  readonly steps: RecordedStep[];
-  readonly readings: string[];
-  readonly titles: Map<string, string>;
-  readonly links: Set<string> | null;
-  refused = 0;
-  readonly #offered: readonly Tool[];
-  readonly #help: RoundHelp & { rationale: string };
-  readonly #recorded: Set<string>;
-  #room = MAX_ROUND_READINGS;
-
-  constructor(
-    { steps, readings, titles, links }: PlanState,
-    offered: readonly Tool[],
-    help: RoundHelp & { rationale: string },
-  ) {
-    this.steps = [...steps];
-    this.readings = [...readings];
-    this.titles = new Map(Object.entries(titles));
-    this.links = links === null ? null : new Set(links);
-    this.#offered = offered;
-    this.#help = help;
-    this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
-  }
-
-  judge(name: string, sentArguments: string): Reply {
-    const tool = this.#offered.find((candidate) => candidate.name === name);
-    if (tool === undefined)
-      return this.#refuse('There is no tool of this name. Use the tools that you were given.');
-    const reading = readArguments(tool, sentArguments);
-    if (!reading.ok)
-      return this.#refuse(`${reading.problem} Nothing was recorded; correct the call or leave it.`);
-    return tool.kind === 'read'
-      ? this.#read(tool, reading.params)
-      : this.#record(tool, reading.params);
-  }
-
-  #read(tool: Tool, params: Record<string, unknown>): Reply {
-    const key = stepKey(tool.name, params);
-    if (this.readings.includes(key))
-      return this.#refuse('You have read this already; its answer stands above.');
-    if (this.#help.read === undefined)
-      return this.#refuse('Nothing can be read with this tool now.');
-    if (this.#room <= 0)
-      return this.#refuse('That is too much for one turn. Ask again in the next one.');
-    const result = boundedReading(this.#help.read(tool, params), Math.min(MAX_READING, this.#room));
-    this.#room -= JSON.stringify(result).length;
-    this.readings.push(key);
-    for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
-    for (const link of this.links === null ? [] : urlsIn(result)) this.links?.add(link);
-    return { status: 'read', result };
-  }
-
-  #record(tool: Tool, params: Record<string, unknown>): Reply {
-    if (this.steps.length >= MAX_STEPS)
-      return this.#refuse(`The plan is full: it has ${MAX_STEPS} steps. Finish with a summary.`);
-    if (
-      this.steps.reduce((sum, step) => sum + sizeOf(step.params), sizeOf(params)) >
-      MAX_PLAN_CHARACTERS
-    )
-      return this.#refuse(
-        'The plan is full: its steps are too long in all. Finish with a summary.',
-      );
-    const key = stepKey(tool.name, params);
-    if (this.#recorded.has(key))
-      return this.#refuse('This very step is already recorded. Do not repeat it.');
-    if (this.#help.rejected?.has(key) === true)
-      return this.#refuse(
-        'The person rejected this very step earlier. Leave it, or propose something different.',
-      );
-    const [link] = this.links === null ? [] : unknownUrls(params, this.links);
-    if (link !== undefined)
-      return this.#refuse(
-        `The link ${oneLine(link, 200)} stands in no input. Leave links out that you were not given.`,
-      );
-    this.#recorded.add(key);
-    const summary = withTitles(tool.summarise(params), params, this.titles);
-    this.steps.push(withRationale({ toolName: tool.name, params, summary }, this.#help.rationale));
-    return {
-      status: 'recorded',
-      note: 'Recorded as a proposal; the person decides. Nothing was executed.',
-    };
-  }
-
-  #refuse(reason: string): Reply {
-    this.refused += 1;
-    return { status: 'refused', reason };
-  }
-}
-
-/** An answer that is too long becomes the beginning of its text: the model sees what there is and that there is more. */
-function boundedReading(result: unknown, most: number): unknown {
-  const text = withoutTemplateTokens(JSON.stringify(result) ?? 'null');
-  if (text.length <= most) return JSON.parse(text) as unknown;
-  return { beginning: cutText(text, Math.max(0, most - 200)), note: 'Cut here; ask for less.' };
-}
-
-/** A person knows records by their titles, not by their ids. */
-function withTitles(
-  summary: string,
-  params: Record<string, unknown>,
-  titles: ReadonlyMap<string, string>,
-): string {
-  let text = summary;
-  for (const value of Object.values(params)) {
-    const title = typeof value === 'string' ? titles.get(value) : undefined;
-    if (typeof value === 'string' && title !== undefined)
-      text = text.replaceAll(quote(value), () => quote(title));
-  }
-  return oneLine(text, MAX_STEP_SUMMARY);
-}
-
-/** Records in the answer to a reading call: `items` with an id and a title. */
-function titlesIn(result: unknown): [string, string][] {
-  const items = isRecord(result) && Array.isArray(result['items']) ? result['items'] : [];
-  return items
-    .filter(isRecord)
-    .flatMap(({ id, title }): [string, string][] =>
-      typeof id === 'string' && typeof title === 'string' ? [[id, title]] : [],
-    );
+function countOf(steps: number, language: Language): string {
+  const words = OWN_WORDS[language];
+  if (steps === 0) return words.noSteps;
+  return steps === 1 ? words.oneStep : words.steps(steps);
 }
 
 function boundedTitles(titles: readonly [string, string][]): Record<string, string> {
@@ -354,25 +303,49 @@ function withoutUnknownLinks(
   return links === null || unknownUrls(words, new Set(links)).length === 0 ? words : instead;
 }
 
-function withRationale(step: RecordedStep, content: string): RecordedStep {
-  return content === '' ? step : { ...step, rationale: cutText(content, MAX_RATIONALE) };
-}
-
 /** What stays in the history: few and short enough to store, each with an id of its own, a short name, the text of an object. */
 function boundedCalls(toolCalls: readonly ToolCall[], round: number): ToolCall[] {
   const ids = new Set<string>();
   let room = MAX_ROUND_CHARACTERS;
   return toolCalls.slice(0, MAX_CALLS_PER_ROUND).map((call, index) => {
     const given = cutText(call.id, MAX_CALL_ID, '');
-    const id = given === '' || ids.has(given) ? `call_${round}_${index + 1}` : given;
+    const id = given === '' || ids.has(given) ? callIdOf(round, index) : given;
     ids.add(id);
-    const kept =
-      call.arguments.length <= room && isObjectText(call.arguments)
-        ? call.arguments.toWellFormed()
-        : '{}';
+    const kept = objectText(call.arguments, room);
     room -= kept.length;
-    return { id, name: historyName(call.name), arguments: kept };
+    return { id, name: historyName(call.name), arguments: kept, ...extrasWithin(call.extras) };
   });
+}
+
+/** The object that a call's arguments mean, as JSON text; `{}` for what is none or too long. */
+function objectText(text: string, room: number): string {
+  if (text.length > Math.min(room, MAX_ARGUMENTS) || text.trim() === '') return '{}';
+  if (parseObject(text) !== null) return text.toWellFormed();
+  const meant = parseLoosely(text);
+  return meant === null ? '{}' : JSON.stringify(meant).toWellFormed();
+}
+
+/** Nine letters and digits: Mistral takes no other ids, and nobody refuses these. */
+function callIdOf(round: number, index: number): string {
+  return `call${String(round).padStart(2, '0')}${String(index + 1).padStart(3, '0')}`;
+}
+
+/** Longest fields of a message or a call that only its own server understands, as JSON text. */
+const MAX_EXTRAS = 64_000;
+
+function extrasWithin(extras: Extras | undefined): { extras?: Extras } {
+  return extras !== undefined && JSON.stringify(extras).length <= MAX_EXTRAS ? { extras } : {};
+}
+
+function assistantMessage(
+  content: string,
+  toolCalls: ToolCall[],
+  extras: LlmAnswer['extras'],
+): ChatMessage {
+  const fields = extrasWithin(extras?.fields).extras;
+  const kept =
+    extras === undefined || fields === undefined ? {} : { extras: { ...extras, fields } };
+  return { role: 'assistant', content, toolCalls, ...kept };
 }
 
 /** A name that the model made up may hold anything; servers refuse a history with such a name, and so every later round. */
@@ -380,16 +353,17 @@ function historyName(name: string): string {
   return cutText(name, MAX_NAME, '').replace(/[^\w-]/g, '_');
 }
 
-function isObjectText(text: string): boolean {
-  return text.length <= MAX_ARGUMENTS && text.trim() !== '' && parseObject(text) !== null;
-}
-
-function sizeOf(params: Record<string, unknown>): number {
-  return JSON.stringify(params).length;
-}
-
 function cleanText(text: string, max: number): string {
-  return cutText(withoutControls(stripThoughts(cutText(text, max * 4))).trim(), max);
+  return cutText(
+    withoutControls(withoutTurnTokens(stripThoughts(cutText(text, max * 4)))).trim(),
+    max,
+  );
+}
+
+/** What the words of this plan may quote: the data of its prompt and what was read since. */
+function quotableOf({ messages, delimiter = '' }: PlanState): Quotable {
+  const data = messages.filter(({ role }) => role === 'user' || role === 'tool');
+  return { data: shownForm(data.map(({ content }) => content).join('\n')), delimiter };
 }
 
 /**
@@ -400,23 +374,25 @@ export function usageOfRound(
   state: PlanState,
   answer: LlmAnswer,
   offered: readonly Tool[],
-): PlanState['usage'] {
-  const { promptTokens, completionTokens } = answer.usage;
+): PlanUsage {
+  const { promptTokens, completionTokens, cachedTokens } = answer.usage;
+  const [prompt, completion] = [counted(promptTokens), counted(completionTokens)];
   return {
-    promptTokens: counted(promptTokens) ?? estimatePromptTokens(state.messages, offered),
-    completionTokens: counted(completionTokens) ?? answerTokens(answer),
+    promptTokens: prompt ?? estimatePromptTokens(state.messages, offered),
+    completionTokens: completion ?? answerTokens(answer),
+    ...(cachedTokens === undefined ? {} : { cachedTokens }),
+    ...(prompt === null || completion === null ? { estimated: true } : {}),
   };
 }
 
-function addUsage(
-  state: PlanState,
-  answer: LlmAnswer,
-  offered: readonly Tool[],
-): PlanState['usage'] {
-  const round = usageOfRound(state, answer, offered);
+/** The plan's usage with that of one more call. */
+export function usageAfter({ usage }: Pick<PlanState, 'usage'>, more: PlanUsage): PlanUsage {
+  const cached = (usage.cachedTokens ?? 0) + (more.cachedTokens ?? 0);
   return {
-    promptTokens: state.usage.promptTokens + round.promptTokens,
-    completionTokens: state.usage.completionTokens + round.completionTokens,
+    promptTokens: usage.promptTokens + more.promptTokens,
+    completionTokens: usage.completionTokens + more.completionTokens,
+    ...(cached === 0 ? {} : { cachedTokens: cached }),
+    ...(usage.estimated === true || more.estimated === true ? { estimated: true } : {}),
   };
 }
 

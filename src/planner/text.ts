@@ -1,3 +1,5 @@
+export { stripThoughts } from './markup.ts';
+
 /** Marks where `cutText` left something out. */
 const CUT_MARKER = '…';
 
@@ -46,25 +48,6 @@ export function withoutTemplateTokens(text: string): string {
     TEMPLATE_TOKENS,
     (token) => `${token.startsWith('<') ? '‹' : '('}${token.slice(1)}`,
   );
-}
-
-/**
- * An answer without the thoughts that some servers leave in its text: `<think>…</think>` anywhere, everything before a lone
- * closing tag (the opening one was part of the model's template), everything after one that never closes.
- */
-export function stripThoughts(text: string): string {
-  let kept = '';
-  let from = 0;
-  let thinking = false;
-  // One pass: a text of nothing but tags must not cost its square.
-  for (const tag of text.matchAll(/<(\/?)think(?:ing)?>/gi)) {
-    const closes = tag[1] === '/';
-    if (!closes && thinking) continue;
-    if (!thinking) kept = closes ? '' : kept + text.slice(from, tag.index);
-    thinking = !closes;
-    from = tag.index + tag[0].length;
-  }
-  return (thinking ? kept : kept + text.slice(from)).trim();
 }
 
 function isHighSurrogate(unit: number): boolean {

@@ -41,3 +41,18 @@ export function readableDate(text: string): string {
   const offset = zone === undefined ? '' : ` ${zone.toUpperCase() === 'Z' ? 'UTC' : zone}`;
   return `${spoken}, ${time}${offset}`;
 }
+
+/** The same in another language, in the way that people there write a date. Any other text stays as it is. */
+export function localDate(text: string, language: string): string {
+  const found = ISO.exec(text.trim());
+  if (found === null) return text;
+  const [, year, month, day, time, zone] = found;
+  const date = new Date(`${year}-${month}-${day}T00:00:00Z`);
+  if (Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(day)) return text;
+  const spoken = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeZone: 'UTC' }).format(
+    date,
+  );
+  if (time === undefined) return spoken;
+  const offset = zone === undefined ? '' : ` ${zone.toUpperCase() === 'Z' ? 'UTC' : zone}`;
+  return `${spoken}, ${time}${offset}`;
+}

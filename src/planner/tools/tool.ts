@@ -29,7 +29,8 @@ type ToolSpec<Shape extends z.ZodRawShape> = {
 /** Makes a tool of one module; still without its module's name and words. */
 export type ModuleTool = Omit<Tool, 'module' | 'words'>;
 
-const MAX_SUMMARY = 199;
+/** Characters of a sentence about a step. */
+export const MAX_SUMMARY = 199;
 const MAX_QUOTE = 80;
 
 /** Characters of one text among a tool's parameters. */
@@ -85,6 +86,47 @@ export function optionalText(description?: string): z.ZodOptional<z.ZodString> {
 /** The id of a record; the model must have read it somewhere. */
 export function id(of: string): z.ZodString {
   return text(`Id of ${of}, exactly as it stands in the data.`);
+}
+
+/** What a parameter of a time holds; `past`: its tool records what was, so a day that is over is meant. */
+export type TimeKind = { kind: 'day' | 'instant'; past: boolean };
+
+const times = new WeakMap<z.ZodType, TimeKind>();
+
+/** A day to come, YYYY-MM-DD. */
+export function day(of: string): z.ZodString {
+  return timed(text(`${of}, YYYY-MM-DD.`), { kind: 'day', past: false });
+}
+
+/** A day of something that was, YYYY-MM-DD. */
+export function pastDay(of: string): z.ZodString {
+  return timed(text(`${of}, YYYY-MM-DD.`), { kind: 'day', past: true });
+}
+
+/** A moment to come, in ISO 8601 with its offset. */
+export function instant(of: string): z.ZodString {
+  return timed(text(`${of}, ISO 8601 with offset, e.g. 2027-01-04T09:00:00+01:00.`), {
+    kind: 'instant',
+    past: false,
+  });
+}
+
+/** The kind of time that a parameter holds, given or left out; undefined for all others. */
+export function timeKindOf(schema: z.ZodType): TimeKind | undefined {
+  return times.get(schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema);
+}
+
+function timed(schema: z.ZodString, kind: TimeKind): z.ZodString {
+  times.set(schema, kind);
+  return schema;
+}
+
+/** A number within a scale, which its description names. */
+export function scale(least: number, most: number, of: string): z.ZodNumber {
+  return described(z.number(), `${of}, ${least} to ${most}.`).refine(
+    (value) => value >= least && value <= most,
+    `must be ${least} to ${most}`,
+  );
 }
 
 /** A finite number. */

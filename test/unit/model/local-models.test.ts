@@ -241,13 +241,13 @@ describe('row 9: a history that servers take', () => {
       content: '',
       tool_calls: [
         {
-          id: 'call_1_1',
+          id: 'call01001',
           type: 'function',
           function: { name: 'create_task', arguments: '{"title":"a"}' },
         },
       ],
     });
-    expect(tool).toMatchObject({ role: 'tool', tool_call_id: 'call_1_1' });
+    expect(tool).toMatchObject({ role: 'tool', tool_call_id: 'call01001' });
   });
 });
 

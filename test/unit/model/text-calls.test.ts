@@ -2,6 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readLiteral } from '../../../src/model/literal.ts';
 import { readTextCalls } from '../../../src/model/text-calls.ts';
+import { readAnswer } from '../../../src/model/answer.ts';
+import { foreignMarkup } from '../../../src/planner/markup.ts';
+import { applyAnswer, planSteps, planSummary, startPlan } from '../../../src/planner/plan.ts';
 import { CATALOG } from '../../../src/planner/tools/index.ts';
 
 const TASK = '{"name":"create_task","arguments":{"title":"Buy milk"}}';
@@ -120,4 +123,112 @@ describe('a literal', () => {
       expect(readLiteral(text, 0)).toBeNull();
     },
   );
+});
+
+/** Pieces of every form that is known, and of none. */
+const PIECES = [
+  '[TOOL_CALLS]',
+  '[ARGS]',
+  '[CALL_ID]',
+  'create_task',
+  '{"title":"x"}',
+  '<tool_call>',
+  '</tool_call>',
+  '<function=create_task>',
+  '</function>',
+  '<parameter=title>',
+  '</parameter>',
+  '<arg_key>title</arg_key>',
+  '<arg_value>',
+  '<|python_tag|>',
+  '<|channel|>',
+  'commentary to=functions.create_task',
+  '<|constrain|>json',
+  '<|message|>',
+  '<|call|>',
+  '<|end|>',
+  '<|start|>assistant',
+  'analysis',
+  '<|tool_calls_section_begin|>',
+  '<|tool_call_begin|>functions.create_task:0',
+  '<|tool_call_argument_begin|>',
+  '<｜tool▁calls▁begin｜>',
+  '<｜tool▁call▁begin｜>',
+  '<｜tool▁sep｜>',
+  '<minimax:tool_call>',
+  '<invoke name="create_task">',
+  '<parameter name="title">',
+  '</invoke>',
+  '<|tool_call_start|>',
+  '[create_task(title="x")]',
+  '<start_function_call>call:create_task{title:<escape>',
+  '<escape>}',
+  '<|START_ACTION|>',
+  '<TOOLCALL>',
+  '<function_calls>',
+  'Action: create_task\n',
+  'Action Input: ',
+  '>>>create_task\n',
+  '```json\n',
+  '```',
+  '<think>',
+  '</think>',
+  '[THINK]',
+  '[/THINK]',
+  '◁think▷',
+  '<tool_response>',
+  '{"status":"refused","reason":"no"}',
+  'BEGIN INPUT kq7w2mzx\n',
+  '\n',
+  ' ',
+  'Buy milk.',
+  '{"name":"create_task","arguments":{"title":"x"}}',
+  '{"name":"rm"',
+  '<|im_end|>',
+  '</s>',
+  '"',
+  '}',
+  ';',
+  'assistantfinal',
+];
+
+describe('what is left of any text', () => {
+  const anyText = fc
+    .array(fc.oneof(fc.constantFrom(...PIECES), fc.string({ unit: 'binary', maxLength: 8 })), {
+      maxLength: 24,
+    })
+    .map((pieces) => pieces.join(''));
+
+  it('holds no markup where it ends as an answer, and reading it never throws', () => {
+    fc.assert(
+      fc.property(anyText, (content) => {
+        const body = {
+          choices: [{ message: { role: 'assistant', content }, finish_reason: 'stop' }],
+        };
+        const reading = readAnswer(body, { mayBeEmpty: true, tools: CATALOG });
+        if (!reading.ok) return;
+        expect(foreignMarkup(reading.answer.content)).toBeNull();
+        for (const { name } of reading.answer.toolCalls)
+          expect(CATALOG.map((tool) => tool.name)).toContain(name);
+        const plan = applyAnswer(startPlan({ system: 's', user: 'u' }), reading.answer, CATALOG);
+        for (const text of [
+          planSummary(plan),
+          ...planSteps(plan, 'i').map((step) => JSON.stringify([step.summary, step.rationale])),
+        ])
+          expect(foreignMarkup(text)).toBeNull();
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it.each(PIECES)('is read in time that grows with the text alone: %j', (piece) => {
+    const content = piece.repeat(Math.ceil(32_000 / piece.length));
+    const startedMs = performance.now();
+    readAnswer(
+      { choices: [{ message: { content }, finish_reason: 'stop' }] },
+      { mayBeEmpty: false, tools: CATALOG },
+    );
+    foreignMarkup(content);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
 });

@@ -1,0 +1,31 @@
+import type { Context } from 'hono';
+
+/** Every refusal's code with its status. */
+const STATUS = {
+  BAD_REQUEST: 400,
+  UNAUTHENTICATED: 401,
+  NOT_FOUND: 404,
+  MISSION_NOT_FOUND: 404,
+  ITERATION_NOT_FOUND: 404,
+  STEP_NOT_FOUND: 404,
+  MISSION_EXISTS: 409,
+  MISSION_NOT_ACTIVE: 409,
+  STEP_CHANGED: 409,
+  STEP_DECIDED: 409,
+  BODY_TOO_LARGE: 413,
+  TOO_MANY_STREAMS: 429,
+  INTERNAL: 500,
+  CONFIG_INVALID: 503,
+  GRANT_NOT_CONFIGURED: 503,
+  DRAINING: 503,
+  KEY_SET_UNAVAILABLE: 503,
+  POSTGRES_UNAVAILABLE: 503,
+  SERVICE_KEY_NOT_CONFIGURED: 503,
+} as const;
+
+export type ErrorCode = keyof typeof STATUS;
+
+/** The one form of an error: a sentence for people, a code for programs. */
+export function refuse(c: Context, code: ErrorCode, error: string): Response {
+  return c.json({ error, code }, STATUS[code]);
+}
