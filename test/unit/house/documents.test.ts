@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { SECRET_NAMES, VARIABLE_NAMES } from '../../../src/config/variables.ts';
 import { readProjectFile, readSources } from './source-files.ts';
 
 const TROUBLESHOOTING = readProjectFile('docs/troubleshooting.md');
@@ -70,6 +71,27 @@ test('every npm script that a document names is one', () => {
   );
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test('every variable that a document names is one', () => {
+  const known = new Set<string>([
+    ...VARIABLE_NAMES,
+    ...SECRET_NAMES.map((name) => `${name}_FILE`),
+    'MANA_',
+  ]);
+  const named = DOCUMENTS.flatMap((path) => found(path, /\b((?:MANA|POSTGRES|GRAFANA)_[A-Z_]+)/g));
+  const codes = membersOf('src/postgres/errors.ts', 'PostgresErrorCode');
+  expect(named.length).toBeGreaterThan(100);
+  expect(named.filter((name) => !known.has(name) && !codes.includes(name))).toEqual([]);
+});
+
+test('every metric that a document names is one', () => {
+  const known = found('src/telemetry/metrics.ts', /'(mana_ai_\w+)'/g);
+  const named = DOCUMENTS.flatMap((path) =>
+    found(path, /`(mana_ai_\w+(?:_total|_seconds|_bytes))`/g),
+  );
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((name) => !known.includes(name))).toEqual([]);
 });
 
 test('every file and folder that a document names is there', () => {
