@@ -1,3 +1,5 @@
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
+
 export type AgendaEntry = { userId: string; dueMs: number | null };
 
 /** The last instant of Date: of users who have nothing to wait for. */
@@ -6,25 +8,32 @@ const NEVER_MS = 8_640_000_000_000_000;
 /** A user who has nothing due any more is remembered this long, or a new mission would start from the head of the queue each time. */
 const REMEMBER_SERVED_MS = 24 * 60 * 60_000;
 
+const TABLES: StorageSteps = {
+  store: 'agenda',
+  steps: [
+    // A user comes after those who were due before this user's last turn ended: ready_ms keeps that order. Thousands of a herd are
+    // ready at the same millisecond; without the user id in the index every turn would sort them all.
+    `create table if not exists agenda (
+      user_id text primary key,
+      due_ms integer not null,
+      ready_ms integer not null,
+      served_ms integer not null default 0
+    );
+    drop index if exists agenda_ready;
+    create index if not exists agenda_order on agenda (ready_ms, user_id);
+    create table if not exists agenda_identity (
+      one integer primary key check (one = 1), id text not null
+    );`,
+  ],
+};
+
 /** The dispatcher's tables. Every method is one synchronous step: what it reads and writes belongs to one commit. */
 export class AgendaStore {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`
-      create table if not exists agenda (
-        user_id text primary key,
-        due_ms integer not null,
-        -- fairness: a user comes after those who were due before this user's last turn ended
-        ready_ms integer not null,
-        served_ms integer not null default 0
-      );
-      -- of a herd thousands are ready at the same millisecond: without the user in it every turn would sort them all
-      drop index if exists agenda_ready;
-      create index if not exists agenda_order on agenda (ready_ms, user_id);
-      create table if not exists agenda_identity (one integer primary key check (one = 1), id text not null);
-    `);
+    takeSteps(sql, TABLES);
   }
 
   /** Made once, and lost with everything else that is stored here. */

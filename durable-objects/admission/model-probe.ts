@@ -1,6 +1,7 @@
 import { isPassedOn, probeModel, type ToolAbility } from '../../src/model/probe.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import type { LlmSettings } from '../settings.ts';
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 /** What is known of the model that the settings name. `passedOn`: a local server hands it to another host. */
 export type ModelFacts = { tools: ToolAbility | null; passedOn: boolean };
@@ -14,6 +15,16 @@ type Questions = { probeModel: typeof probeModel; isPassedOn: typeof isPassedOn 
 const ASK_REMOTE_AGAIN_MS = 24 * 3_600_000;
 
 const OLLAMA_PORT = '11434';
+
+const TABLES: StorageSteps = {
+  store: 'model-facts',
+  steps: [
+    `create table if not exists model_facts (
+      one integer primary key check (one = 1), model text not null, tools text,
+      ollama integer not null, passed_on integer not null, asked_ms integer not null
+    );`,
+  ],
+};
 
 /**
  * What the configured model can do, kept in the dispatcher's storage: asked at most once per start, not at all where it is known
@@ -38,10 +49,7 @@ export class ModelProbe {
     this.#server = server;
     this.#sql = sql;
     this.#settings = settings;
-    sql.exec(`create table if not exists model_facts (
-      one integer primary key check (one = 1),
-      model text not null, tools text, ollama integer not null, passed_on integer not null, asked_ms integer not null
-    )`);
+    takeSteps(sql, TABLES);
   }
 
   facts(): ModelFacts {

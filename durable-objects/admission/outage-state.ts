@@ -1,5 +1,6 @@
 import { backOffMs } from '../../src/missions/back-off.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 export type Outage = {
   code: string;
@@ -34,6 +35,16 @@ type OutageRow = {
   retry_at_ms: number;
 };
 
+const TABLES: StorageSteps = {
+  store: 'outages',
+  steps: [
+    `create table if not exists outages (
+      dependency text primary key, code text not null, message text not null,
+      since_ms integer not null, failures integer not null, retry_at_ms integer not null
+    );`,
+  ],
+};
+
 /**
  * What is known of one dependency that all missions share: up, or down with a back-off after which one user may test it.
  * Every method is one synchronous step.
@@ -45,12 +56,7 @@ export class OutageState {
   constructor(sql: SqlStorage, dependency: 'llm' | 'postgres') {
     this.#sql = sql;
     this.#dependency = dependency;
-    sql.exec(`
-      create table if not exists outages (
-        dependency text primary key,
-        code text not null, message text not null, since_ms integer not null, failures integer not null, retry_at_ms integer not null
-      );
-    `);
+    takeSteps(sql, TABLES);
     this.#gauge();
   }
 

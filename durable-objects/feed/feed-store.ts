@@ -1,6 +1,20 @@
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
+
 export type UnreadableUser = { userId: string; since: string | null };
 
 type Delivered = { id: string; xid: string };
+
+const TABLES: StorageSteps = {
+  store: 'feed',
+  steps: [
+    // xid is text of 20 digits: transaction numbers have 64 bits, and their text sorts only if it is padded.
+    `create table if not exists feed (name text primary key, value text not null);
+    create table if not exists delivered (id text primary key, xid text not null);
+    create table if not exists failures (
+      user_id text primary key, since text, failures integer not null, retry_at_ms integer not null
+    );`,
+  ],
+};
 
 /** What the change feed remembers: its horizon in the outbox, what it delivered above it, and where a sweep stands. */
 export class FeedStore {
@@ -8,12 +22,7 @@ export class FeedStore {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`
-      create table if not exists feed (name text primary key, value text not null);
-      -- xid as text of 20 digits: transaction numbers have 64 bits, and their text sorts only when padded
-      create table if not exists delivered (id text primary key, xid text not null);
-      create table if not exists failures (user_id text primary key, since text, failures integer not null, retry_at_ms integer not null);
-    `);
+    takeSteps(sql, TABLES);
   }
 
   /** The oldest transaction that was open at the last poll; null before the first one. */

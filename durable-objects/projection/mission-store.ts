@@ -6,6 +6,7 @@ import {
 } from '../../src/missions/occurrences.ts';
 import type { Attempt, Hold, HoldReason } from '../../src/missions/standing.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
+import { repeatSteps, type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 /** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
 const CACHE_VERSION = '1';
@@ -37,6 +38,48 @@ export type NotedChange = { missionId: string; iterationId: string; revision: nu
 /** Later than any time: only a change ends such a hold. */
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
+const TABLES: StorageSteps = {
+  store: 'missions',
+  steps: [
+    // Of the log, and built from it anew whenever the version of the cache changes.
+    `create table if not exists meta (name text primary key, value text not null);
+    create table if not exists records (
+      table_name text not null, record_id text not null, part integer not null, body text not null,
+      primary key (table_name, record_id, part)
+    );
+    create table if not exists due (mission_id text primary key, due_ms integer not null);
+    create table if not exists changes (
+      mission_id text not null, iteration_id text not null, revision integer not null,
+      primary key (mission_id, iteration_id)
+    );
+    create index if not exists changes_by_revision on changes (revision);`,
+    // Of the runner alone. carriers: the rows that wrote a mission's iterations and were looked at, newest last. doubts: the
+    // missions whose iterations may need a repair.
+    `create table if not exists runs (
+      run_id text not null, mission_id text not null, part integer not null, body text not null,
+      primary key (run_id, part)
+    );
+    create table if not exists attempts (
+      mission_id text primary key, failures integer not null, retry_at_ms integer not null,
+      code text not null
+    );
+    create table if not exists turns (mission_id text primary key, ended_ms integer not null);
+    create table if not exists carriers (
+      position integer primary key autoincrement, row_id text not null unique
+    );
+    create table if not exists occurrences (
+      mission_id text not null, due_ms integer not null, fate text not null, at_ms integer not null,
+      reason text, run_id text, primary key (mission_id, due_ms)
+    );
+    create table if not exists doubts (mission_id text primary key);
+    create table if not exists holds (
+      mission_id text primary key, reason text not null, until_ms integer not null
+    );`,
+    // The object's own name is the user's id.
+    `delete from meta where name = 'user_id'`,
+  ],
+};
+
 /** The tables of one user's object. Every method is one synchronous step. */
 export class MissionStore {
   readonly #sql: SqlStorage;
@@ -44,24 +87,8 @@ export class MissionStore {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`create table if not exists meta (name text primary key, value text not null)`);
-    if (this.meta('cache_version') !== CACHE_VERSION) this.#rebuildCacheTables();
-    sql.exec(`
-      create table if not exists runs (run_id text not null, mission_id text not null, part integer not null, body text not null,
-        primary key (run_id, part));
-      create table if not exists attempts (mission_id text primary key, failures integer not null, retry_at_ms integer not null,
-        code text not null);
-      create table if not exists turns (mission_id text primary key, ended_ms integer not null);
-      -- rows that wrote a mission's iterations and were looked at, newest last; and missions whose array may need a repair
-      create table if not exists carriers (position integer primary key autoincrement, row_id text not null unique);
-      create table if not exists occurrences (mission_id text not null, due_ms integer not null, fate text not null, at_ms integer not null,
-        reason text, run_id text, primary key (mission_id, due_ms));
-      create table if not exists doubts (mission_id text primary key);
-      create table if not exists holds (mission_id text primary key, reason text not null, until_ms integer not null);
-      create table if not exists changes (mission_id text not null, iteration_id text not null, revision integer not null,
-        primary key (mission_id, iteration_id));
-      create index if not exists changes_by_revision on changes (revision);
-    `);
+    takeSteps(sql, TABLES);
+    if (this.meta('cache_version') !== CACHE_VERSION) this.#emptyCache();
   }
 
   /** Rises with every record that is saved: who decided something by an older one has to look again. */
@@ -434,16 +461,15 @@ export class MissionStore {
     return parts.length === 0 ? null : parts.map((row) => row.body).join('');
   }
 
-  #rebuildCacheTables(): void {
+  /** Another build may have cached records in other shapes, or in other tables. What a run has paid for is not cache and stays. */
+  #emptyCache(): void {
     this.#sql.exec(`
       drop table if exists records;
       drop table if exists due;
       drop table if exists changes;
-      create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
-        primary key (table_name, record_id, part));
-      create table due (mission_id text primary key, due_ms integer not null);
       ${CACHE_IS_STALE};
     `);
+    repeatSteps(this.#sql, TABLES);
     this.setMeta('cache_version', CACHE_VERSION);
   }
 }

@@ -8,6 +8,7 @@ import {
 } from '../../src/model/research-client.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 /** What a run asks for. `objectiveKey` names the version of the objective that the query was made of; it is no text of it. */
 export type ResearchQuestion = {
@@ -52,6 +53,17 @@ const SLOWEST_POLL_MS = 60_000;
 /** Jobs take up to an hour. */
 const GIVEN_UP_MS = 2 * 60 * 60_000;
 
+const TABLES: StorageSteps = {
+  store: 'research-jobs',
+  steps: [
+    `create table if not exists research_jobs (
+      mission_id text primary key, run_id text not null, objective_key text not null,
+      state text not null, task_id text not null, provider text not null,
+      submitted_ms integer not null, poll_at_ms integer not null
+    );`,
+  ],
+};
+
 /**
  * The research jobs of a user's missions, over the object's SQLite: at most one per mission is open, none is submitted twice for one
  * run, and they outlive restarts, because the job's id is all that is kept. Neither query nor findings are stored.
@@ -64,7 +76,7 @@ export class ResearchJobs {
   constructor(sql: SqlStorage, endpoint: ResearchEndpoint) {
     this.#sql = sql;
     this.#endpoint = endpoint;
-    createTable(sql);
+    takeSteps(sql, TABLES);
   }
 
   /** One step of the run's research: submit, look, or wait. Makes at most one request of each kind. */
@@ -194,12 +206,4 @@ export class ResearchJobs {
       job.pollAtMs,
     );
   }
-}
-
-function createTable(sql: SqlStorage): void {
-  sql.exec(`
-    create table if not exists research_jobs (mission_id text primary key, run_id text not null, objective_key text not null,
-      state text not null, task_id text not null, provider text not null, submitted_ms integer not null,
-      poll_at_ms integer not null)
-  `);
 }

@@ -4,6 +4,7 @@ import {
   mayCall,
   type Spending,
 } from '../../src/missions/budget.ts';
+import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 /** A call that was let through: `settle` or `release` ends it. */
 export type Reservation = { callId: number };
@@ -16,6 +17,17 @@ export type ReserveVerdict =
 /** Another call of the agent holds what is left; when it ends nobody knows. */
 const BUSY_MS = 5_000;
 
+const TABLES: StorageSteps = {
+  store: 'spendings',
+  steps: [
+    `create table if not exists spendings (
+      call_id integer primary key autoincrement, agent_id text not null,
+      at_ms integer not null, tokens integer not null
+    );
+    create index if not exists spendings_by_agent on spendings (agent_id, at_ms);`,
+  ],
+};
+
 /**
  * What a user's agents spent in the last 24 hours, in tokens. A call is reserved, on disk, before it leaves and settled when its
  * answer is here. One that a crash cut off stays in the ledger with all that it had reserved, because nobody knows what it cost.
@@ -27,11 +39,7 @@ export class TokenBudget {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(`
-      create table if not exists spendings (call_id integer primary key autoincrement, agent_id text not null,
-        at_ms integer not null, tokens integer not null);
-      create index if not exists spendings_by_agent on spendings (agent_id, at_ms);
-    `);
+    takeSteps(sql, TABLES);
   }
 
   /** Asks for a call that needs at most `wanted` tokens, prompt and answer; `limit` is the agent's for 24 hours. */

@@ -3,15 +3,17 @@ import { AUDIT_KINDS, AUDIT_STATUSES, type AuditHead, type AuditRow } from './ro
 
 /** The pages of GET /api/v1/me/ai-audit, put together. */
 export type AuditExport = {
-  /** null where no page says whose audit it is */
+  /** null if no page says whose audit it is */
   userId: string | null;
   rows: AuditRow[];
   heads: AuditHead[];
-  /** the page that should have been fetched next; null where the export goes to the end */
+  /**
+   * the `after` of the page that should have been fetched next; null if the export goes to the end
+   */
   missingAfter: number | null;
 };
 
-/** A file that is no export of an audit. The message says what is wrong where. */
+/** The file is no export of an audit. The message says what is wrong where. */
 export class AuditExportError extends Error {
   override name = 'AuditExportError';
   readonly code = 'AUDIT_EXPORT_UNREADABLE';
@@ -40,7 +42,8 @@ const pageSchema = z.object({
 });
 
 /**
- * Reads exports: a page as the API answers it, an array of pages, an array of rows, or one page on each line.
+ * Reads exports in any of these forms: a page as the API answers it, an array of pages, an array of
+ * rows, or one page on each line.
  * @throws AuditExportError
  */
 export function parseExport(texts: readonly string[]): AuditExport {

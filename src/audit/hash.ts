@@ -1,15 +1,20 @@
 import { base64url } from 'jose';
 import type { AuditContent, AuditHead, AuditRow } from './row.ts';
 
-/** A value that cannot stand in canonical JSON: our own bug, the writer has to clean its texts before. */
+/**
+ * A value has no place in canonical JSON. This is a bug of ours: whoever writes a row cleans its
+ * texts before.
+ */
 export class CanonicalJsonError extends Error {
   override name = 'CanonicalJsonError';
   readonly code = 'NOT_CANONICAL';
 }
 
 /**
- * RFC 8785 for an array of texts, integers and null. There it is what JSON.stringify writes (the RFC takes numbers and escapes from ECMAScript;
- * sorting concerns objects alone), once what the RFC refuses is refused: lone surrogates, and numbers that JSON or a double cannot hold.
+ * RFC 8785 JSON of an array of texts, integers and null. For such an array it equals what
+ * JSON.stringify writes, since the RFC takes numbers and escapes from ECMAScript, and sorting
+ * concerns objects alone. What the RFC refuses is refused first: lone surrogates, and numbers that
+ * a double cannot hold.
  * @throws CanonicalJsonError
  */
 export function canonicalArray(items: readonly (string | number | null)[]): string {
@@ -25,9 +30,10 @@ export function canonicalArray(items: readonly (string | number | null)[]): stri
 }
 
 /**
- * The hash of a row: base64url without padding (43 characters) of the SHA-256 of the UTF-8 bytes of the RFC 8785 JSON of
- * [prevHash, seq, userId, missionId, iterationId, tableName, recordId, kind, status, reason, ts]. Not for checkpoints: theirs is the hash of
- * the last row that they replace.
+ * The hash of a row: base64url without padding (43 characters) of the SHA-256 of the UTF-8 bytes of
+ * the RFC 8785 JSON of [prevHash, seq, userId, missionId, iterationId, tableName, recordId, kind,
+ * status, reason, ts]. It is not for checkpoints: a checkpoint carries the hash of the last row
+ * that it replaces.
  * @throws CanonicalJsonError
  */
 export async function rowHash(
@@ -54,7 +60,7 @@ export async function rowHash(
   );
 }
 
-/** Rows without a place of their own yet, appended to a chain that ends in `head`. */
+/** Gives rows their seq and hash, as they continue a chain that ends in `head`. */
 export async function chainRows(
   userId: string,
   head: AuditHead,

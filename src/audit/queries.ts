@@ -1,20 +1,20 @@
 import type { Row, Statement } from '../postgres/port.ts';
 import { AUDIT_KINDS, AUDIT_STATUSES, type AuditHead, type AuditRow } from './row.ts';
 
-/** Rows on a page of the API at most. */
+/** The most rows on a page of the API. */
 export const MOST_PAGE_ROWS = 500;
 
-/** `after`: rows with a greater seq; 0 starts at the beginning. */
+/** `after` asks for the rows with a greater seq; 0 starts at the beginning. */
 export type AuditQuery = { missionId: string | null; limit: number; after: number };
 
 const COLUMNS = `seq::text as seq, kind, mission_id, iteration_id, table_name, record_id, status, reason, ts, prev_hash, hash`;
 
-/** A row that is about to be written; `attemptSeq` is null but in an outcome. */
+/** A row that is about to be written. `attemptSeq` is null in every row but an outcome. */
 export type NewAuditRow = AuditRow & { attemptSeq: number | null };
 
 /**
- * Appends rows, all or none, and only where the log still ends in `logHead`: no row comes back where it does not. Two writers who saw the
- * same head meet at the primary key: one gets SQLSTATE 23505.
+ * Appends all rows if the log still ends in `logHead`; otherwise none, and no row comes back. If
+ * two writers saw the same head, they meet at the primary key and one gets SQLSTATE 23505.
  */
 export function appendRows(
   userId: string,
@@ -48,7 +48,7 @@ export function selectRowsFrom(userId: string, seq: number, limit: number): Stat
   };
 }
 
-/** The newest row; none while nothing was audited. */
+/** The newest row; no row if nothing was audited yet. */
 export function selectNewestRow(userId: string): Statement {
   return {
     text: `select ${COLUMNS} from mana_ai.decrypt_audit where user_id = $1 order by decrypt_audit.seq desc limit 1`,
@@ -56,7 +56,7 @@ export function selectNewestRow(userId: string): Statement {
   };
 }
 
-/** A page, and one row more where another page follows. */
+/** A page, and one row more if another page follows. */
 export function selectPage(userId: string, { missionId, limit, after }: AuditQuery): Statement {
   return {
     text: `select ${COLUMNS} from mana_ai.decrypt_audit
@@ -66,7 +66,10 @@ export function selectPage(userId: string, { missionId, limit, after }: AuditQue
   };
 }
 
-/** Reads a row of the statements above. @throws Error where the SELECT list is wrong */
+/**
+ * Reads a row that the statements above select.
+ * @throws Error if the SELECT list is wrong
+ */
 export function parseAuditRow(raw: Row): AuditRow {
   return {
     seq: Number(text(raw, 'seq')),

@@ -4,16 +4,17 @@ export const AUDIT_STATUSES = ['pending', 'ok', 'failed', 'scope-violation'] as 
 export type AuditKind = (typeof AUDIT_KINDS)[number];
 export type AuditStatus = (typeof AUDIT_STATUSES)[number];
 
-/** What an attempt at opening a record came to. */
+/** How an attempt to open a record ended. */
 export type OutcomeStatus = Exclude<AuditStatus, 'pending'>;
 
 /**
- * A row of a user's audit before it is hashed. A run writes an `attempt` (status 'pending') for each record before it opens any, and an
- * `outcome` with the same mission, iteration and record afterwards. A `checkpoint` stands for all rows up to its seq, which
- * retention took away; its names are null.
+ * A row of a user's audit before it is hashed. Before a run opens any record, it writes an
+ * `attempt` (status 'pending') for each; afterwards it writes an `outcome` with the same mission,
+ * iteration and record. A `checkpoint` stands for all rows up to its seq, which retention removed;
+ * its names are null.
  */
 export type AuditContent = {
-  /** 1 for a user's first row; no number is left out */
+  /** 1 for a user's first row; no number is skipped */
   seq: number;
   kind: AuditKind;
   missionId: string | null;
@@ -27,14 +28,22 @@ export type AuditContent = {
   ts: string;
 };
 
-/** A row of the chain, as the API shows it. `prevHash` is '' in a user's first row and in a checkpoint. */
+/**
+ * A row of the chain, as the API shows it. `prevHash` is '' in a user's first row and in a
+ * checkpoint.
+ */
 export type AuditRow = AuditContent & { prevHash: string; hash: string };
 
-/** The last row of a chain: whoever knows it can tell whether the chain was cut short or written anew. */
+/**
+ * The last row of a chain. Whoever knows it can tell whether the chain was cut short or rewritten.
+ */
 export type AuditHead = { seq: number; hash: string };
 
-/** The head of a chain without rows. */
+/** The head of an empty chain. */
 export const EMPTY_CHAIN: AuditHead = { seq: 0, hash: '' };
 
-/** A page of the audit, oldest rows first. `next` is the `after` of the page that follows, absent on the last. */
+/**
+ * A page of the audit, oldest rows first. `next` is the `after` of the page that follows; the last
+ * page has none.
+ */
 export type AuditPage = { userId: string; rows: AuditRow[]; head: AuditHead; next?: number };

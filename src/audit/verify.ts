@@ -16,7 +16,7 @@ export type ProblemCode =
 /** `seq` is the row at which the chain is wrong; `message` is a sentence for people. */
 export type Problem = { seq: number; code: ProblemCode; message: string };
 
-/** `pending`: attempts of runs that were cut off before their outcome. */
+/** `pending` counts attempts without an outcome: their run was cut off before it. */
 export type Verification = {
   problems: Problem[];
   rows: number;
@@ -29,13 +29,15 @@ export type Chain = {
   userId: string;
   /** in any order; the same row may stand in two pages */
   rows: readonly AuditRow[];
-  /** heads that somebody knows: the API's, one noted down earlier */
+  /** heads that somebody knows: the one of the API, or one that was noted down earlier */
   heads: readonly AuditHead[];
 };
 
 /**
- * Checks a user's whole audit, from its first row or a checkpoint to its end. Finds every row that was changed, left out, put in or exchanged,
- * and what a known head says beyond that. What it cannot find: rows cut off the end when no head is known, and a chain rewritten as a whole.
+ * Checks a user's whole audit, from its first row or a checkpoint to its end. It finds every row
+ * that was changed, left out, put in or exchanged, and what contradicts a known head. It cannot
+ * find rows that were cut off the end if no head is known, nor a chain that was rewritten as a
+ * whole.
  */
 export async function verifyChain({ userId, rows, heads }: Chain): Promise<Verification> {
   const ordered = withoutCopies(rows);
@@ -51,7 +53,7 @@ export async function verifyChain({ userId, rows, heads }: Chain): Promise<Verif
   };
 }
 
-/** By seq; one row that was read twice, word for word, is one row. */
+/** The rows by seq. If the same row was read twice, word for word, it counts once. */
 function withoutCopies(rows: readonly AuditRow[]): AuditRow[] {
   const seen = new Set<string>();
   return rows
@@ -93,7 +95,8 @@ function checkPlace(row: AuditRow, last: AuditHead): Problem[] {
 
 async function checkContent(userId: string, row: AuditRow): Promise<Problem[]> {
   const { seq, kind, status } = row;
-  // A checkpoint has nothing of its own to hash: the row after it is bound to the hash that it carries.
+  // A checkpoint has no content of its own to hash. The row after it names the hash that it
+  // carries.
   if (kind === 'checkpoint') return [];
   const problems: Problem[] = [];
   if ((await hashOf(userId, row)) !== row.hash) {
@@ -122,7 +125,10 @@ async function hashOf(userId: string, row: AuditRow): Promise<string | null> {
   }
 }
 
-/** An outcome repeats the names of its attempt, and each attempt has one outcome at most. A checkpoint belongs at the start. */
+/**
+ * Checks that each outcome repeats the names of an attempt before it, that each attempt has one
+ * outcome at most, and that a checkpoint stands at the start only.
+ */
 function checkOutcomes(rows: readonly AuditRow[]): { problems: Problem[]; pending: number } {
   const problems: Problem[] = [];
   const open = new Map<string, number>();

@@ -3,14 +3,14 @@ import { base64url } from 'jose';
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 const encoder = new TextEncoder();
-// A byte order mark is part of the text, and bytes that are no UTF-8 are no text.
+// The decoder keeps a byte order mark as part of the text, and refuses bytes that are no UTF-8.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function utf8(text: string): Bytes {
   return encoder.encode(text) as Bytes;
 }
 
-/** Null for bytes that are not well-formed UTF-8. */
+/** The text of UTF-8 bytes; null if they are not well-formed. */
 export function textOf(bytes: Uint8Array): string | null {
   try {
     return decoder.decode(bytes);
@@ -28,13 +28,16 @@ export function encodeBase64url(bytes: Uint8Array): string {
   return base64url.encode(bytes);
 }
 
-/** Characters whose unused low bits are zero, by the length of the last group (RFC 4648, section 3.5). */
+/**
+ * Characters whose unused low bits are zero, by the length of the last group (RFC 4648, section
+ * 3.5).
+ */
 const LAST_OF_TWO = 'AQgw';
 const LAST_OF_THREE = 'AEIMQUYcgkosw048';
 
 /**
- * Reads base64url in its one canonical form: no padding, no white space, unused bits zero. Anything else is null, so that no two texts
- * mean the same bytes.
+ * Reads base64url in its one canonical form: no padding, no white space, unused bits zero. Anything
+ * else is null, so that no two texts mean the same bytes.
  */
 export function decodeBase64url(text: string): Bytes | null {
   const over = text.length % 4;
@@ -45,7 +48,9 @@ export function decodeBase64url(text: string): Bytes | null {
   return base64url.decode(text) as Bytes;
 }
 
-/** Parses bytes as JSON text; undefined (which no JSON text means) where they are none. */
+/**
+ * Parses bytes as JSON text. The result is undefined, which no JSON text means, if they are none.
+ */
 export function jsonOf(bytes: Uint8Array): unknown {
   const text = textOf(bytes);
   if (text === null) return undefined;
@@ -56,7 +61,7 @@ export function jsonOf(bytes: Uint8Array): unknown {
   }
 }
 
-/** Overwrites bytes that were secret. Copies inside the runtime or in strings are out of our reach. */
+/** Overwrites bytes that were secret. Copies inside the runtime or in strings cannot be reached. */
 export function wipe(...secrets: readonly Uint8Array[]): void {
   for (const secret of secrets) secret.fill(0);
 }

@@ -4,7 +4,7 @@ import { isRecordName, isSortedScope, MISSIONS_TABLE, parseRecordRef } from './n
 export const GRANT_ISSUER = 'mana-auth';
 export const GRANT_AUDIENCE = 'mana-ai';
 
-/** In seconds. */
+/** How long a grant may live, in seconds; `usual` if the person names no time. */
 export const GRANT_LIFETIME_SEC = {
   usual: 7 * 86_400,
   shortest: 3_600,
@@ -34,7 +34,7 @@ export type GrantClaims = {
   keysHash: string;
 };
 
-/** The lifetime that a person gets who asks for `ttlMs`, in seconds. */
+/** The lifetime in seconds of a grant for which a person asked `ttlMs`. */
 export function grantLifetimeSec(ttlMs?: number): number {
   const { usual, shortest, longest } = GRANT_LIFETIME_SEC;
   if (ttlMs === undefined || Number.isNaN(ttlMs)) return usual;
@@ -42,8 +42,9 @@ export function grantLifetimeSec(ttlMs?: number): number {
 }
 
 /**
- * The claims of a grant, all of them required. Others are dropped (RFC 7519, section 4: what is not understood is ignored). Null for what
- * are none. Who and when is not judged here.
+ * The claims of a grant, all of them required; null if one is missing or wrong. Other claims are
+ * dropped (RFC 7519, section 4: what is not understood is ignored). Whose grant it is and whether
+ * it is valid now is not judged here.
  */
 export function readGrantClaims(value: Record<string, unknown>): GrantClaims | null {
   if (!areGrantClaims(value)) return null;

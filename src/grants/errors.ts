@@ -1,4 +1,7 @@
-/** Why a grant, or something under it, is not opened. Shown to the person in the audit; every word of it is public. */
+/**
+ * Why a grant, or a record under it, does not open. The person sees it in the audit; every word of
+ * it is public.
+ */
 export type GrantReason =
   | 'not-configured'
   | 'malformed'
@@ -15,16 +18,19 @@ export type GrantReason =
   | 'tampered'
   | 'model-not-local';
 
-/** An expected refusal. It never holds anything of what was refused. */
+/** An expected refusal. It never holds any part of what was refused. */
 export type Refused = { ok: false; reason: GrantReason };
 
-/** A refusal that concerns one field; `path` is the field's path, or its name where it has no path. */
+/** A refusal that concerns one field. `path` is the field's path, or its name if it has no path. */
 export type FieldRefused = Refused & { path: string };
 
 export type GrantsErrorCode =
   'NAME_REFUSED' | 'KEY_REFUSED' | 'KEY_VERSION_MISSING' | 'VALUE_REFUSED' | 'CLAIMS_REFUSED';
 
-/** Misuse by the caller: names, keys, versions or claims that no format allows. Messages never hold a value. */
+/**
+ * The caller made a mistake: a name, key, version or claim that no format allows. Messages never
+ * hold a value.
+ */
 export class GrantsError extends Error {
   override name = 'GrantsError';
   readonly code: GrantsErrorCode;

@@ -22,9 +22,9 @@ export type FieldToEncrypt = {
   /** of the key to use */
   version: number;
   ref: RecordRef;
-  /** as paths.ts builds it */
+  /** a path that paths.ts builds */
   path: string;
-  /** anything that has a JSON text */
+  /** any value that has a JSON text */
   value: unknown;
 };
 
@@ -32,25 +32,36 @@ export type FieldToDecrypt = { keys: RecordKeys; ref: RecordRef; path: string; t
 
 export type DecryptedField = { ok: true; value: unknown } | Refused;
 
-/** Whether a field's value claims to be encrypted: a string that begins with `enc:`. Such a value is never shown or sent as it is. */
+/**
+ * Whether a field's value claims to be encrypted: a string that begins with `enc:`. Such a value is
+ * never shown or sent.
+ */
 export function isCiphertext(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('enc:');
 }
 
-/** Ciphertext of the older format: under the master key itself, bound to no place. */
+/**
+ * Whether the value is ciphertext of the older format, which is under the master key itself and
+ * bound to no place.
+ */
 export function isLegacyCiphertext(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('enc:1:');
 }
 
 /**
- * Encrypts one value: `enc:2:<version>:` base64url(iv) `.` base64url(AES-256-GCM ciphertext and tag), bound to record and path.
- * @throws GrantsError NAME_REFUSED, KEY_VERSION_MISSING, VALUE_REFUSED (a value without a JSON text)
+ * Encrypts one value: `enc:2:<version>:` base64url(iv) `.` base64url(AES-256-GCM ciphertext and
+ * tag), bound to record and path.
+ * @throws GrantsError NAME_REFUSED, KEY_VERSION_MISSING, VALUE_REFUSED (a value without a JSON
+ *   text)
  */
 export async function encryptField(field: FieldToEncrypt): Promise<string> {
   return encryptFieldWithIv(field, crypto.getRandomValues(new Uint8Array(IV_BYTES)));
 }
 
-/** For vectors alone: an IV that is used twice under a key gives both texts and the key's authenticity away. */
+/**
+ * For vectors alone. If an IV is used twice under a key, both texts are given away, and so is the
+ * key's authenticity.
+ */
 export async function encryptFieldWithIv(
   { keys, version, ref, path, value }: FieldToEncrypt,
   iv: Bytes,
@@ -74,7 +85,7 @@ export async function encryptFieldWithIv(
   }
 }
 
-/** Reads what encryptField wrote. Never throws for what stands in the text. */
+/** Reads what encryptField wrote. Never throws, whatever stands in the text. */
 export async function decryptField({
   keys,
   ref,
@@ -92,8 +103,9 @@ export async function decryptField({
 }
 
 /**
- * Encrypts one value as the existing app does, and alone reads: `enc:1:` base64(iv) `.` base64(AES-256-GCM ciphertext and tag) of the
- * JSON text, under the master key, without additional data: it opens in any field and record of that person.
+ * Encrypts one value as the existing app does, and alone reads: `enc:1:` base64(iv) `.`
+ * base64(AES-256-GCM ciphertext and tag) of the JSON text, under the master key, without additional
+ * data: it opens in any field and record of that person.
  * @param appKey of importAppKey
  * @throws GrantsError VALUE_REFUSED (a value without a JSON text)
  */
@@ -110,7 +122,10 @@ export async function encryptLegacyField(appKey: CryptoKey, value: unknown): Pro
   }
 }
 
-/** Reads what encryptLegacyField, or the existing app, wrote. Never throws for what stands in the text. */
+/**
+ * Reads what encryptLegacyField, or the existing app, wrote. Never throws, whatever stands in the
+ * text.
+ */
 export async function decryptLegacyField(
   legacyKey: CryptoKey,
   text: string,
@@ -122,7 +137,10 @@ export async function decryptLegacyField(
   return openJson({ name: 'AES-GCM', iv }, legacyKey, sealed);
 }
 
-/** Decrypts and parses; all that can go wrong is one refusal, because one who forges learns nothing from it. */
+/**
+ * Decrypts and parses. All that can go wrong is the same refusal, so that a forger learns nothing
+ * from it.
+ */
 export async function openJson(
   algorithm: { name: string; iv: Bytes; additionalData?: Bytes },
   key: CryptoKey,

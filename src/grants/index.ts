@@ -1,6 +1,7 @@
 /**
- * The formats by which a person lets the runner read named records for one mission and a limited time. Isomorphic: WebCrypto and jose
- * alone, no clock, no I/O; the only chance is WebCrypto's own (IVs, ephemeral keys).
+ * The formats by which a person lets the runner read named records for one mission and a limited
+ * time. Isomorphic: they use WebCrypto and jose alone, no clock and no I/O. The only randomness is
+ * WebCrypto's own (IVs, ephemeral keys).
  */
 export type { FieldRefused, GrantReason, GrantsErrorCode, Refused } from './errors.ts';
 export { GrantsError } from './errors.ts';

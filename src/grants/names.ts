@@ -1,9 +1,12 @@
 import { GrantsError } from './errors.ts';
 
-/** A record of a person: written `table:id`. */
+/** A record of a person. Its text form is `table:id`. */
 export type RecordRef = { tableName: string; recordId: string };
 
-/** The table of missions. Its records are opened with their grant, never listed in one. */
+/**
+ * The table of missions. A mission's own record is opened by its grant, but never listed in a
+ * grant.
+ */
 export const MISSIONS_TABLE = 'aiMissions';
 
 const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
@@ -13,12 +16,18 @@ export function isTableName(text: unknown): text is string {
   return typeof text === 'string' && TABLE_NAME.test(text);
 }
 
-/** User, mission and record ids: 1 to 256 code units of well-formed Unicode without control characters, never normalised. */
+/**
+ * User, mission and record ids: 1 to 256 code units of well-formed Unicode without control
+ * characters, never normalised.
+ */
 export function isRecordName(text: unknown): text is string {
   return typeof text === 'string' && text.length <= LONGEST_ID && isCleanText(text);
 }
 
-/** Well-formed Unicode without control characters, and not empty: may be joined by 0x00. */
+/**
+ * Whether a text is well-formed Unicode without control characters and not empty, so that it may be
+ * joined by 0x00.
+ */
 export function isCleanText(text: string): boolean {
   return text !== '' && text.isWellFormed() && !/\p{Cc}/u.test(text);
 }
@@ -27,7 +36,10 @@ export function isRecordRef({ tableName, recordId }: RecordRef): boolean {
   return isTableName(tableName) && isRecordName(recordId);
 }
 
-/** Splits `table:id` at the first colon (an id may hold more of them). Null where either part is no name. */
+/**
+ * Splits `table:id` at the first colon (an id may hold more of them). Null if either part is no
+ * name.
+ */
 export function parseRecordRef(text: unknown): RecordRef | null {
   if (typeof text !== 'string') return null;
   const colon = text.indexOf(':');
@@ -51,7 +63,9 @@ export function assertRecordRef(ref: RecordRef): void {
     throw new GrantsError('NAME_REFUSED', 'a table name or a record id is not allowed');
 }
 
-/** The scope of a grant as its claims list it: each record once, in the order of UTF-16 code units. */
+/**
+ * The scope of a grant as its claims list it: each record once, in the order of UTF-16 code units.
+ */
 export function sortedScope(records: Iterable<string>): string[] {
   return Array.from(new Set(records)).toSorted(byCodeUnits);
 }

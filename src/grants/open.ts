@@ -22,8 +22,9 @@ export type GrantToOpen = {
 export type OpenedGrant = { ok: true; keys: GrantKeys } | Refused;
 
 /**
- * Opens the keys of a verified grant. They are those that the token names (keysHash), sealed for the same person and mission and as
- * long, and for exactly the records of the scope and the mission itself; any difference refuses all of them.
+ * Opens the keys of a verified grant. They must be the ones that the token names (keysHash), be
+ * sealed for the same person and mission and for as long, and be for exactly the records of the
+ * scope and the mission itself. Any difference refuses all of them.
  */
 export async function openGrantKeys({
   claims,
@@ -60,7 +61,10 @@ async function decrypt(keysJwe: string, key: CryptoKey): Promise<Bytes | null> {
   }
 }
 
-/** A scope that is wider than the keys, or narrower, is not what was signed for. */
+/**
+ * Whether the keys are exactly those of the scope. If either has more than the other, it is not
+ * what was signed for.
+ */
 function coversExactly(
   sealed: Record<string, unknown>,
   { records, mission }: GrantClaims,

@@ -2,8 +2,9 @@ import { GrantsError } from './errors.ts';
 import { isCleanText, isRecordName } from './names.ts';
 
 /**
- * Where a value stands in its record; it is authenticated, so ciphertext that was moved does not open. Parts of a path hold no slash:
- * otherwise an iteration could be named so that its summary has the path of another's step.
+ * Where a value stands in its record. The path is authenticated, so ciphertext that was moved does
+ * not open. Parts of a path hold no slash; otherwise an iteration could get a name that gives its
+ * summary the path of another iteration's step.
  */
 
 export type StepField = 'summary' | 'rationale' | 'params' | 'body';

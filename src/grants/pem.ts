@@ -3,15 +3,19 @@ export type PemBlock = { label: string; der: Uint8Array<ArrayBuffer> };
 
 export type PemRefusal = 'not-pem' | 'rsa' | 'wrong-key';
 
-/** The keys of a PEM text, in its order; each is the whole DER structure, ready for WebCrypto's importKey. */
+/**
+ * The keys of a PEM text, in its order; each is the whole DER structure, ready for WebCrypto's
+ * importKey.
+ */
 export type PemKeys =
   { ok: true; keys: Uint8Array<ArrayBuffer>[] } | { ok: false; reason: PemRefusal };
 
 export type PemKind = 'x25519-private' | 'x25519-public' | 'ed25519-private';
 
 /**
- * All DER of these keys but the 32 bytes at the end (RFC 8410, sections 4 and 7): a structure that begins with them and has the right
- * length is one that WebCrypto imports, so that a configuration can be judged without waiting.
+ * The DER of these keys without the 32 bytes at the end (RFC 8410, sections 4 and 7). WebCrypto
+ * imports every structure that begins with these bytes and has the right length, so a configuration
+ * can be judged without waiting for an import.
  */
 const FORMS: Record<PemKind, { label: string; prefix: string }> = {
   'x25519-private': { label: 'PRIVATE KEY', prefix: '302e020100300506032b656e04220420' },
@@ -25,7 +29,10 @@ const RSA_ENCRYPTION = '06092a864886f70d010101';
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/g;
 
-/** Splits a PEM text (RFC 7468; line ends may be written as `\n`) into its blocks. Null where it is anything else, even in part. */
+/**
+ * Splits a PEM text (RFC 7468; line ends may be written as `\n`) into its blocks. Null if any part
+ * of it is no PEM.
+ */
 export function parsePem(text: string): PemBlock[] | null {
   const unescaped = text.replaceAll(/\\r|\\n/g, '\n');
   if (unescaped.replaceAll(BLOCK, '').trim() !== '') return null;
@@ -38,7 +45,10 @@ export function parsePem(text: string): PemBlock[] | null {
   return blocks.length === 0 ? null : blocks;
 }
 
-/** Reads one or more keys, all of the one kind. RSA is told apart: the existing system's keys are of that kind. */
+/**
+ * Reads one or more keys, all of the one kind. RSA has a reason of its own, because the keys of the
+ * existing system are RSA.
+ */
 export function readPemKeys(text: string, kind: PemKind): PemKeys {
   const blocks = parsePem(text);
   if (blocks === null) return { ok: false, reason: 'not-pem' };

@@ -20,7 +20,7 @@ export function parseKeyVersion(text: string): number | null {
 }
 
 /**
- * A person's master key, good for deriving record keys alone. Overwrites `bytes`.
+ * A person's master key, usable for deriving record keys alone. Overwrites `bytes`.
  * @param bytes 32 bytes
  * @throws GrantsError KEY_REFUSED
  */
@@ -29,7 +29,7 @@ export async function importMasterKey(bytes: Bytes): Promise<CryptoKey> {
 }
 
 /**
- * The same master key as `enc:1:` used it, good for reading that alone. Overwrites `bytes`.
+ * The same master key as `enc:1:` used it, usable for reading that alone. Overwrites `bytes`.
  * @throws GrantsError KEY_REFUSED
  */
 export async function importLegacyMasterKey(bytes: Bytes): Promise<CryptoKey> {
@@ -37,7 +37,8 @@ export async function importLegacyMasterKey(bytes: Bytes): Promise<CryptoKey> {
 }
 
 /**
- * The same master key as the existing app uses it, to read and to write `enc:1:`. Overwrites `bytes`.
+ * The same master key as the existing app uses it, to read and to write `enc:1:`. Overwrites
+ * `bytes`.
  * @throws GrantsError KEY_REFUSED
  */
 export async function importAppKey(bytes: Bytes): Promise<CryptoKey> {
@@ -45,7 +46,8 @@ export async function importAppKey(bytes: Bytes): Promise<CryptoKey> {
 }
 
 /**
- * HKDF-SHA-256 (RFC 5869) with an empty salt and info = "mana/record-key/v2" 0x00 version 0x00 table 0x00 recordId.
+ * HKDF-SHA-256 (RFC 5869) with an empty salt and info = "mana/record-key/v2" 0x00 version 0x00
+ * table 0x00 recordId.
  * @returns 32 bytes, which the caller hands to sealKeys or importRecordKey (both overwrite them)
  * @throws GrantsError NAME_REFUSED, KEY_REFUSED (a version that is none)
  */
@@ -73,7 +75,7 @@ export async function importRecordKey(bytes: Bytes): Promise<CryptoKey> {
 
 /**
  * All keys of one record, as its owner has them.
- * @param versions those to derive; [1] for a record that was never re-keyed
+ * @param versions the versions to derive; [1] for a record that was never re-keyed
  * @throws GrantsError NAME_REFUSED, KEY_REFUSED
  */
 export async function deriveRecordKeys(
@@ -86,7 +88,10 @@ export async function deriveRecordKeys(
   return new Map(await Promise.all(versions.map(derive)));
 }
 
-/** The version that new ciphertext is written under: the highest there is a key of. Null without any. */
+/**
+ * The version that new ciphertext is written under: the highest that has a key. Null if there is no
+ * key.
+ */
 export function newestVersion(keys: RecordKeys): number | null {
   return keys.size === 0 ? null : Math.max(...keys.keys());
 }
@@ -96,7 +101,7 @@ async function importSecret(
   algorithm: 'HKDF' | 'AES-GCM',
   usages: KeyUsage[],
 ): Promise<CryptoKey> {
-  // An array of zeros is one that was overwritten before: a key that everybody knows.
+  // An array of zeros was overwritten before. As a key, everybody would know it.
   if (bytes.length !== KEY_BYTES || bytes.every((byte) => byte === 0))
     throw new GrantsError('KEY_REFUSED', 'a key is 32 bytes, used once');
   try {

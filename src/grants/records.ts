@@ -25,8 +25,8 @@ export type ReencryptedRecord =
   { ok: true; record: Record<string, unknown>; changed: string[] } | FieldRefused;
 
 /**
- * Opens the top-level fields of a record; those that are not encrypted stay as they are. One field that does not open refuses the record:
- * what is left of it could mislead.
+ * Opens the top-level fields of a record. Fields that are not encrypted stay as they are. If one
+ * field does not open, the whole record is refused, because the rest of it could mislead.
  */
 export async function openRecord({
   keys,
@@ -43,7 +43,8 @@ export async function openRecord({
 }
 
 /**
- * Encrypts the named top-level fields, if the record has them (null and undefined stay as they are).
+ * Encrypts the named top-level fields, if the record has them (null and undefined stay as they
+ * are).
  * @throws GrantsError NAME_REFUSED, KEY_VERSION_MISSING, VALUE_REFUSED
  */
 export async function encryptRecord({
@@ -81,8 +82,9 @@ export async function openIteration({
 }
 
 /**
- * Encrypts what a granted run puts into an iteration: its summary, and of each step summary, rationale, params and body. Ids, times, states
- * and tool names stay readable. Not for an iteration that is encrypted already.
+ * Encrypts what a granted run puts into an iteration: its summary, and the summary, rationale,
+ * params and body of each step. Ids, times, states and tool names stay readable. The iteration must
+ * not be encrypted already.
  * @throws GrantsError NAME_REFUSED, KEY_VERSION_MISSING, VALUE_REFUSED
  */
 export async function encryptIteration({
@@ -105,7 +107,8 @@ export async function encryptIteration({
 }
 
 /**
- * Brings a record's `enc:1:` fields to the present format. On a device: the runner has no key for them.
+ * Brings a record's `enc:1:` fields to the present format. Only a device can do it: the runner has
+ * no key for them.
  * @param legacyKey of importLegacyMasterKey
  */
 export async function reencryptLegacyRecord({
@@ -129,8 +132,8 @@ export async function reencryptLegacyRecord({
 }
 
 /**
- * Puts all ciphertext of a record, of a mission that of its iterations too, under another version of its key, as a device does after a
- * revocation.
+ * Puts all ciphertext of a record, and of a mission's iterations too, under another version of its
+ * key, as a device does after a revocation.
  * @param keys of the versions in use and of the new one
  */
 export async function rekeyRecord({

@@ -6,13 +6,18 @@ import { type PemKind, readPemKeys } from './pem.ts';
 
 export type RunnerPublicJwk = { kty: 'OKP'; crv: 'X25519'; x: string };
 
-/** The runner's public key, to which grants are sealed. `kid` is the thumbprint of `jwk` (RFC 7638). */
+/**
+ * The runner's public key, to which grants are sealed. `kid` is the thumbprint of `jwk` (RFC 7638).
+ */
 export type RecipientKey = { kid: string; key: CryptoKey; jwk: RunnerPublicJwk };
 
 /** A private key of the runner, not extractable. */
 export type RunnerPrivateKey = { kid: string; key: CryptoKey };
 
-/** u = 9 (RFC 7748, section 4.1): a private key's shared secret with it is its public key. */
+/**
+ * The base point u = 9 (RFC 7748, section 4.1). A private key's shared secret with it is its public
+ * key.
+ */
 const BASE_POINT = new Uint8Array([9, ...Array.from({ length: 31 }, () => 0)]);
 
 /**
@@ -32,7 +37,8 @@ export async function importRunnerPublicKey(
 }
 
 /**
- * @param pem PKCS#8, one or more; the first is current, the others still open what was sealed to them
+ * @param pem PKCS#8, one or more; the first is current, the others still open what was sealed to
+ *   them
  * @throws GrantsError KEY_REFUSED
  */
 export async function importRunnerPrivateKeys(pem: string): Promise<RunnerPrivateKey[]> {
@@ -44,7 +50,7 @@ async function importRunnerPrivateKey(pkcs8: Bytes): Promise<RunnerPrivateKey> {
     'deriveBits',
   ]);
   wipe(pkcs8);
-  // The public half without ever holding an extractable private key.
+  // This gives the public half without ever holding an extractable private key.
   const algorithm = { name: 'X25519', public: await importRaw(BASE_POINT) };
   const x = encodeBase64url(new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, 256)));
   return { kid: await calculateJwkThumbprint({ kty: 'OKP', crv: 'X25519', x }), key };

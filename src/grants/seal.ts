@@ -27,18 +27,21 @@ export type Sealing = {
   keys: KeysToSeal;
 };
 
-/** For vectors alone: what must otherwise be random. */
+/** For vectors alone: values that must otherwise be random. */
 export type FixedRandomness = { ephemeralKey: CryptoKey; contentKey: Bytes; iv: Bytes };
 
 /**
- * Seals record keys to the runner: compact JWE (RFC 7516), ECDH-ES+A256KW on X25519 (RFC 8037), A256GCM. Overwrites the keys' bytes.
+ * Seals record keys to the runner: compact JWE (RFC 7516), ECDH-ES+A256KW on X25519 (RFC 8037),
+ * A256GCM. Overwrites the keys' bytes.
  * @throws GrantsError NAME_REFUSED, KEY_REFUSED, CLAIMS_REFUSED (a time that is none)
  */
 export async function sealKeys(sealing: Sealing): Promise<string> {
   return seal(sealing, (jwe) => jwe);
 }
 
-/** sealKeys with randomness from outside. Used for two texts, it gives both away. */
+/**
+ * sealKeys with randomness from outside. If the same values seal two texts, both are given away.
+ */
 export async function sealKeysWithFixed(sealing: Sealing, fixed: FixedRandomness): Promise<string> {
   return seal(sealing, (jwe) =>
     jwe
@@ -92,7 +95,7 @@ function assertSealable({ userId, missionId, expiresAtSec, keys }: Sealing): voi
   }
 }
 
-/** An array of zeros is one that was overwritten before. */
+/** A key of zeros was overwritten before, so it is refused. */
 function isSealable([version, key]: [number, Uint8Array]): boolean {
   return isKeyVersion(version) && key.length === KEY_BYTES && key.some((byte) => byte !== 0);
 }

@@ -12,7 +12,10 @@ export const LARGEST_KEYS_JWE = 192 * 1024;
 /** A 32-byte key under AES key wrap (RFC 3394). */
 const WRAPPED_KEY_BYTES = 40;
 
-/** What the protected header says besides its fixed members. `exp` in seconds (RFC 7519, section 5.3: claims as header parameters). */
+/**
+ * What the protected header says beside its fixed members. `exp` is in seconds (RFC 7519, section
+ * 5.3: claims as header parameters).
+ */
 export type SealedHeader = { kid: string; sub: string; mission: string; exp: number };
 
 export type SealedCheck = {
@@ -25,10 +28,16 @@ export type SealedCheck = {
   knownKids: readonly string[];
 };
 
-/** `field` is what the request calls it; `message` a sentence to end "keys …" with, without any value. */
+/**
+ * `field` is the name in the request. `message` ends a sentence that begins with "keys", and holds
+ * no value.
+ */
 export type SealedVerdict = { ok: true } | { ok: false; field: string; message: string };
 
-/** Judges keys that a device sealed, as far as their header tells: mana-auth signs for them without seeing a key. */
+/**
+ * Judges keys that a device sealed, as far as their header tells: mana-auth signs for them without
+ * seeing a key.
+ */
 export function checkSealedHeader({
   keysJwe,
   userId,
@@ -50,7 +59,10 @@ function bad(message: string): SealedVerdict {
   return { ok: false, field: 'keys', message };
 }
 
-/** Reads the protected header of a compact JWE that is canonical, of the right sizes, and has exactly the agreed header. Null otherwise. */
+/**
+ * Reads the protected header of a compact JWE. Null if the JWE is not canonical, has another size,
+ * or has any other header than the agreed one.
+ */
 export function readSealedHeader(keysJwe: unknown): SealedHeader | null {
   if (typeof keysJwe !== 'string' || keysJwe.length > LARGEST_KEYS_JWE) return null;
   const parts = keysJwe.split('.').map(decodeBase64url);
@@ -84,7 +96,10 @@ function isSealedHeader(
   );
 }
 
-/** A public key with which the shared secret cannot be all zeros: otherwise anybody could read, and write, what is sealed. */
+/**
+ * Whether the shared secret with this public key cannot be all zeros. If it could, anybody could
+ * read, and write, what is sealed.
+ */
 function isEphemeralKey(epk: unknown): boolean {
   if (!isObject(epk) || !hasExactly(epk, ['kty', 'crv', 'x']) || typeof epk['x'] !== 'string')
     return false;

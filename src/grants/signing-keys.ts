@@ -13,10 +13,16 @@ export type GrantPublicJwk = {
   use: 'sig';
 };
 
-/** A key that signs grants. `kid` is the thumbprint of its public half (RFC 7638); `publicJwk` is what the key set serves. */
+/**
+ * A key that signs grants. `kid` is the thumbprint of its public half (RFC 7638); `publicJwk` is
+ * what the key set serves.
+ */
 export type GrantSigningKey = { kid: string; privateKey: CryptoKey; publicJwk: GrantPublicJwk };
 
-/** Finds the key of a `kid`, or null. An error (a key set that cannot be fetched) is the caller's: it passes through. */
+/**
+ * Finds the key of a `kid`; null if there is none. An error, such as a key set that cannot be
+ * fetched, passes through to the caller.
+ */
 export type GrantKeyFinder = (kid: string) => Promise<CryptoKey | null>;
 
 /**
@@ -28,7 +34,8 @@ export async function importSigningKeys(pem: string): Promise<GrantSigningKey[]>
 }
 
 async function importSigningKey(pkcs8: Bytes): Promise<GrantSigningKey> {
-  // WebCrypto shows a private key's public half only on export, so one extractable key lives for this moment.
+  // WebCrypto shows a private key's public half only on export, so one extractable key exists for
+  // this moment.
   const exported = await crypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, true, [
     'sign',
   ]);
@@ -44,8 +51,10 @@ async function importSigningKey(pkcs8: Bytes): Promise<GrantSigningKey> {
 
 /**
  * A public key that grants are verified with.
- * @param jwk of the key set; `alg` and `use`, if there, must be those of grants, and `kid` the thumbprint
- * @throws GrantsError KEY_REFUSED: another kind of key, a private one, or one of small order (under which anything verifies)
+ * @param jwk of the key set; `alg` and `use`, if there, must be those of grants, and `kid` the
+ *   thumbprint
+ * @throws GrantsError KEY_REFUSED: another kind of key, a private one, or one of small order (under
+ *   which anything verifies)
  */
 export async function importGrantVerifyKey(jwk: unknown): Promise<{ kid: string; key: CryptoKey }> {
   const raw =

@@ -3,7 +3,10 @@ import { isCiphertext } from './fields.ts';
 import { MISSIONS_TABLE, type RecordRef } from './names.ts';
 import { fieldPath, iterationPath, stepPath } from './paths.ts';
 
-/** A value inside a record or an iteration: where it stands, and the path that its ciphertext is bound to (null where it can have none). */
+/**
+ * A value inside a record or an iteration: where it stands, and the path that its ciphertext is
+ * bound to (null if it can have none).
+ */
 export type Slot = { path: string | null; at: readonly (string | number)[]; value: unknown };
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -17,7 +20,7 @@ export function fieldSlots(record: Json): Slot[] {
   }));
 }
 
-/** The fields of an iteration that may be encrypted, those it has. */
+/** The fields of an iteration that may be encrypted, as far as it has them. */
 export function iterationSlots(iteration: unknown): Slot[] {
   if (!isObject(iteration)) return [];
   const { id, plan } = iteration;
@@ -27,7 +30,7 @@ export function iterationSlots(iteration: unknown): Slot[] {
   return [...present(iteration, 'summary', iterationPath(id), []), ...steps];
 }
 
-/** All ciphertext of a record; of a mission that in its iterations too. */
+/** All ciphertext of a record, and of its iterations if it is a mission. */
 export function ciphertextSlots(record: Json, { tableName }: RecordRef): Slot[] {
   const iterations = tableName === MISSIONS_TABLE ? record['iterations'] : undefined;
   const inside = Array.isArray(iterations)

@@ -6,9 +6,9 @@ import { type GrantReason, refused, type Refused } from './errors.ts';
 import { GRANT_TYPE } from './mint.ts';
 import type { GrantKeyFinder } from './signing-keys.ts';
 
-/** Longer texts are refused unread: a scope of 1,000 long names fits. */
+/** Longer texts are refused unread. A scope of 1,000 long names fits into it. */
 export const LONGEST_TOKEN = 512 * 1024;
-/** Of nbf and iat, for clocks that run apart; exp has none. */
+/** How far nbf and iat may lie ahead, for clocks that run apart. exp has no such tolerance. */
 export const TOLERANCE_SEC = 60;
 
 export type GrantToVerify = {
@@ -25,9 +25,10 @@ export type GrantToVerify = {
 export type VerifiedGrant = { ok: true; claims: GrantClaims } | Refused;
 
 /**
- * Checks a grant: form, signature, claims, person and mission, then its time. Reads no clock. Whether it was revoked stands in the
- * database, and what its keys open in openGrantKeys.
- * @throws TypeError where `keyOf` returns a key that cannot be checked (not extractable, not Ed25519); what `keyOf` throws
+ * Checks a grant: form, signature, claims, person and mission, then its time. Reads no clock.
+ * Whether it was revoked stands in the database; openGrantKeys checks what its keys open.
+ * @throws TypeError if `keyOf` returns a key that cannot be checked (not extractable, not Ed25519);
+ *   what `keyOf` throws
  */
 export async function verifyGrant({
   token,
@@ -49,7 +50,10 @@ export async function verifyGrant({
   return fault === null ? { ok: true, claims } : refused(fault);
 }
 
-/** The header's kid where the text is canonical and the header exactly that of a grant: so no jwk, jku, x5u, crit or other alg is read. */
+/**
+ * The header's kid, if the text is canonical and the header exactly that of a grant. So no jwk,
+ * jku, x5u, crit or other alg is ever read.
+ */
 function kidOf(token: unknown): string | null {
   if (typeof token !== 'string' || token.length > LONGEST_TOKEN) return null;
   const parts = token.split('.').map(decodeBase64url);
@@ -67,7 +71,7 @@ function kidOf(token: unknown): string | null {
   return alg === 'Ed25519' && typ === GRANT_TYPE && typeof kid === 'string' ? kid : null;
 }
 
-/** Once more than at import: a key may have come here by another way. */
+/** The key is checked here too, not only at import, because it may have come another way. */
 async function isSafeKey(key: CryptoKey): Promise<boolean> {
   if (key.algorithm.name !== 'Ed25519' || key.type !== 'public' || !key.extractable)
     throw new TypeError('a key that verifies grants is an extractable Ed25519 public key');
@@ -93,7 +97,7 @@ function faultOf(
   const nowSec = nowMs / 1000;
   if (claims.sub !== userId) return 'wrong-user';
   if (claims.mission !== missionId) return 'wrong-mission';
-  // The comparisons are turned so that a time that is no number (NaN) refuses.
+  // The comparisons are written so that a time that is no number (NaN) is refused.
   if (!(nowSec < claims.exp)) return 'expired';
   if (!(Math.max(claims.nbf, claims.iat) <= nowSec + TOLERANCE_SEC)) return 'not-yet-valid';
   return null;

@@ -1,6 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** calendar/events */
+/** Events of the calendar (calendar/events). */
 export const calendar: ModuleFormat = {
   fallbackTitle: 'Event',
   titleFields: ['title'],

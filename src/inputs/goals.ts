@@ -1,6 +1,9 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** companion/companionGoals: plaintext, with the progress towards the target. */
+/**
+ * Goals (companion/companionGoals). They are plaintext, and a line shows the progress towards the
+ * target.
+ */
 export const goals: ModuleFormat = {
   fallbackTitle: 'Goal',
   titleFields: ['title', 'name'],

@@ -12,7 +12,7 @@ export { type InputToOpen, type OpenedInput, openInput } from './open.ts';
 export { inputSource, type InputSource } from './source.ts';
 export { unknownUrls, urlsIn } from './urls.ts';
 
-/** An input as the prompt shows it; `id` of its record, where it is known. */
+/** An input as the prompt shows it. `id` is that of its record, if it is known. */
 export type ResolvedInput = { module: string; title: string; text: string; id?: string };
 
 export type InputReading =
@@ -33,8 +33,9 @@ const FORMATS: Readonly<Record<string, ModuleFormat>> = {
 const LONGEST_TITLE = 200;
 
 /**
- * A merged record as text for the prompt. `record` is null where it does not exist. Fields that are still ciphertext (`enc:`)
- * are left out; where they hold all that the record says, the reason is 'encrypted'. Never throws.
+ * A merged record as text for the prompt. `record` is null if it does not exist. Fields that are
+ * still ciphertext (`enc:`) are left out; if nothing else is left, the reason is 'encrypted'. Never
+ * throws.
  */
 export function formatInput(module: string, record: Record<string, unknown> | null): InputReading {
   const format = Object.hasOwn(FORMATS, module) ? FORMATS[module] : undefined;
@@ -47,7 +48,7 @@ export function formatInput(module: string, record: Record<string, unknown> | nu
   const title = format.titleFields
     .map((name) => plainText(valueAt(record, name)))
     .find((text) => text !== '');
-  // The id comes with it: tools name records by it.
+  // The id is shown because tools name records by it.
   const { text: id } = readLines(record, [{ label: 'Id', fields: ['id'] }]);
   const text = [id, main.text, details.text].filter((lines) => lines !== '').join('\n');
   return {

@@ -1,6 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** notes/notes */
+/** Notes (notes/notes). */
 export const notes: ModuleFormat = {
   fallbackTitle: 'Note',
   titleFields: ['title'],

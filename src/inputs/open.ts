@@ -15,18 +15,21 @@ export type OpenedInput =
   { ok: true; record: Record<string, unknown> } | { ok: false; reason: GrantReason };
 
 /**
- * Opens a record that an input names, under a grant: all of its encrypted fields, or none. Which fields are encrypted is for devices to decide;
- * the values say so by their prefix (facts: "Encrypted fields carry the prefix `enc:`"). Dates and flags usually stay plaintext, and so
- * does a record written before its app encrypted: it is read like any other, but only where the grant names it too. Who can write to the database
- * can put plaintext there; what the grant protects is reading.
+ * Opens a record that an input names, under a grant: all of its encrypted fields, or none.
  *
- * Ciphertext inside objects and lists has no path in the format and stays as it is; `formatInput` leaves it out.
+ * Devices decide which fields they encrypt, and the values say so by their prefix `enc:`. Dates and
+ * flags usually stay plaintext, and so does a record that was written before its app encrypted.
+ * Such a record is read like any other, but only if the grant names it too. Whoever can write to
+ * the database can put plaintext there; what the grant protects is reading.
+ *
+ * Ciphertext inside objects and lists has no path in the format. It stays as it is, and
+ * `formatInput` leaves it out.
  */
 export async function openInput({ source, record, keys }: InputToOpen): Promise<OpenedInput> {
   const ref = { tableName: source.tableName, recordId: source.recordId };
   if (!isTableName(ref.tableName) || !isRecordName(ref.recordId))
     return { ok: false, reason: 'malformed' };
-  // The mission's own key opens its texts and nothing that an input names.
+  // The mission's own key opens its texts and no record that an input names.
   const own = ref.tableName === MISSIONS_TABLE ? undefined : keys.get(formatRecordRef(ref));
   if (own === undefined) return { ok: false, reason: 'not-covered' };
   const opened = await openRecord({ keys: own, ref, record });

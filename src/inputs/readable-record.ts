@@ -1,7 +1,10 @@
 import { isRecord } from '../values/fields.ts';
 import { isEncrypted } from '../missions/mission.ts';
 
-/** One line of an input's text: how it is called, and the first of these fields that can be read (`target.value` looks inside). */
+/**
+ * One line of an input's text: its label, and the fields of which the first readable one is shown
+ * (`target.value` looks inside an object).
+ */
 export type FieldLine = { label: string; fields: readonly string[]; longest?: number };
 
 export type Reading = { text: string; encryptedFields: number };
@@ -9,8 +12,8 @@ export type Reading = { text: string; encryptedFields: number };
 const LONGEST_FIELD = 8_000;
 
 /**
- * The readable fields of a record as `Label: value` lines, in the order of `lines`. Ciphertext (`enc:`) is counted and never
- * shown; what is neither text, number nor boolean is left out.
+ * The readable fields of a record as `Label: value` lines, in the order of `lines`. Ciphertext
+ * (`enc:`) is counted and never shown. A value that is no text, number or boolean is left out.
  */
 export function readLines(record: Record<string, unknown>, lines: readonly FieldLine[]): Reading {
   const shown: string[] = [];
@@ -24,13 +27,13 @@ export function readLines(record: Record<string, unknown>, lines: readonly Field
   return { text: shown.join('\n'), encryptedFields };
 }
 
-/** The value as text; '' for what cannot be shown. */
+/** The value as text; '' if it cannot be shown. */
 export function plainText(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return typeof value === 'string' && !isCiphertext(value) ? value.trim() : '';
 }
 
-/** A value of a record, of an object inside it where the path has a dot; own properties only. */
+/** A value of a record, or of an object inside it if the path has a dot. Own properties only. */
 export function valueAt(record: Record<string, unknown>, path: string): unknown {
   let value: unknown = record;
   for (const name of path.split('.'))

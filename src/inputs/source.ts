@@ -1,6 +1,9 @@
 import type { InputRef } from '../missions/mission.ts';
 
-/** Where an input's record lies in the log. `needsGrant`: it is the person's own and may be read only under a grant. */
+/**
+ * Where an input's record lies in the log. If `needsGrant`, it is the person's own and may be read
+ * only under a grant.
+ */
 export type InputSource = {
   appId: string;
   tableName: string;
@@ -20,12 +23,18 @@ const APP_OF_MODULE: Readonly<Record<string, string>> = {
   goals: 'companion',
 };
 
-/** Tables that are plaintext by design, `app/table`. Everything else needs a grant, other tables of the same app included. */
+/**
+ * Tables that are plaintext by design, as `app/table`. Everything else needs a grant, other tables
+ * of the same app included.
+ */
 const READABLE_WITHOUT_GRANT: ReadonlySet<string> = new Set(['companion/companionGoals']);
 
 const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
-/** The record that a ref names; null for a module that cannot be an input and for a name that no table can have. */
+/**
+ * The record that a ref names; null if its module cannot be an input, or if no table can have that
+ * name.
+ */
 export function inputSource({ module, table, id }: InputRef): InputSource | null {
   const appId = Object.hasOwn(APP_OF_MODULE, module) ? APP_OF_MODULE[module] : undefined;
   if (appId === undefined || !TABLE_NAME.test(table)) return null;

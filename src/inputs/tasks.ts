@@ -1,6 +1,6 @@
 import type { ModuleFormat } from './module-format.ts';
 
-/** todo/tasks */
+/** Tasks (todo/tasks). */
 export const tasks: ModuleFormat = {
   fallbackTitle: 'Task',
   titleFields: ['title'],

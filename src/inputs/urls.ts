@@ -1,21 +1,26 @@
 /**
- * URLs in text that a person or a model wrote: whatever an app could show as a link, load as an image or hand to the system. A plan step with
- * a URL that stands in no input and not in the mission may carry away what the model read, so it is refused. Pure and linear in the text.
+ * URLs in text that a person or a model wrote: whatever an app could show as a link, load as an
+ * image or hand to the system. If a step holds a URL that stands in no input and not in the
+ * mission, it may carry away what the model read, so the step is refused. Pure, and linear in the
+ * text.
  *
- * Finding errs on the side of too much: a name such as `readme.md` counts, since apps link it. Two texts name the same URL only where a
- * browser would request the same: scheme http or https apart, what `new URL` makes equal (case of the host, IDNA, dots and slashes in
- * disguise, numbers as addresses) and escapes of letters that need none. Query and fragment count to the last character.
+ * Finding errs on the side of too much: a name such as `readme.md` counts, since apps link it. Two
+ * texts name the same URL only if a browser would request the same. Three differences do not count:
+ * http or https, what `new URL` makes equal (the host's case, IDNA, dots and slashes in disguise,
+ * numbers as addresses), and escapes of letters that need none. Query and fragment count to the
+ * last character.
  */
 
-/** A place where a URL stands in a text: `text` as it was found. */
+/** A URL in a text; `text` is as it was found. */
 type Found = { text: string; kind: 'url' | 'email' };
 
-/** These run or show what they hold themselves: no input makes them acceptable. */
+/** These schemes run or show what the URL itself holds, so no input makes them acceptable. */
 const NEVER_KNOWN = /^(?:javascript|vbscript|data|blob):/i;
 
 /**
- * The URLs of a text, or of all texts in a JSON value, in the form in which they are compared: the `known` of `unknownUrls`. Each is there as it
- * stands, without the punctuation that ends a sentence, and cut where a script without spaces goes on after it.
+ * The URLs of a text, or of all texts in a JSON value, in the form in which they are compared. They
+ * are the `known` of `unknownUrls`. Each URL is added as it stands, without the punctuation that
+ * ends a sentence, and cut where a script without spaces goes on after it.
  */
 export function urlsIn(value: unknown): Set<string> {
   const known = new Set<string>();
@@ -30,9 +35,10 @@ export function urlsIn(value: unknown): Set<string> {
 }
 
 /**
- * The URLs in `value`, a step's params or any other JSON, in texts and in names of properties at any depth, that are not known.
+ * The URLs in `value` that are not known. `value` is a step's params or any other JSON; texts and
+ * names of properties are searched at any depth.
  * @param known the union of `urlsIn` over all that the person gave: mission and inputs
- * @returns each as it was found, once; they may hold what was read, so they belong in no log
+ * @returns each URL as it was found, once. A URL may hold what was read, so it belongs in no log.
  */
 export function unknownUrls(value: unknown, known: ReadonlySet<string>): string[] {
   const unknown = new Set<string>();
@@ -62,14 +68,17 @@ function textsOf(value: unknown): string[] {
   return texts;
 }
 
-// ---- What a text looks like to those who decode it ------------------------------------------------------------------
+// ---- What a text looks like to those who decode it ----------------------------------------------
 
-/** Characters that are not seen and that browsers, or people who copy, leave out. */
+/** Invisible characters, which browsers, or people who copy, leave out. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}|(?![\t\r\n])\p{Cc}/gu;
 
 const MOST_DECODINGS = 3;
 
-/** The text, and what is left after decoding HTML entities and percent escapes: links are written in both. */
+/**
+ * The text, and the text after decoding HTML entities and percent escapes: links are written in
+ * both.
+ */
 function viewsOf(text: string): string[] {
   const plain = text.normalize('NFKC').replace(INVISIBLE, '');
   const views = new Set([plain]);
@@ -119,26 +128,27 @@ function withoutEscapes(text: string): string {
   });
 }
 
-/** Markdown and JSON: `https:\/\/evil\.example`, `\u002e`. */
+/** Undoes the escapes of markdown and JSON: `https:\/\/evil\.example`, `\u002e`. */
 function withoutBackslashEscapes(text: string): string {
   return text
     .replace(/\\u([\da-f]{4})/gi, (_whole, hex: string) => String.fromCharCode(parseInt(hex, 16)))
     .replace(/\\([!-/:-@[-`{-~])/g, '$1');
 }
 
-// ---- Finding --------------------------------------------------------------------------------------------------------
+// ---- Finding ------------------------------------------------------------------------------------
 
-/** What no URL holds; it ends where one of these stands. */
+/** Characters that no URL holds; a URL ends before the first of them. */
 const BREAK = /[\s<>"`|]/;
 
 /**
- * A scheme with slashes (of either kind), a scheme that works without them, or slashes alone before a host. Bounded before the colon, so that
- * a long word costs no square.
+ * The start of a URL: a scheme with slashes (of either kind), a scheme that works without them, or
+ * slashes alone before a host. The scheme's length is bounded, so that a long word does not cost
+ * quadratic time.
  */
 const START =
   /[a-z][a-z\d+.-]{1,30}:[\\/]+(?=[^\s\\/])|(?<![\p{L}\p{N}])(?:https?|ftp|wss?|javascript|vbscript|blob|file|intent|view-source|magnet|mailto|xmpp|data(?=:[^\s,]*[,;/])):(?=[^\s:])|(?<![\p{L}\p{N}:\\/])[\\/]{2}(?=[^\s\\/.]+[.。]|\[|\p{L}+:\d)|(?<![\p{L}\p{N}.-])www\d{0,3}\.(?=[^\s.])/giu;
 
-/** A scheme with a line break or tab inside, which browsers leave out. */
+/** A scheme with a line break or a tab inside, which browsers leave out. */
 const SPLIT_SCHEME =
   /(?:h[\t\r\n]*t[\t\r\n]*t[\t\r\n]*p[\t\r\n]*s?|j[\t\r\n]*a[\t\r\n]*v[\t\r\n]*a[\t\r\n]*s[\t\r\n]*c[\t\r\n]*r[\t\r\n]*i[\t\r\n]*p[\t\r\n]*t)[\t\r\n]*:(?:[\t\r\n]*[\\/]){0,2}\S/gi;
 
@@ -170,7 +180,10 @@ function findAll(text: string): Found[] {
   return found;
 }
 
-/** Where a URL ends that begins at `start`: at a break, or at the bracket that closes what stands before it (markdown). */
+/**
+ * The end of the URL that begins at `start`: a character that no URL holds, or the bracket that
+ * closes one before it (markdown).
+ */
 function endOf(text: string, start: number, after: number): number {
   const opener = text[start - 1];
   const closer = opener === '(' ? ')' : opener === '[' ? ']' : null;
@@ -179,7 +192,7 @@ function endOf(text: string, start: number, after: number): number {
   for (; at < text.length && !BREAK.test(text[at] ?? ''); at += 1) {
     if (text[at] === opener && closer !== null) depth += 1;
     if (text[at] !== closer) continue;
-    // Plain linkers go on where text follows the bracket directly; then so does the URL.
+    // If text follows the bracket directly, simple linkers go on, so the URL goes on here too.
     if (depth === 0 && !/[\p{L}\p{N}/?#&=%_~@+$-]/u.test(text[at + 1] ?? '')) return at;
     depth -= 1;
   }
@@ -209,7 +222,7 @@ function bareHosts(text: string): Found[] {
   return found;
 }
 
-/** Names in a run of letters and dots: `Then...evil.example` holds one. */
+/** The names in a run of letters and dots: `Then...evil.example` holds one. */
 function* hostsIn(run: string, hasTail: boolean): Generator<{ at: number; host: string }> {
   for (const match of run.matchAll(/[^.。]+(?:[.。][^.。]+)+/g)) {
     const host = match[0];
@@ -232,7 +245,10 @@ function isAddress(labels: readonly string[]): boolean {
   );
 }
 
-/** `Done.In` is two sentences, as long as it is no more than two words: a name that could hold data has more labels. */
+/**
+ * Whether a label is a top-level domain. In a name of two words such as `Done.In` it is rather the
+ * start of a sentence; a name that could carry data has more labels.
+ */
 function isTopLevel(label: string, labels: number): boolean {
   const lower = label.toLowerCase();
   if (COUNTRY.has(lower)) return labels > 2 || !/^[A-Z][a-z]$/.test(label);
@@ -249,7 +265,7 @@ const COUNTRY: ReadonlySet<string> = new Set(
   us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw`.split(/\s+/),
 );
 
-/** Other endings that apps link without a scheme, and those that are cheap to own. */
+/** Other top-level domains that apps link without a scheme, and some that are cheap to own. */
 const GENERIC: ReadonlySet<string> = new Set(
   `com net org edu gov mil int info biz name pro mobi asia tel jobs cat travel museum aero coop post arpa onion local internal app dev page
   web xyz online site website shop store tech cloud link click top live blog club vip icu work world today email media network systems
@@ -260,23 +276,26 @@ const GENERIC: ReadonlySet<string> = new Set(
   ),
 );
 
-// ---- Comparing ------------------------------------------------------------------------------------------------------
+// ---- Comparing ----------------------------------------------------------------------------------
 
-/** May end a sentence rather than a URL. */
+/** Characters that may end a sentence rather than a URL. */
 const CLOSING = /[.,:;!?)\]}'*_~…。，、；：！？）】」』》〉”’»]$/u;
 
-/** A few only: a long row of them could say something. */
+/** At most so many are cut off: a long row of them could carry a message. */
 const MOST_CLOSING = 3;
 
 const WIDE_PUNCTUATION = /[。，、；：！？）】」』》〉]/u;
 
 function untilWidePunctuation(text: string): string {
   const at = text.search(WIDE_PUNCTUATION);
-  // Before the first slash it may be a dot of the host.
+  // Before the first slash the dot may belong to the host.
   return at <= text.search(/[^:\\/][\\/]/) ? text : text.slice(0, at);
 }
 
-/** Of the text as it stands, and of what is left without each of the last characters that may not belong to it. */
+/**
+ * The forms in which the text is compared: as it stands, and without each of the last characters
+ * that may not belong to it.
+ */
 function keysOf({ text, kind }: Found): string[] {
   if (kind === 'email') return [emailKey(text)];
   const keys = [urlKey(text)];
@@ -303,7 +322,7 @@ function urlKey(text: string): string {
     : HAS_SCHEME.test(text)
       ? text
       : `https://${text}`;
-  // A text that is no URL to a browser may be one to somebody else.
+  // A text that is no URL to a browser may still be one to another program.
   if (!URL.canParse(absolute)) return `?${text}`;
   const url = new URL(absolute);
   if (url.protocol === 'mailto:' && /^[^?]+$/.test(url.href)) return emailKey(url.pathname);
@@ -313,7 +332,10 @@ function urlKey(text: string): string {
   return `//${user}${host}${plainEscapes(`${url.pathname}${url.search}${url.hash}`)}`;
 }
 
-/** RFC 3986, section 6.2.2: escapes of unreserved characters mean the character, and hexadecimal digits are upper case. */
+/**
+ * RFC 3986, section 6.2.2: escapes of unreserved characters mean the character, and hexadecimal
+ * digits are upper case.
+ */
 function plainEscapes(text: string): string {
   return text.replace(/%([\da-f]{2})/gi, (whole, hex: string) => {
     const character = String.fromCharCode(parseInt(hex, 16));

@@ -1,7 +1,6 @@
-import { Hono } from 'hono';
-import { drainedBodies } from '../http/body.ts';
+import type { Hono } from 'hono';
+import { createBaseApp, type Failure, INTERNAL_FAILURE, refuseConfig } from '../http/base-app.ts';
 import { describeRoutes } from '../http/describe.ts';
-import { requestIdOf, requestIds } from '../http/request-id.ts';
 import {
   acceptedByAny,
   createUserTokenVerifier,
@@ -11,7 +10,6 @@ import {
 import { PostgresError } from '../postgres/errors.ts';
 import type { ManaAuthConfig } from '../config/mana-auth.ts';
 import type { Keys, ManaAuthDeps } from './deps.ts';
-import { refuse } from './http-errors.ts';
 import { issuerKeySet } from './key-set.ts';
 import { importKeys } from './keys.ts';
 import { grantRoutes } from './routes/grants.ts';
@@ -32,32 +30,8 @@ const ABOUT = {
 
 /** The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and names the variable. */
 export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
-  const app = new Hono();
-  app.use(requestIds);
-  app.use(async (c, next) => {
-    await next();
-    if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
-  });
-  app.use(drainedBodies);
-  app.notFound((c) => refuse(c, 'NOT_FOUND', 'There is no such route.'));
-  app.onError((thrown, c) => {
-    // What was thrown may hold anything; its sentence stays out of the answer and of the log.
-    const code = thrown instanceof PostgresError ? thrown.code : 'INTERNAL';
-    deps.logger.error('a request failed', {
-      code,
-      method: c.req.method,
-      requestId: requestIdOf(c),
-    });
-    if (thrown instanceof PostgresError && thrown.code !== 'POSTGRES_REFUSED') {
-      return refuse(c, 'POSTGRES_UNAVAILABLE', 'PostgreSQL does not answer; nothing was done.');
-    }
-    return refuse(c, 'INTERNAL', 'Something went wrong on the server.');
-  });
-  if (!parsed.ok) {
-    const sentence = `${parsed.variable} ${parsed.message}`;
-    app.all('*', (c) => refuse(c, 'CONFIG_INVALID', sentence));
-    return app;
-  }
+  const app = createBaseApp({ logger: deps.logger, failureOf });
+  if (!parsed.ok) return refuseConfig(app, parsed);
   const { config } = parsed;
   // The keys are kept, not the promise of them: a request that is cut off must not leave the others waiting.
   let keys: Keys | undefined;
@@ -78,6 +52,17 @@ export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   passkeyRoutes(app, routeDeps);
   describeRoutes(app, ABOUT);
   return app;
+}
+
+/** A database that is away is no fault of the request, which may be repeated. */
+function failureOf(thrown: unknown): Failure {
+  if (!(thrown instanceof PostgresError)) return INTERNAL_FAILURE;
+  if (thrown.code === 'POSTGRES_REFUSED') return { ...INTERNAL_FAILURE, logged: thrown.code };
+  return {
+    logged: thrown.code,
+    code: 'POSTGRES_UNAVAILABLE',
+    sentence: 'PostgreSQL does not answer; nothing was done.',
+  };
 }
 
 /**

@@ -3,8 +3,9 @@ import type { Mission } from './mission.ts';
 import { foregroundEndMs } from './status.ts';
 
 /**
- * Until when (ms) an agent is busy with as many other missions as it may have at once; null while it is not. The runner plans one
- * mission of a person at a time, so the others are those that a browser tab is at.
+ * Until when (ms) an agent is busy with as many other missions as it may have at once; null while
+ * it is not busy. The runner plans one mission of a person at a time, so the other missions are
+ * those that a browser tab is running.
  */
 export function agentBusyUntilMs(
   agent: Agent,
@@ -16,6 +17,7 @@ export function agentBusyUntilMs(
     .map(({ iterations }) => foregroundEndMs(iterations, nowMs))
     .filter((endMs) => endMs !== null)
     .toSorted((a, b) => a - b);
-  // Room is there again when all but one less than the maximum have ended.
+  // The agent has room again when so many of these have ended that one less than its maximum is
+  // left.
   return ends[ends.length - agent.maxConcurrentMissions] ?? null;
 }

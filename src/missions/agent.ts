@@ -6,7 +6,10 @@ const agentStates = ['active', 'paused', 'archived'] as const;
 export type PolicyDecision = (typeof policyDecisions)[number];
 export type AgentState = (typeof agentStates)[number];
 
-/** What an agent may do with a tool; plain JSON with own properties only, so look up with `resolvePolicy`. */
+/**
+ * What an agent may do with a tool, as plain JSON. Tool names come from outside, so use
+ * `resolvePolicy`, which looks at own properties only.
+ */
 export type Policy = {
   tools: Record<string, PolicyDecision>;
   defaultsByModule: Record<string, PolicyDecision>;
@@ -30,8 +33,9 @@ export type Agent = {
 };
 
 /**
- * Reads a merged `agents` record. Never throws: what cannot be read takes its default and is named in `ignoredFields`. An absent
- * state is 'active'; an unknown one counts as 'paused', because whoever wrote it wanted something other than a running agent.
+ * Reads a merged `agents` record. Never throws: a field that cannot be read takes its default and
+ * is named in `ignoredFields`. An absent state is 'active'. An unknown state counts as 'paused',
+ * because whoever wrote it wanted something other than a running agent.
  */
 export function parseAgent(record: Record<string, unknown>): Agent {
   const fields = new FieldReader(record);
@@ -45,7 +49,7 @@ export function parseAgent(record: Record<string, unknown>): Agent {
     maxConcurrentMissions: fields.take('maxConcurrentMissions', 1, (value) =>
       typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 ? value : undefined,
     ),
-    // Below zero is read as "nothing", not as "no limit": a broken budget must not cost money.
+    // A negative limit means "nothing", not "no limit": a broken budget must not cost money.
     maxTokensPerDay: fields.take<number | null>('maxTokensPerDay', null, (value) =>
       typeof value === 'number' && Number.isFinite(value)
         ? Math.max(0, Math.floor(value))
@@ -56,7 +60,10 @@ export function parseAgent(record: Record<string, unknown>): Agent {
   };
 }
 
-/** The decision for a tool: its own entry, else its module's, else the general default, else 'propose'. */
+/**
+ * The decision for a tool: its own entry, else its module's, else the general default, else
+ * 'propose'.
+ */
 export function resolvePolicy(
   policy: Policy,
   tool: { name: string; module: string },
@@ -98,11 +105,14 @@ function readDecisions(policy: FieldReader, name: string): Record<string, Policy
     isOneOf(policyDecisions, entry[1]),
   );
   if (known.length < entries.length) policy.ignore(name);
-  // fromEntries defines own properties, so even a key `__proto__` stays an entry like any other.
+  // fromEntries defines own properties, so even the key `__proto__` stays an entry like any other.
   return Object.fromEntries(known);
 }
 
-/** Tool and module names come from outside: `constructor` must not find Object's. */
+/**
+ * Tool and module names come from outside, so a tool called `constructor` must not find the member
+ * of Object.
+ */
 function ownEntry(
   entries: Record<string, PolicyDecision>,
   name: string,

@@ -2,8 +2,8 @@ const FIRST_MS = 5_000;
 const LONGEST_MS = 60 * 60_000;
 
 /**
- * How long to wait after the n-th failure in a row: 5 s, doubling, at most 60 min, with a jitter of up to a fifth taken off so
- * that what failed together does not come back together.
+ * How long to wait after the n-th failure in a row: 5 s, doubling, at most 60 min. A jitter takes
+ * off up to a fifth, so that missions that failed together do not come back together.
  * @param failures 1 for the first failure
  * @param random a number in [0, 1)
  * @returns whole milliseconds

@@ -1,13 +1,14 @@
-/** An agent's tokens count for this long. */
+/** A call's tokens count against the agent's limit for this long. */
 export const BUDGET_WINDOW_MS = 24 * 60 * 60_000;
 
-/** Tokens that one call used, or holds until it ends; `atMs`: when it began. */
+/** Tokens that one call used, or has reserved until it ends. `atMs` is when the call began. */
 export type Spending = { atMs: number; tokens: number };
 
 /**
- * Whether a call may begin that needs at most `wanted` tokens. `used` are those of the window, open calls included; `open` those of
- * the calls that have not ended. It may where it fits, or where something is left and no other call is open: so the last call may
- * go over the limit, and it alone, however many begin at once.
+ * Whether a call that needs at most `wanted` tokens may begin: if it fits under the limit, or if
+ * anything is left and no other call is open. So only the last call can go over the limit, however
+ * many begin at once. `used` counts the tokens of the window, open calls included; `open` those of
+ * the calls that have not ended.
  */
 export function mayCall({
   limit,
@@ -19,8 +20,8 @@ export function mayCall({
 }
 
 /**
- * When the window first holds fewer tokens than the limit, if nothing is added: ms since the epoch, not before `nowMs`. null where
- * it never will, for a limit of 0.
+ * When the window first holds fewer tokens than the limit, if no call is added: ms since the epoch,
+ * not before `nowMs`. null for a limit of 0, for which that never happens.
  */
 export function budgetFreesAtMs(
   spendings: readonly Spending[],
@@ -31,7 +32,7 @@ export function budgetFreesAtMs(
   let newer = 0;
   for (const { atMs, tokens } of spendings.toSorted((a, b) => b.atMs - a.atMs)) {
     newer += tokens;
-    // With this one the window is full; it has to leave.
+    // With this call the window is full, so another may begin once this one has left the window.
     if (newer >= limit) return Math.max(nowMs, atMs + BUDGET_WINDOW_MS);
   }
   return nowMs;

@@ -1,17 +1,25 @@
-/** The wall-clock moments that a cadence names, as values that match; `days` by rule 6 of the cadence policy. */
+/** The wall-clock moments that a cadence names, as the values that match. */
 export type WallPattern = {
   minutes: readonly number[];
   hours: readonly number[];
-  /** The hour field is a bare `*`: then a repeated hour counts again when clocks go back. */
+  /**
+   * The hour field is a bare `*`. Then an hour that repeats because clocks go back counts twice.
+   */
   everyHour: boolean;
   months: ReadonlySet<number>;
-  /** Null where the field is a bare `*`. Where both are given either one matches. */
+  /**
+   * Null if the field is a bare `*`. If both day fields are given, a day that matches either
+   * counts.
+   */
   daysOfMonth: ReadonlySet<number> | null;
   /** 0 is Sunday. */
   daysOfWeek: ReadonlySet<number> | null;
 };
 
-/** `last` ends `*` and `a/step`; it differs from `max` where the field has two numbers for one thing. */
+/**
+ * `last` is where `*` and `a/step` end. It is smaller than `max` if one value has two numbers, as
+ * Sunday has 0 and 7.
+ */
 type FieldShape = { min: number; last: number; max: number; names?: readonly string[] };
 
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
@@ -32,14 +40,15 @@ const MACROS = new Map([
   ['@yearly', '0 0 1 1 *'],
 ]);
 
-/** Days of each month at most, February in a leap year. */
+/** The most days that each month can have, February in a leap year. */
 const LONGEST = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 const MAX_EXPRESSION_LENGTH = 512;
 
 /**
- * Reads a cron expression: five fields of lists, ranges, steps and English names, or one of five macros. Strict: what is out of
- * range, wraps around, uses extensions (`L`, `W`, `#`, `?`, seconds) or can never match (30 February) is null.
+ * Reads a cron expression: five fields of lists, ranges, steps and English names, or one of five
+ * macros. The result is null if a value is out of range, a range wraps around, an extension is used
+ * (`L`, `W`, `#`, `?`, seconds), or no day can ever match (30 February).
  */
 export function parseCron(expression: string): WallPattern | null {
   if (expression.length > MAX_EXPRESSION_LENGTH) return null;
@@ -74,7 +83,10 @@ function parseField(text: string, shape: FieldShape): Set<number> | null {
   return values;
 }
 
-/** One of `*`, `a`, `a-b`, each with an optional `/step`; `a/step` runs from a to the end of the field. */
+/**
+ * One of `*`, `a`, `a-b`, each with an optional `/step`; `a/step` runs from a to the end of the
+ * field.
+ */
 function parsePart(
   part: string,
   shape: FieldShape,
@@ -98,7 +110,10 @@ function parseValue(text: string, shape: FieldShape): number | null {
   return value !== null && value >= shape.min && value <= shape.max ? value : null;
 }
 
-/** A weekday comes round in every month; a day of the month needs a month that is long enough. */
+/**
+ * False if the pattern can never match: a weekday comes in every month, but a day of the month
+ * needs a month that is long enough.
+ */
 function isPossible(pattern: WallPattern): boolean {
   const { daysOfMonth, daysOfWeek, months } = pattern;
   if (daysOfMonth === null || daysOfWeek !== null) return true;

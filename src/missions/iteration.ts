@@ -13,7 +13,10 @@ export type StepIntent =
   | { kind: 'toolCall'; toolName: string; params: Record<string, unknown> }
   | { kind: 'note'; body: string };
 
-/** A step as the runner writes it: always 'planned', devices take it from there. `id` is `<iterationId>-<n>`. */
+/**
+ * A step as the runner writes it, always 'planned'; devices change its status afterwards. `id` is
+ * `<iterationId>-<n>`.
+ */
 export type PlanStep = {
   id: string;
   summary: string;
@@ -22,7 +25,10 @@ export type PlanStep = {
   intent: StepIntent;
 };
 
-/** An iteration as the runner writes it; times are ISO instants. Under a grant, texts and params are ciphertext by then. */
+/**
+ * An iteration as the runner writes it. Times are ISO instants. Under a grant its texts and params
+ * are encrypted before they are written.
+ */
 export type Iteration = {
   id: string;
   startedAt: string;
@@ -38,7 +44,7 @@ export type Iteration = {
   phaseDetail?: string;
 };
 
-/** A step of anybody's iteration, as far as it could be read. */
+/** A step that a device or the runner wrote, as far as it could be read. */
 export type PlanStepView = {
   id: string;
   summary: string | null;
@@ -47,7 +53,10 @@ export type PlanStepView = {
   intent: StepIntent | null;
 };
 
-/** Anybody's iteration, as far as it could be read; null where a field is missing or unusable. Texts may be ciphertext. */
+/**
+ * An iteration that a device or the runner wrote, as far as it could be read. A field is null if it
+ * is missing or unusable. Texts may be ciphertext.
+ */
 export type IterationView = {
   id: string;
   startedAtMs: number | null;
@@ -60,7 +69,9 @@ export type IterationView = {
   plan: PlanStepView[];
 };
 
-/** Reads one element of a mission's `iterations`; null for what is no object with an id. Never throws. */
+/**
+ * Reads one element of a mission's `iterations`; null if it is no object with an id. Never throws.
+ */
 export function readIteration(item: unknown): IterationView | null {
   if (!isRecord(item) || typeof item['id'] !== 'string' || item['id'] === '') return null;
   const { id, source, overallStatus, plan } = item;
@@ -77,7 +88,10 @@ export function readIteration(item: unknown): IterationView | null {
   };
 }
 
-/** Reads a mission's `iterations` in their order; unreadable elements, or a value that is no list, are left out. Never throws. */
+/**
+ * Reads a mission's `iterations` in their order. Elements that cannot be read are left out, and so
+ * is a value that is no list. Never throws.
+ */
 export function readIterations(value: unknown): IterationView[] {
   return Array.isArray(value) ? value.map(readIteration).filter((view) => view !== null) : [];
 }

@@ -14,7 +14,10 @@ export type InputRef = { module: string; table: string; id: string };
 export type NextRunAt =
   { kind: 'none' } | { kind: 'at'; ms: number; iso: string } | { kind: 'invalid' };
 
-/** A mission as the runner understands it; plain JSON. Text fields may be ciphertext, see `isEncrypted`. */
+/**
+ * A mission as the runner understands it; plain JSON. Text fields may be ciphertext, see
+ * `isEncrypted`.
+ */
 export type Mission = {
   id: string;
   title: string;
@@ -24,16 +27,19 @@ export type Mission = {
   nextRunAt: NextRunAt;
   agentId: string | null;
   inputs: InputRef[];
-  /** As merged, unread: write-back must carry items that we do not understand. Read them with `readIterations`. */
+  /**
+   * As merged and not parsed: a write-back must carry items that we do not understand.
+   * `readIterations` reads them.
+   */
   iterations: unknown[];
-  /** As merged, unread: the grants module judges it. */
+  /** As merged and not parsed: the opening of grants judges it. */
   grant: unknown;
   cadence: CadenceParse;
-  /** Names of fields that were present and, at least in part, unusable. */
+  /** Names of the fields that were present but could not be used, or only in part. */
   ignoredFields: string[];
 };
 
-/** Ids and table names are short; anything longer names nothing. */
+/** Ids and table names are shorter than this, so a longer text names no record. */
 const MAX_REF_LENGTH = 256;
 
 /** True for a field value that only a grant can open. */
@@ -42,8 +48,8 @@ export function isEncrypted(text: string): boolean {
 }
 
 /**
- * Reads a merged `aiMissions` record (field-level winners, `id` is the record id). Never throws: what cannot be read takes its
- * neutral value and is named in `ignoredFields`.
+ * Reads a merged `aiMissions` record (the winner of each field; `id` is the record id). Never
+ * throws: a field that cannot be read takes its neutral value and is named in `ignoredFields`.
  */
 export function parseMission(record: Record<string, unknown>): Mission {
   const fields = new FieldReader(record);

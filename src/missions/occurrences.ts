@@ -1,6 +1,7 @@
 /**
- * What became of each due moment (facts: cadence): it ran, was caught up later, was merged into another moment's run, was skipped, or
- * failed. A mission's moments are the time that its `nextRunAt` names, and those of its cadence that passed before the next run.
+ * The fate of each due moment: it ran, was caught up later, was merged into another moment's run,
+ * was skipped, or failed. A mission's due moments are the time that its `nextRunAt` names, and
+ * those of its cadence that passed before the next run.
  */
 import { type Cadence, nextDue } from './cadence.ts';
 import { isRecord } from '../values/fields.ts';
@@ -10,7 +11,7 @@ import { FOREGROUND_WINDOW_MS } from './status.ts';
 /** How many moments of a mission are kept, the newest. */
 export const KEPT_OCCURRENCES = 50;
 
-/** A run that began later than this after its moment was late. */
+/** If a run began later than this after its due moment, the moment was caught up. */
 export const LATE_AFTER_MS = 10 * 60_000;
 
 /** `rescheduled`: somebody moved the time before its run began. */
@@ -23,13 +24,13 @@ export type Occurrence = { dueMs: number } & (
 );
 
 export type MomentsQuestion = {
-  /** null for a broken cadence: then there is the named moment alone */
+  /** null if the cadence cannot be read; then only the moment of `nextRunAt` counts */
   cadence: Cadence | null;
   missionId: string;
   defaultZone: string;
   /** the moment that nextRunAt names */
   dueMs: number;
-  /** moments of the cadence up to this one have their fate already; null: none has */
+  /** moments of the cadence up to this one have a fate already; null if none has */
   settledMs: number | null;
   /** the last instant that counts */
   untilMs: number;
@@ -39,7 +40,10 @@ export type MomentsQuestion = {
 const MOST_STEPS = 2_000;
 const HOUR_MS = 60 * 60_000;
 
-/** The named moment and those of the cadence after it that have no fate yet, ascending; of very many the newest. */
+/**
+ * The moment of `nextRunAt` and the later moments of the cadence that have no fate yet, ascending.
+ * If there are very many, the newest are kept.
+ */
 export function dueMoments(question: MomentsQuestion): number[] {
   const { dueMs, settledMs, untilMs } = question;
   const fromMs = Math.max(dueMs, settledMs ?? dueMs);
@@ -51,8 +55,9 @@ export function dueMoments(question: MomentsQuestion): number[] {
 }
 
 /**
- * The fates that one run settles. Of the moments that had passed when it began, the newest is the one that it ran for; the others, and those
- * that passed while it ran, are merged into it. `moments` as of `dueMoments`.
+ * The fates that one run settles. It ran for the newest moment that had passed when it began. The
+ * older moments, and those that passed while it ran, are merged into it. `moments` come from
+ * `dueMoments`.
  */
 export function fatesOfRun(run: {
   moments: readonly number[];
@@ -78,7 +83,10 @@ export function fatesOfSkip(
   return moments.map((dueMs) => ({ dueMs, fate: 'skipped', atMs, reason }));
 }
 
-/** True where a tab ran the mission for a moment: a browser iteration began since it, or shortly before. */
+/**
+ * True if a browser tab ran the mission for this moment: its iteration began after the moment, or
+ * shortly before.
+ */
 export function ranInForeground(iterations: readonly unknown[], dueMs: number): boolean {
   return iterations.some((item) => {
     if (!isRecord(item) || item['source'] !== 'browser') return false;
@@ -87,7 +95,10 @@ export function ranInForeground(iterations: readonly unknown[], dueMs: number): 
   });
 }
 
-/** The newest moments of a cadence in (fromMs, untilMs]: at least KEPT_OCCURRENCES of them where there are as many. */
+/**
+ * The newest moments of a cadence in (fromMs, untilMs], at least KEPT_OCCURRENCES if there are as
+ * many.
+ */
 function cadenceMoments(cadence: Cadence, question: MomentsQuestion, fromMs: number): number[] {
   if (cadence.kind === 'manual') return [];
   if (cadence.kind === 'interval')
@@ -102,7 +113,10 @@ function cadenceMoments(cadence: Cadence, question: MomentsQuestion, fromMs: num
   }
 }
 
-/** A cadence may be dense for a month and silent for the rest of the year: looks for a start between one too early and one too late. */
+/**
+ * Finds a start between one that is too early and one that is too late. A bisection is needed
+ * because a cadence may be dense for a month and silent for the rest of the year.
+ */
 function bisect(
   cadence: Cadence,
   question: MomentsQuestion,
@@ -118,7 +132,7 @@ function bisect(
   }
 }
 
-/** All moments in (startMs, untilMs]; null where they are too many. */
+/** All moments in (startMs, untilMs]; null if there are more than MOST_STEPS. */
 function walk(cadence: Cadence, question: MomentsQuestion, startMs: number): number[] | null {
   const moments: number[] = [];
   for (let afterMs = startMs; moments.length <= MOST_STEPS;) {
@@ -130,7 +144,7 @@ function walk(cadence: Cadence, question: MomentsQuestion, startMs: number): num
   return null;
 }
 
-/** An interval counts on from the named moment. */
+/** The moments of an interval, counted from the moment of `nextRunAt`. */
 function intervalMoments(
   stepMs: number,
   { dueMs, untilMs }: MomentsQuestion,

@@ -35,8 +35,8 @@ export type StandingQuestion = {
 };
 
 /**
- * 'queued': due, and nothing is in the way. `dueAtMs`: when the records make the mission due; null if only a change
- * of the mission or its agent can do that.
+ * 'queued': due, and nothing is in the way. `dueAtMs`: when the records make the mission due; null
+ * if only a change of the mission or its agent can do that.
  */
 export type Standing = {
   status: 'scheduled' | 'queued' | 'running' | 'waiting' | 'idle';
@@ -45,8 +45,9 @@ export type Standing = {
 };
 
 /**
- * Whether a mission runs now, and if not, why not: the one answer for the run itself, the agenda, the status and the
- * fates of due moments. What the records tell comes first, then the mission's own trouble, then what troubles all.
+ * Whether a mission runs now, and if not, why not: the one answer for the run itself, the agenda,
+ * the status and the fates of due moments. What the records tell comes first, then the mission's
+ * own trouble, then what troubles all.
  */
 export function standingOf({ mission, agent, nowMs, runner = {} }: StandingQuestion): Standing {
   const { status, reason, dueAtMs } = missionStatus({ mission, agent, nowMs });
@@ -60,8 +61,8 @@ export function standingOf({ mission, agent, nowMs, runner = {} }: StandingQuest
 }
 
 /**
- * Why a mission whose moment came had no run for it; null if nothing was in the way. A hold counts although its time
- * is over: it was in the way until the turn that it delayed.
+ * Why a mission whose moment came had no run for it; null if nothing was in the way. A hold counts
+ * although its time is over: it was in the way until the turn that it delayed.
  */
 export function skipReasonOf(
   question: StandingQuestion & { hold: Hold | null },

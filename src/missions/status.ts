@@ -3,7 +3,10 @@ import { isRecord } from '../values/fields.ts';
 import { parseInstantMs } from '../values/instant.ts';
 import { isEncrypted, type Mission } from './mission.ts';
 
-/** What stands in a mission's way, as far as the records alone tell. The runner adds reasons of its own (budget, back-off, …). */
+/**
+ * Why a mission does not run, as far as its records tell. The runner adds reasons of its own
+ * (budget, back-off, …).
+ */
 export type MissionStatusReason =
   | 'invalid-cadence'
   | 'invalid-state'
@@ -13,20 +16,21 @@ export type MissionStatusReason =
   | 'agent-archived'
   | 'foreground-running';
 
-/** `dueAtMs` is when to look again; null where only a change of the mission or its agent can help. */
+/** `dueAtMs` is when to look again; null if only a change of the mission or its agent can help. */
 export type MissionStatus = {
   status: 'scheduled' | 'waiting' | 'idle';
   reason?: MissionStatusReason;
   dueAtMs: number | null;
 };
 
-/** A browser run that has not ended after this long is taken for a tab that was closed. */
+/** If a browser run has not ended after this long, its tab was probably closed. */
 export const FOREGROUND_WINDOW_MS = 10 * 60_000;
 
 /**
- * What becomes of a mission, from its record and its agent's alone. Deleted missions are not passed; `agent` is null where the
- * mission names none or one that does not exist (it then runs as the default agent). A mission without a title is fine; one
- * whose title, objective and concept are all empty has nothing to plan and is idle with 'invalid-state'.
+ * What a mission does, from its record and its agent's alone. Deleted missions are not passed.
+ * `agent` is null if the mission names none, or one that does not exist; it then runs as the
+ * default agent. A mission may have no title, but if title, objective and concept are all empty
+ * there is nothing to plan, and it is idle with 'invalid-state'.
  */
 export function missionStatus(question: {
   mission: Mission;
@@ -48,18 +52,20 @@ export function missionStatus(question: {
   if (foregroundUntilMs !== null) {
     return answer('waiting', 'foreground-running', Math.max(nextRunAtMs, foregroundUntilMs));
   }
-  // A broken cadence yields no next time, but the time that stands there is still kept, once.
+  // If the cadence is broken, there is no next time, but the time that stands in the record is
+  // still kept, once.
   return answer('scheduled', mission.cadence.ok ? undefined : 'invalid-cadence', nextRunAtMs);
 }
 
 /**
- * Until when (ms) an open browser run keeps the runner away, null where none does. A start further ahead than the window is a
- * broken clock and counts for nothing, or it could hold the mission for years.
+ * Until when (ms) an open browser run keeps the runner away; null if none does. A start that lies
+ * further ahead than the window comes from a wrong clock and counts for nothing; otherwise it could
+ * hold the mission for years.
  */
 export function foregroundEndMs(iterations: readonly unknown[], nowMs: number): number | null {
   let endMs: number | null = null;
   for (const item of iterations) {
-    // Cheap tests first: there may be thousands of old iterations.
+    // The cheap tests come first, because there may be thousands of old iterations.
     if (!isRecord(item) || item['overallStatus'] !== 'running' || item['source'] !== 'browser')
       continue;
     const startedAtMs = parseInstantMs(item['startedAt']);
@@ -88,7 +94,7 @@ function hasCiphertext(mission: Mission): boolean {
   return texts(mission).some(isEncrypted);
 }
 
-/** Whether it is a good one shows when the run opens it. */
+/** True if the mission carries a token. Whether the token is good shows when the run opens it. */
 function carriesGrant({ grant }: Mission): boolean {
   return isRecord(grant) && typeof grant['token'] === 'string';
 }

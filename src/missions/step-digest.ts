@@ -2,12 +2,16 @@ import { base64url } from 'jose';
 import { canonicalJson } from '../values/canonical-json.ts';
 import { isRecord } from '../values/fields.ts';
 
-/** What changes in a step's life without changing what it proposes; `digest` is ours, shown beside the step. */
+/**
+ * Members of a step that may change while it still proposes the same. `digest` is our own member,
+ * shown beside the step.
+ */
 const LIFE = new Set(['status', 'proposalId', 'digest']);
 
 /**
- * Names what a step proposes, so that an approval holds for what the person saw and for nothing else: SHA-256, base64url without
- * padding, of the canonical JSON of the step as stored, without `status`, `proposalId` and `digest`. Encrypted texts count as they are stored.
+ * The digest of what a step proposes: SHA-256, base64url without padding, of the canonical JSON of
+ * the step as stored, without `status`, `proposalId` and `digest`. An approval names it and so
+ * holds for what the person saw and for nothing else. Encrypted texts count as they are stored.
  */
 export async function stepDigest(step: Readonly<Record<string, unknown>>): Promise<string> {
   const proposed = Object.fromEntries(Object.entries(step).filter(([name]) => !LIFE.has(name)));
@@ -15,7 +19,10 @@ export async function stepDigest(step: Readonly<Record<string, unknown>>): Promi
   return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 }
 
-/** The iterations with a `digest` at each step of those that await review; everything else as it is. */
+/**
+ * The iterations, with a `digest` at each step of those that await review. Everything else stays as
+ * it is.
+ */
 export async function withStepDigests(iterations: readonly unknown[]): Promise<unknown[]> {
   return Promise.all(iterations.map(withDigests));
 }

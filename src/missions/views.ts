@@ -1,7 +1,7 @@
 /** What the HTTP API shows of missions. Times are ISO-8601 UTC. */
 import type { MissionStatusReason } from './status.ts';
 
-/** Why a mission does something other than simply wait for its time. */
+/** Why a mission does not simply wait for its time. */
 export type MissionReason =
   | MissionStatusReason
   | 'agent-busy'
@@ -11,7 +11,10 @@ export type MissionReason =
   | 'postgres-down'
   | 'research-pending';
 
-/** A mission as operators see it (GET /internal/missions/:userId): nothing of its content but the title. */
+/**
+ * A mission as operators see it (GET /internal/missions/:userId). Of its content only the title is
+ * shown.
+ */
 export type InternalMission = {
   id: string;
   title: string;
@@ -33,7 +36,10 @@ export type Occurrence = {
 /** `state` is 'ok', 'expires-soon' or the reason for which the runner refuses the grant. */
 export type GrantView = { grantId: string; expiresAt: string; state: string };
 
-/** A mission as its owner sees it (GET /api/v1/me/missions). `cadence` and `iterations` are shown as the record holds them. */
+/**
+ * A mission as its owner sees it (GET /api/v1/me/missions). `cadence` and `iterations` are shown as
+ * the record holds them.
+ */
 export type OwnerMission = InternalMission & {
   objective: string;
   cadence: unknown;
@@ -42,7 +48,10 @@ export type OwnerMission = InternalMission & {
   grant?: GrantView;
 };
 
-/** The answer of POST /internal/tick. `errors` has 'still-running:<n>', 'overlap-skipped' and codes of failed turns. */
+/**
+ * The answer of POST /internal/tick. `errors` holds 'still-running:<n>', 'overlap-skipped' and the
+ * codes of turns that failed.
+ */
 export type TickResult = {
   scannedAt: string;
   dueMissionCount: number;

@@ -1,23 +1,27 @@
 import type { WallPattern } from './cron.ts';
 
 /**
- * Wall-clock time of a zone, on top of Intl alone. A "wall" is a local date and time written as the milliseconds that the same
- * date and time would have in UTC; an offset is wall minus instant.
+ * The wall-clock time of a zone, on top of Intl alone. A "wall" is a local date and time, written
+ * as the milliseconds that the same date and time would have in UTC. An offset is wall minus
+ * instant.
  */
 export type Zone = { offsetAt(instantMs: number): number };
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** From 29 February 2096 to the next in 2104 it is eight years; one more month is to spare. */
+/**
+ * How many months a search may look at. From February 2096 to the next 29 February, in 2104, these
+ * are 97, both ends counted; one is to spare.
+ */
 const MAX_MONTHS = 8 * 12 + 2;
-/** Past this a Date has no room for the search. */
+/** After this instant the search could leave the range of Date. */
 const MAX_INSTANT_MS = 8.64e15 - 10 * 366 * DAY_MS;
 
-/** Zone names come from users' records: a formatter costs memory, so only some are kept. */
+/** Zone names come from people's records and a formatter costs memory, so only so many are kept. */
 const MAX_ZONES = 64;
 const zones = new Map<string, Zone>();
 
-/** The zone of that IANA name (or `+02:00`), null for a name that this runtime does not know. */
+/** The zone of an IANA name (or `+02:00`); null for a name that this runtime does not know. */
 export function findZone(name: string): Zone | null {
   const known = zones.get(name);
   if (known !== undefined) return known;
@@ -47,7 +51,7 @@ function makeZone(timeZone: string): Zone | null {
   }
   return {
     offsetAt(instantMs) {
-      // "11/24/2026, 10:20:26"; parsing that is several times faster than formatToParts.
+      // The text is "11/24/2026, 10:20:26". Parsing it is several times faster than formatToParts.
       const [month = 1, day = 1, year = 0, hour, minute, second] = format
         .format(instantMs)
         .split(/\D+/)
@@ -60,9 +64,9 @@ function makeZone(timeZone: string): Zone | null {
 }
 
 /**
- * The first instant (ms) strictly after `afterMs` at which a moment of the pattern is due in the zone, by the cadence policy: a
- * moment in a gap at the gap's end, a repeated one at its first occurrence, or at both where the hour field is `*`. Null where
- * the calendar ends first.
+ * The first instant (ms) strictly after `afterMs` at which a moment of the pattern is due in the
+ * zone. If clocks skip the moment, it is due at the end of the gap. If clocks show it twice, it is
+ * due at the first time, or at both if the hour field is `*`. Null if the calendar ends first.
  */
 export function nextInstant(pattern: WallPattern, zone: Zone, afterMs: number): number | null {
   if (!Number.isFinite(afterMs) || Math.abs(afterMs) > MAX_INSTANT_MS) return null;
@@ -71,7 +75,10 @@ export function nextInstant(pattern: WallPattern, zone: Zone, afterMs: number): 
   return next === null || (repeated !== null && repeated < next) ? repeated : next;
 }
 
-/** Looks at walls later than the present one. First occurrences come in the order of their walls, so none before it is left. */
+/**
+ * Looks at walls later than the present one. First occurrences come in the order of their walls, so
+ * no earlier one is missed.
+ */
 function nextAhead(pattern: WallPattern, zone: Zone, afterMs: number): number | null {
   const lastWall = startOfMinute(afterMs + zone.offsetAt(afterMs));
   let wall = nextWall(pattern, lastWall + MINUTE_MS);
@@ -81,13 +88,13 @@ function nextAhead(pattern: WallPattern, zone: Zone, afterMs: number): number | 
       (instant) => instant > afterMs,
     );
     if (due !== undefined) return due;
-    // Only inside the second pass of a repeated hour: a few more steps and it is over.
+    // This happens only inside the second pass of a repeated hour, and ends after a few more steps.
     wall = nextWall(pattern, wall + MINUTE_MS);
   }
   return null;
 }
 
-/** Looks at walls that have passed once and come again because clocks go back within a day. */
+/** Looks at walls that have passed once and come again, because clocks go back within a day. */
 function nextRepeated(pattern: WallPattern, zone: Zone, afterMs: number): number | null {
   const offset = zone.offsetAt(afterMs);
   const later = zone.offsetAt(afterMs + DAY_MS);
@@ -102,9 +109,13 @@ function nextRepeated(pattern: WallPattern, zone: Zone, afterMs: number): number
   return null;
 }
 
-/** The instants (ms, ascending) at which a zone's clocks show a wall; the end of the gap where they skip it. Never empty. */
+/**
+ * The instants (ms, ascending) at which a zone's clocks show a wall. If clocks skip it, the one
+ * instant at the end of the gap. Never empty.
+ */
 function occurrences(zone: Zone, wall: number): number[] {
-  // No offset is as large as a day, so these two lie before and after any change of clocks around the wall.
+  // No offset is as large as a day, so these two instants lie before and after any change of clocks
+  // around the wall.
   const before = zone.offsetAt(wall - DAY_MS);
   const after = zone.offsetAt(wall + DAY_MS);
   const candidates =
@@ -115,7 +126,10 @@ function occurrences(zone: Zone, wall: number): number[] {
   return instants.length > 0 ? instants : [gapEnd(zone, wall, wall - DAY_MS, wall + DAY_MS)];
 }
 
-/** The first instant whose wall is later than the skipped one, by bisection between an instant before the gap and one after. */
+/**
+ * The first instant whose wall is later than the skipped one. It is found by bisection between an
+ * instant before the gap and one after it.
+ */
 function gapEnd(zone: Zone, wall: number, before: number, after: number): number {
   let [low, high] = [before, after];
   while (high - low > 1) {
@@ -126,7 +140,10 @@ function gapEnd(zone: Zone, wall: number, before: number, after: number): number
   return high;
 }
 
-/** The first wall of the pattern at or after the given one (a whole minute); null where no month up to the limit has one. */
+/**
+ * The first wall of the pattern at or after the given one (a whole minute); null if no month up to
+ * the limit has one.
+ */
 function nextWall(pattern: WallPattern, fromWall: number): number | null {
   const from = new Date(fromWall);
   const dayStart = Math.floor(fromWall / DAY_MS) * DAY_MS;
@@ -171,7 +188,10 @@ function matchesDay(pattern: WallPattern, day: Date): boolean {
   return daysOfMonth?.has(day.getUTCDate()) === true || daysOfWeek?.has(day.getUTCDay()) === true;
 }
 
-/** The first time of day of the pattern at or after the given minute of the day, as a minute of the day. */
+/**
+ * The first time of day of the pattern at or after the given minute of the day, as a minute of the
+ * day.
+ */
 function nextTime(pattern: WallPattern, fromMinute: number): number | null {
   for (const hour of pattern.hours) {
     if (hour * 60 + 59 < fromMinute) continue;

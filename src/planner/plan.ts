@@ -65,9 +65,7 @@ export type PlanState = {
   /** answers applied so far */
   round: number;
   usage: PlanUsage;
-  /** calls that were refused to the model */
-  refusedCalls: number;
-  /** the same one by one, the first hundred */
+  /** calls that were refused to the model, the first hundred; absent: none */
   refusals?: RefusedCall[];
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
@@ -113,7 +111,6 @@ export function startPlan(prompt: {
     steps: [],
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
-    refusedCalls: 0,
     titles: boundedTitles(Object.entries(titles)),
     notes: [...notes],
     links: links?.slice(0, MAX_LINKS) ?? null,
@@ -163,7 +160,6 @@ export function applyAnswer(
     steps: judge.steps,
     round,
     usage: usageAfter(state, usageOfRound(state, answer, offered)),
-    refusedCalls: state.refusedCalls + refused,
     ...(refused === 0
       ? {}
       : { refusals: [...(state.refusals ?? []), ...judge.refused].slice(0, MAX_REFUSALS) }),
@@ -218,11 +214,11 @@ export function planFailure(
   if (!state.done || state.steps.length > 0) return null;
   if (
     (state.unread ?? 0) > 1 ||
-    ((state.unread ?? 0) > 0 && state.answerText === null && state.refusedCalls === 0)
+    ((state.unread ?? 0) > 0 && state.answerText === null && state.refusals === undefined)
   )
     return { name: 'PlannerError', code: 'LLM_BAD_ANSWER', message: UNREAD };
   const reads = state.readings.filter((key) => !key.startsWith('find_tools '));
-  if (state.refusedCalls === 0 || reads.length > 0) return null;
+  if (state.refusals === undefined || reads.length > 0) return null;
   const reasons = new Set(
     (state.refusals ?? [])
       .map(({ reason }) => NOT_RECORDED[reason])

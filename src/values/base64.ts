@@ -3,7 +3,10 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
-/** The bytes, or null where the text is not exactly what toBase64 makes of them: one text per value. */
+/**
+ * The bytes of a text, or null if `toBase64` would write them in another way. So each value has one
+ * text.
+ */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));

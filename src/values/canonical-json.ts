@@ -1,6 +1,9 @@
 import { isRecord } from './fields.ts';
 
-/** JSON text that is the same for equal values: keys sorted by UTF-16 code units, no spaces (RFC 8785). `undefined` members are left out. */
+/**
+ * JSON text that is the same for equal values: keys sorted by UTF-16 code units, no spaces (RFC
+ * 8785). Members that are `undefined` are left out.
+ */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value))
     return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;

@@ -55,13 +55,23 @@ async function asPreviousVersion(): Promise<void> {
     dumpTables(client, folder, { withLog: true }),
   );
   const fill = await fillStatement();
-  await withClient(upgradedUrl, 'test', (client) => loadTables(client, folder, tables, fill));
+  await withClient(upgradedUrl, 'test', async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `select table_schema || '.' || table_name as name from information_schema.tables`,
+    );
+    // The newest migration may bring tables that the previous version does not have.
+    const known = tables.filter((table) => rows.some(({ name }) => name === table.name));
+    await loadTables(client, folder, known, fill);
+  });
   upgraded = new Client({ connectionString: upgradedUrl });
   upgraded.on('error', () => undefined);
   await upgraded.connect();
 }
 
-/** Gives the objects of users a cache of a version before this one, in another shape. */
+/**
+ * Gives the objects of users a cache of a version before this one, in another shape, and takes the number of their storage
+ * steps: builds before that number kept the user's id in a row instead.
+ */
 function ageObjects(): number {
   const objects = join(runner.dataDir, 'mana-ai-objects', 'mana-ai-UserMissions');
   const names = readdirSync(objects).filter(
@@ -71,7 +81,8 @@ function ageObjects(): number {
     const database = new DatabaseSync(join(objects, name));
     database.exec(`
       update meta set value = '0' where name = 'cache_version';
-      drop table records; drop table due; drop table changes; drop table holds; drop table occurrences;
+      insert into meta values ('user_id', 'of an older build');
+      drop table storage_steps; drop table records; drop table due; drop table changes; drop table holds; drop table occurrences;
       create table records (record_id text primary key, json text not null);
       insert into records values ('m', '{"of":"another version"}');
     `);

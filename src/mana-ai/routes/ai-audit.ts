@@ -11,8 +11,8 @@ import {
   USER_TOKEN,
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { refuse } from '../http-errors.ts';
-import { ownerOf } from '../owner.ts';
+import { forUser } from '../../http/guards.ts';
+import { refuse } from '../../http/http-errors.ts';
 
 const DEFAULT_PAGE_ROWS = 100;
 
@@ -84,22 +84,19 @@ export const AI_AUDIT = {
 
 /** GET /api/v1/me/ai-audit: the caller's own audit, and nobody else's. */
 export function aiAuditRoutes(app: Hono, deps: RouteDeps): void {
-  serveRoute(app, AI_AUDIT, async (c) => {
-    const owner = await ownerOf(c, deps);
-    if (!owner.ok) return owner.refusal;
-    const asked = readQuery(c, AI_AUDIT);
-    if (!asked.ok) return refuse(c, 'BAD_REQUEST', asked.error);
-    const { missionId = null, limit: wanted = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;
-    // Who asks for more gets a full page and its `next`.
-    const limit = Math.min(wanted, MOST_PAGE_ROWS);
-    const answer = await deps
-      .userMissions(owner.userId)
-      .audit(owner.userId, { missionId, limit, after });
-    if (answer.ok) return c.json(answer.page);
-    return refuse(
-      c,
-      'POSTGRES_UNAVAILABLE',
-      'The audit cannot be read now; Postgres does not answer.',
-    );
-  });
+  serveRoute(
+    app,
+    AI_AUDIT,
+    forUser(deps, async (c, userId) => {
+      const asked = readQuery(c, AI_AUDIT);
+      if (!asked.ok) return refuse(c, 'BAD_REQUEST', asked.error);
+      const { missionId = null, limit: wanted = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;
+      // Who asks for more gets a full page and its `next`.
+      const limit = Math.min(wanted, MOST_PAGE_ROWS);
+      const answer = await deps.userMissions(userId).audit(userId, { missionId, limit, after });
+      if (answer.ok) return c.json(answer.page);
+      const sentence = 'The audit cannot be read now; Postgres does not answer.';
+      return refuse(c, 'POSTGRES_UNAVAILABLE', sentence);
+    }),
+  );
 }

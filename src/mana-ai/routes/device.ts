@@ -9,7 +9,7 @@ import {
   takes,
   USER_TOKEN,
 } from '../../http/route.ts';
-import { isUserId } from '../../http/user-id.ts';
+import { pathId, refusePathId } from '../../http/path-id.ts';
 import {
   type DeviceCommand,
   type DeviceRefusal,
@@ -17,9 +17,9 @@ import {
   requestRowId,
 } from '../../sync/device-rows.ts';
 import type { RouteDeps } from '../deps.ts';
-import { refuse } from '../http-errors.ts';
+import { refuse } from '../../http/http-errors.ts';
 import { missionChange, newMission, ownerMission, review } from '../mission-schemas.ts';
-import { forUser, USER_REFUSALS } from '../user-guard.ts';
+import { forUser, USER_REFUSALS } from '../../http/guards.ts';
 
 export const MOST_BODY_BYTES = 64 * 1_024;
 /** A mission carries its grant, and that names up to 1,000 records. */
@@ -119,16 +119,6 @@ const decide = {
   },
 } satisfies RouteDefinition;
 
-export const DEVICE_ROUTES: RouteDefinition[] = [
-  create,
-  change,
-  remove,
-  pause,
-  resume,
-  run,
-  decide,
-];
-
 /** What a device can do, for people without the web app: each is one change row in the person's name. */
 export function deviceRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
@@ -163,8 +153,8 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
     forUser(deps, async (c, userId) => {
       const body = await readBody(c, decide, MOST_BODY_BYTES);
       if (!body.ok) return refuse(c, body.code, body.error);
-      const iterationId = idFrom(c, '/iterations/');
-      if (iterationId === null) return refuseId(c, 'iterationId');
+      const iterationId = pathId(c, 'iterationId');
+      if (iterationId === null) return refusePathId(c, 'iterationId');
       return onMission(c, deps, userId, { kind: 'review', iterationId, ...body.value });
     }),
   );
@@ -189,8 +179,8 @@ async function onMission(
   userId: string,
   command: DeviceCommand,
 ): Promise<Response> {
-  const missionId = idFrom(c, '/missions/');
-  if (missionId === null) return refuseId(c, 'missionId');
+  const missionId = pathId(c, 'missionId');
+  if (missionId === null) return refusePathId(c, 'missionId');
   const rowId = rowIdOf(c, { userId, route: `${command.kind} ${missionId}`, body: command });
   return rowId === null ? refuseKey(c) : perform(c, deps, { userId, missionId, rowId, command });
 }
@@ -225,26 +215,6 @@ function rowIdOf(
   const key = c.req.header('idempotency-key');
   if (key === undefined) return crypto.randomUUID();
   return /^[!-~](?:[ -~]{0,253}[!-~])?$/.test(key) ? requestRowId({ ...request, key }) : null;
-}
-
-/** The part of the path after `marker`. Hono passes escapes that are no UTF-8 on as they stand, and an id must not be made of them. */
-function idFrom(c: Context, marker: '/missions/' | '/iterations/'): string | null {
-  const { pathname } = new URL(c.req.url);
-  const [part = ''] = pathname.slice(pathname.indexOf(marker) + marker.length).split('/');
-  try {
-    const id = decodeURIComponent(part);
-    return isUserId(id) ? id : null;
-  } catch {
-    return null;
-  }
-}
-
-function refuseId(c: Context, name: string): Response {
-  return refuse(
-    c,
-    'BAD_REQUEST',
-    `${name} must be 1 to 256 characters without control characters.`,
-  );
 }
 
 function refuseKey(c: Context): Response {

@@ -2,8 +2,8 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { refuse } from '../http-errors.ts';
-import { forUser, USER_REFUSALS } from '../user-guard.ts';
+import { refuse } from '../../http/http-errors.ts';
+import { forUser, USER_REFUSALS } from '../../http/guards.ts';
 
 const events = {
   method: 'get',
@@ -33,8 +33,6 @@ const events = {
     }),
   },
 } satisfies RouteDefinition;
-
-export const EVENT_ROUTES: RouteDefinition[] = [events];
 
 /** The stream of a person's own changes. */
 export function eventRoutes(app: Hono, deps: RouteDeps): void {

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { answers, type RouteDefinition, serveRoute } from '../../http/route.ts';
+import { within } from '../../http/within.ts';
 import type { RouteDeps, RunnerHealth } from '../deps.ts';
 import { healthAnswer } from '../health-schema.ts';
 
@@ -51,25 +52,15 @@ export function withStatus(health: HealthAnswer): HealthAnswer & { status: 'ok' 
 
 /** The health as far as it can be read in time. */
 export async function probeHealth(deps: RouteDeps): Promise<HealthAnswer> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<HealthAnswer>((resolve) => {
-    timer = setTimeout(() => resolve(unknown(deps, 'PROBE_TIMEOUT')), LONGEST_PROBE_MS);
-  });
-  try {
-    return await Promise.race([deps.health(), late]);
-  } catch {
-    deps.logger.error('health could not be read', { code: 'PROBE_FAILED' });
-    return unknown(deps, 'PROBE_FAILED');
-  } finally {
-    clearTimeout(timer);
-  }
+  const asked = await within(LONGEST_PROBE_MS, deps.health);
+  if (asked.ok) return asked.answer;
+  if (asked.reason === 'late')
+    return unknown(deps, 'PROBE_TIMEOUT', 'the state could not be read in time');
+  deps.logger.error('health could not be read', { code: 'PROBE_FAILED' });
+  return unknown(deps, 'PROBE_FAILED', 'the state could not be read');
 }
 
-function unknown({ config }: RouteDeps, code: 'PROBE_TIMEOUT' | 'PROBE_FAILED'): HealthAnswer {
-  const message =
-    code === 'PROBE_TIMEOUT'
-      ? 'the state could not be read in time'
-      : 'the state could not be read';
+function unknown({ config }: RouteDeps, code: string, message: string): HealthAnswer {
   const component = { ok: false, error: { code, message } };
   return {
     postgres: component,

@@ -1,4 +1,4 @@
-import type { Context, Handler, Hono, MiddlewareHandler } from 'hono';
+import type { Handler, Hono, MiddlewareHandler } from 'hono';
 import { serviceKeyMatches } from '../../http/service-key.ts';
 import { z } from 'zod';
 import {
@@ -14,10 +14,9 @@ import { healthAnswer } from '../health-schema.ts';
 import { internalMission } from '../mission-schemas.ts';
 import { statusWords } from '../status-words.ts';
 import { probeHealth, withStatus } from './health.ts';
-import { refuse } from '../http-errors.ts';
-import { isUserId } from '../../http/user-id.ts';
-
-const KEY_REFUSALS = { 401: 'UNAUTHENTICATED', 503: 'SERVICE_KEY_NOT_CONFIGURED' };
+import { serviceKeyGuard, SERVICE_KEY_REFUSALS } from '../../http/guards.ts';
+import { refuse } from '../../http/http-errors.ts';
+import { pathId, refusePathId } from '../../http/path-id.ts';
 
 const TICK = {
   method: 'post',
@@ -36,7 +35,7 @@ const TICK = {
         errors: z.array(z.string()),
       }),
     ),
-    ...refusals(KEY_REFUSALS),
+    ...refusals(SERVICE_KEY_REFUSALS),
   },
 } satisfies RouteDefinition;
 
@@ -59,7 +58,7 @@ const MISSIONS = {
   security: SERVICE_KEY,
   responses: {
     200: answers('The missions.', z.object({ missions: z.array(internalMission) })),
-    ...refusals({ 400: 'BAD_REQUEST', ...KEY_REFUSALS }),
+    ...refusals({ 400: 'BAD_REQUEST', ...SERVICE_KEY_REFUSALS }),
   },
 } satisfies RouteDefinition;
 
@@ -74,7 +73,7 @@ const FORGET = {
       'Where something is left.',
       z.object({ left: z.array(z.enum(['object', 'agenda', 'change-feed'])) }),
     ),
-    ...refusals({ 400: 'BAD_REQUEST', ...KEY_REFUSALS }),
+    ...refusals({ 400: 'BAD_REQUEST', ...SERVICE_KEY_REFUSALS }),
   },
 } satisfies RouteDefinition;
 
@@ -88,7 +87,7 @@ const STATUS = {
       'Sentences for a person, and the health that they are made of.',
       z.object({ words: z.array(z.string()), health: healthAnswer }),
     ),
-    ...refusals(KEY_REFUSALS),
+    ...refusals(SERVICE_KEY_REFUSALS),
   },
 } satisfies RouteDefinition;
 
@@ -120,24 +119,9 @@ export function internalRoutes(app: Hono, deps: RouteDeps): void {
 /** Answers about the user whom the path names. */
 function ofUser(answer: (userId: string) => Promise<object>): Handler {
   return async (c) => {
-    const userId = userIdOf(c);
-    if (userId !== null) return c.json(await answer(userId));
-    return refuse(
-      c,
-      'BAD_REQUEST',
-      'userId must be 1 to 256 characters without control characters.',
-    );
+    const userId = pathId(c, 'userId');
+    return userId === null ? refusePathId(c, 'userId') : c.json(await answer(userId));
   };
-}
-
-/** The path's last part. Hono passes escapes that are no UTF-8 on as they stand, and an id must not be made of them. */
-function userIdOf(c: Context): string | null {
-  try {
-    const userId = decodeURIComponent(new URL(c.req.url).pathname.split('/').at(-1) ?? '');
-    return isUserId(userId) ? userId : null;
-  } catch {
-    return null;
-  }
 }
 
 function drainTokenGuard(expected: string | null): MiddlewareHandler {
@@ -151,22 +135,6 @@ function drainTokenGuard(expected: string | null): MiddlewareHandler {
         'UNAUTHENTICATED',
         'Only the command that started this process may drain it; send it SIGTERM.',
       );
-    }
-    return next();
-  };
-}
-
-function serviceKeyGuard(expected: string | null): MiddlewareHandler {
-  return async (c, next) => {
-    if (expected === null) {
-      return refuse(
-        c,
-        'SERVICE_KEY_NOT_CONFIGURED',
-        'MANA_SERVICE_KEY is not set, so this route is closed.',
-      );
-    }
-    if (!(await serviceKeyMatches(c.req.header('x-service-key') ?? '', expected))) {
-      return refuse(c, 'UNAUTHENTICATED', 'X-Service-Key is missing or wrong.');
     }
     return next();
   };

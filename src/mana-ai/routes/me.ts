@@ -9,7 +9,7 @@ import {
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { ownerMission } from '../mission-schemas.ts';
-import { forUser, USER_REFUSALS } from '../user-guard.ts';
+import { forUser, USER_REFUSALS } from '../../http/guards.ts';
 
 const listMissions: RouteDefinition = {
   method: 'get',
@@ -21,8 +21,6 @@ const listMissions: RouteDefinition = {
     ...refusals(USER_REFUSALS),
   },
 };
-
-export const ME_ROUTES = [listMissions];
 
 /** What a person sees of their missions, behind their user token. */
 export function meRoutes(app: Hono, deps: RouteDeps): void {

@@ -19,8 +19,9 @@ import {
   USER_TOKEN,
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { type UserEnv, userTokenGuard } from '../guards.ts';
-import { refuse } from '../http-errors.ts';
+import { forUser } from '../../http/guards.ts';
+import { refuse } from '../../http/http-errors.ts';
+import { pathId } from '../../http/path-id.ts';
 import {
   type GrantRequest,
   listGrants,
@@ -139,37 +140,53 @@ export const GRANT_ROUTES = {
 
 /** A person's own grants. */
 export function grantRoutes(app: Hono, deps: RouteDeps): void {
-  const guard = userTokenGuard(deps.verifyUserToken);
-  serveRoute(app, GRANT_ROUTES.mint, guard, async (c: Context<UserEnv>) => {
-    const minting = await mintingDeps(deps);
-    if (typeof minting === 'string') return refuse(c, 'GRANT_NOT_CONFIGURED', minting);
-    const read = await readBody(c, GRANT_ROUTES.mint, MOST_BODY_BYTES);
-    if (!read.ok) return refuse(c, read.code, read.error);
-    const { vault } = await deps.keys();
-    if (vault === null)
-      return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AUTH_KEK is not set, so there are no vaults.');
-    return sendMinted(
-      c,
-      await mint({ ...minting, vault }, c.get('userId'), requestOf(read.value), deps.nowMs()),
-    );
-  });
-  serveRoute(app, GRANT_ROUTES.mintSealed, guard, async (c: Context<UserEnv>) => {
-    const minting = await mintingDeps(deps);
-    if (typeof minting === 'string') return refuse(c, 'GRANT_NOT_CONFIGURED', minting);
-    const read = await readBody(c, GRANT_ROUTES.mintSealed, MOST_SEALED_BODY_BYTES);
-    if (!read.ok) return refuse(c, read.code, read.error);
-    const request = { ...requestOf(read.value), keysJwe: read.value.keys };
-    return sendMinted(c, await mintSealed(minting, c.get('userId'), request, deps.nowMs()));
-  });
-  serveRoute(app, GRANT_ROUTES.list, guard, async (c: Context<UserEnv>) => {
-    return c.json({ grants: await listGrants(deps.database, c.get('userId')) });
-  });
-  serveRoute(app, GRANT_ROUTES.revoke, guard, async (c: Context<UserEnv>) => {
-    const id = c.req.param('id') ?? '';
-    // No other text can be an id, and PostgreSQL takes no NUL.
-    const ended = isRecordName(id) && (await revoke(deps.database, c.get('userId'), id));
-    return ended ? c.body(null, 204) : refuse(c, 'NOT_FOUND', 'You have no grant of this id.');
-  });
+  const { mint: mintRoute, mintSealed: sealedRoute, list, revoke: revokeRoute } = GRANT_ROUTES;
+  serveRoute(
+    app,
+    mintRoute,
+    forUser(deps, async (c, userId) => answerMint(c, deps, userId)),
+  );
+  serveRoute(
+    app,
+    sealedRoute,
+    forUser(deps, async (c, userId) => answerMintSealed(c, deps, userId)),
+  );
+  serveRoute(
+    app,
+    list,
+    forUser(deps, async (c, userId) => c.json({ grants: await listGrants(deps.database, userId) })),
+  );
+  serveRoute(
+    app,
+    revokeRoute,
+    forUser(deps, async (c, userId) => {
+      // No other text can be an id, and PostgreSQL takes no NUL.
+      const id = pathId(c, 'id');
+      const ended = id !== null && (await revoke(deps.database, userId, id));
+      return ended ? c.body(null, 204) : refuse(c, 'NOT_FOUND', 'You have no grant of this id.');
+    }),
+  );
+}
+
+async function answerMint(c: Context, deps: RouteDeps, userId: string): Promise<Response> {
+  const minting = await mintingDeps(deps);
+  if (typeof minting === 'string') return refuse(c, 'GRANT_NOT_CONFIGURED', minting);
+  const read = await readBody(c, GRANT_ROUTES.mint, MOST_BODY_BYTES);
+  if (!read.ok) return refuse(c, read.code, read.error);
+  const { vault } = await deps.keys();
+  if (vault === null)
+    return refuse(c, 'GRANT_NOT_CONFIGURED', 'MANA_AUTH_KEK is not set, so there are no vaults.');
+  const request = requestOf(read.value);
+  return sendMinted(c, await mint({ ...minting, vault }, userId, request, deps.nowMs()));
+}
+
+async function answerMintSealed(c: Context, deps: RouteDeps, userId: string): Promise<Response> {
+  const minting = await mintingDeps(deps);
+  if (typeof minting === 'string') return refuse(c, 'GRANT_NOT_CONFIGURED', minting);
+  const read = await readBody(c, GRANT_ROUTES.mintSealed, MOST_SEALED_BODY_BYTES);
+  if (!read.ok) return refuse(c, read.code, read.error);
+  const request = { ...requestOf(read.value), keysJwe: read.value.keys };
+  return sendMinted(c, await mintSealed(minting, userId, request, deps.nowMs()));
 }
 
 /** What minting needs, or a sentence that says what is not configured. */

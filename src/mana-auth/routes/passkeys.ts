@@ -11,9 +11,8 @@ import {
   USER_TOKEN,
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { type UserEnv, userTokenGuard } from '../guards.ts';
-import { refuse } from '../http-errors.ts';
-import { credentialField, nameField, pathId, withSignIn } from './sign-in.ts';
+import { refuse } from '../../http/http-errors.ts';
+import { credentialField, idOf, nameField, signInForUser } from './sign-in.ts';
 
 const BASE = '/api/v1/me/passkeys';
 const MOST_BODY_BYTES = 64 * 1_024;
@@ -77,25 +76,22 @@ export const PASSKEY_ROUTES = {
 
 /** A person's own passkeys. */
 export function passkeyRoutes(app: Hono, deps: RouteDeps): void {
-  const guard = userTokenGuard(deps.verifyUserToken);
   serveRoute(
     app,
     PASSKEY_ROUTES.list,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) =>
-      c.json({ passkeys: await signIn.passkeys(c.get('userId')) }),
+    signInForUser(deps, async (c, signIn, userId) =>
+      c.json({ passkeys: await signIn.passkeys(userId) }),
     ),
   );
   serveRoute(
     app,
     PASSKEY_ROUTES.add,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => {
+    signInForUser(deps, async (c, signIn, userId) => {
       const read = await readBody(c, PASSKEY_ROUTES.add, MOST_BODY_BYTES);
       if (!read.ok) return refuse(c, read.code, read.error);
       const { name, credential } = read.value;
       const made = credential as unknown as RegistrationResponseJSON;
-      const added = await signIn.addPasskey(c.get('userId'), made, name);
+      const added = await signIn.addPasskey(userId, made, name);
       if (added === 'refused')
         return refuse(
           c,
@@ -110,20 +106,18 @@ export function passkeyRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     PASSKEY_ROUTES.remove,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => {
-      const removed = await signIn.removePasskey(c.get('userId'), pathId(c));
+    signInForUser(deps, async (c, signIn, userId) => {
+      const removed = await signIn.removePasskey(userId, idOf(c));
       return removed ? c.body(null, 204) : refuseUnknown(c);
     }),
   );
   serveRoute(
     app,
     PASSKEY_ROUTES.setWrap,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => {
+    signInForUser(deps, async (c, signIn, userId) => {
       const read = await readBody(c, PASSKEY_ROUTES.setWrap, MOST_BODY_BYTES);
       if (!read.ok) return refuse(c, read.code, read.error);
-      const kept = await signIn.setWrap(c.get('userId'), pathId(c), read.value);
+      const kept = await signIn.setWrap(userId, idOf(c), read.value);
       if (kept === 'kept') return c.body(null, 204);
       if (kept === 'no-passkey') return refuseUnknown(c);
       const sentence =

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
 import { answers, type RouteDefinition, serveRoute } from '../../http/route.ts';
+import { within } from '../../http/within.ts';
 import type { PostgresHealth } from '../../postgres/pooled-database.ts';
 import type { RouteDeps } from '../deps.ts';
 import { issuerKeySet } from '../key-set.ts';
@@ -74,25 +75,16 @@ export function publicRoutes(app: Hono, deps: RouteDeps): void {
   });
 }
 
-/** A pool that fails or stays silent is an unhealthy Postgres, never a failed /health. */
+/** A pool that fails or stays silent is an unhealthy PostgreSQL, never a failed /health. */
 async function boundedHealth(
   ask: () => Promise<PostgresHealth>,
-  timeoutMs: number,
+  longestMs: number,
 ): Promise<PostgresHealth> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<PostgresHealth>((done) => {
-    timer = setTimeout(
-      () => done(unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')),
-      timeoutMs,
-    );
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } catch {
-    return unhealthy('POSTGRES_UNAVAILABLE', 'the pool could not be asked');
-  } finally {
-    clearTimeout(timer);
-  }
+  const asked = await within(longestMs, ask);
+  if (asked.ok) return asked.answer;
+  return asked.reason === 'late'
+    ? unhealthy('POSTGRES_TIMEOUT', 'the pool did not answer in time')
+    : unhealthy('POSTGRES_UNAVAILABLE', 'the pool could not be asked');
 }
 
 function unhealthy(code: string, message: string): PostgresHealth {

@@ -1,5 +1,5 @@
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
-import type { Context, Hono } from 'hono';
+import type { Context, Handler, Hono } from 'hono';
 import { z } from 'zod';
 import { callerOf, RateLimit } from '../../http/rate-limit.ts';
 import {
@@ -14,8 +14,9 @@ import {
 } from '../../http/route.ts';
 import { isUserId } from '../../http/user-id.ts';
 import type { RouteDeps } from '../deps.ts';
-import { serviceKeyGuard, type UserEnv, userTokenGuard } from '../guards.ts';
-import { refuse } from '../http-errors.ts';
+import { forUser, serviceKeyGuard } from '../../http/guards.ts';
+import { refuse } from '../../http/http-errors.ts';
+import { pathId } from '../../http/path-id.ts';
 import { isSessionKey } from '../sign-in/session-proof.ts';
 import type { SignIn, Started } from '../sign-in/sign-in.ts';
 
@@ -176,14 +177,26 @@ const NO_ISSUER =
   'MANA_AUTH_ISSUER_KEY_PEM is not set, so nobody can be signed in here: run `npm run keys -- --issuer`.';
 
 /** Refuses where no key signs tokens; else runs the handler with what signs people in. */
-export function withSignIn<C extends Context>(
+export function withSignIn(
   deps: RouteDeps,
-  handle: (c: C, signIn: SignIn) => Promise<Response>,
-): (c: C) => Promise<Response> {
+  handle: (c: Context, signIn: SignIn) => Promise<Response>,
+): Handler {
   return async (c) => {
     const signIn = await deps.signIn();
     return signIn === null ? refuse(c, 'ISSUER_NOT_CONFIGURED', NO_ISSUER) : handle(c, signIn);
   };
+}
+
+/** A route of a person, where this Worker signs people in. */
+export function signInForUser(
+  deps: RouteDeps,
+  handle: (c: Context, signIn: SignIn, userId: string) => Promise<Response>,
+): Handler {
+  return forUser(deps, async (c, userId) => {
+    const signIn = await deps.signIn();
+    if (signIn !== null) return handle(c, signIn, userId);
+    return refuse(c, 'ISSUER_NOT_CONFIGURED', NO_ISSUER);
+  });
 }
 
 /** Counts a call of a route that anybody may call. */
@@ -224,12 +237,7 @@ function linkRoutes(app: Hono, deps: RouteDeps): void {
       return read.ok ? send(c, signIn, read.value.userId) : refuse(c, read.code, read.error);
     }),
   );
-  serveRoute(
-    app,
-    SIGN_IN_ROUTES.ownLink,
-    userTokenGuard(deps.verifyUserToken),
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => send(c, signIn, c.get('userId'))),
-  );
+  serveRoute(app, SIGN_IN_ROUTES.ownLink, signInForUser(deps, send));
 }
 
 /** Routes without a session: each is limited. */
@@ -303,38 +311,34 @@ function openRoutes(app: Hono, deps: RouteDeps): void {
 }
 
 function sessionRoutes(app: Hono, deps: RouteDeps): void {
-  const guard = userTokenGuard(deps.verifyUserToken);
   serveRoute(
     app,
     SIGN_IN_ROUTES.sessions,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) =>
-      c.json({ sessions: await signIn.sessions(c.get('userId')) }),
+    signInForUser(deps, async (c, signIn, userId) =>
+      c.json({ sessions: await signIn.sessions(userId) }),
     ),
   );
   serveRoute(
     app,
     SIGN_IN_ROUTES.endSession,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => {
-      const ended = await signIn.end(c.get('userId'), pathId(c));
+    signInForUser(deps, async (c, signIn, userId) => {
+      const ended = await signIn.end(userId, idOf(c));
       return ended ? c.body(null, 204) : refuse(c, 'NOT_FOUND', 'You have no session of this id.');
     }),
   );
   serveRoute(
     app,
     SIGN_IN_ROUTES.endSessions,
-    guard,
-    withSignIn(deps, async (c: Context<UserEnv>, signIn) => {
-      await signIn.endAllBut(c.get('userId'), c.req.query('except')?.replaceAll('\0', '') ?? null);
+    signInForUser(deps, async (c, signIn, userId) => {
+      await signIn.endAllBut(userId, c.req.query('except')?.replaceAll('\0', '') ?? null);
       return c.body(null, 204);
     }),
   );
 }
 
-/** PostgreSQL takes no NUL, and no id of ours has one. */
-export function pathId(c: Context): string {
-  return (c.req.param('id') ?? '').replaceAll('\0', '');
+/** The id that the path names; '' where it can be none, which is nobody's. */
+export function idOf(c: Context): string {
+  return pathId(c, 'id') ?? '';
 }
 
 function refuseKey(c: Context): Response {

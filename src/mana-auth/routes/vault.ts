@@ -10,9 +10,9 @@ import {
   USER_TOKEN,
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { type UserEnv, userTokenGuard } from '../guards.ts';
-import { refuse } from '../http-errors.ts';
 import { passkeyWraps } from '../sign-in/sign-in.ts';
+import { forUser } from '../../http/guards.ts';
+import { refuse } from '../../http/http-errors.ts';
 import {
   readMasterKey,
   type Vault,
@@ -158,24 +158,21 @@ const SENTENCES: Record<Exclude<VaultRefusal, 'WRONG_MASTER_KEY'>, string> = {
 
 /** A person's own vault. */
 export function vaultRoutes(app: Hono, deps: RouteDeps): void {
-  const guard = userTokenGuard(deps.verifyUserToken);
-
   /** Serves a route whose handler gets the vault and the caller. */
   const serve = (
     route: RouteDefinition,
-    handle: (c: Context<UserEnv>, vault: Vault, userId: string) => Promise<Response>,
-  ): void => {
-    serveRoute(app, route, guard, async (c: Context<UserEnv>) => {
-      const { vault } = await deps.keys();
-      if (vault === null)
-        return refuse(
-          c,
-          'GRANT_NOT_CONFIGURED',
-          'MANA_AUTH_KEK is not set, so there are no vaults.',
-        );
-      return handle(c, vault, c.get('userId'));
-    });
-  };
+    handle: (c: Context, vault: Vault, userId: string) => Promise<Response>,
+  ): void =>
+    serveRoute(
+      app,
+      route,
+      forUser(deps, async (c, userId) => {
+        const { vault } = await deps.keys();
+        if (vault !== null) return handle(c, vault, userId);
+        const sentence = 'MANA_AUTH_KEK is not set, so there are no vaults.';
+        return refuse(c, 'GRANT_NOT_CONFIGURED', sentence);
+      }),
+    );
 
   serve(VAULT_ROUTES.init, async (c, vault, userId) => sendKey(c, await vault.init(userId)));
   serve(VAULT_ROUTES.key, async (c, vault, userId) => {

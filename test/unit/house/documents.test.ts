@@ -30,11 +30,7 @@ const NOT_SHOWN = ['LLM_CANCELLED'];
 
 describe('troubleshooting says what to do about', () => {
   test.each([
-    ['each refusal of mana-ai', found('src/mana-ai/http-errors.ts', /^ {2}([A-Z_]+): \d{3},$/gm)],
-    [
-      'each refusal of mana-auth',
-      found('src/mana-auth/http-errors.ts', /^ {2}([A-Z_]+): \d{3},$/gm),
-    ],
+    ['each refusal', found('src/http/http-errors.ts', /^ {2}([A-Z_]+): \d{3},$/gm)],
     ['each failure of PostgreSQL', membersOf('src/postgres/errors.ts', 'PostgresErrorCode')],
     [
       'each failure of the model',
