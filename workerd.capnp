@@ -96,6 +96,7 @@ const manaAi :Workerd.Worker = (
     (name = "MANA_AI_TICK_ENABLED", fromEnvironment = "MANA_AI_TICK_ENABLED"),
     (name = "MANA_AI_TICK_INTERVAL_MS", fromEnvironment = "MANA_AI_TICK_INTERVAL_MS"),
     (name = "MANA_TIME_ZONE", fromEnvironment = "MANA_TIME_ZONE"),
+    (name = "MANA_DECIDE", fromEnvironment = "MANA_DECIDE"),
     (name = "MANA_LOCALE", fromEnvironment = "MANA_LOCALE"),
     (name = "MANA_RESEARCH_URL", fromEnvironment = "MANA_RESEARCH_URL"),
     (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),

@@ -28,6 +28,7 @@ import { MissionStore } from './projection/mission-store.ts';
 import { MissionView, type Surroundings } from './projection/mission-view.ts';
 import { OccurrenceLog } from './projection/occurrence-log.ts';
 import { type MissionEntry, Projection } from './projection/projection.ts';
+import { ReviewFactReader } from './projection/review-facts.ts';
 import { type Refreshed, UNREADABLE_LOG } from './projection/refreshed.ts';
 import { eventsAfter, type MissionEvents } from './projection/watched-changes.ts';
 import { MissionRun, type RunOutcome } from './run/mission-run.ts';
@@ -41,6 +42,7 @@ type Parts = {
   database: Database;
   store: MissionStore;
   projection: Projection;
+  facts: ReviewFactReader;
   view: MissionView;
   grants: GrantAccess;
   audit: AuditLog;
@@ -187,8 +189,9 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   }
 
   async #command(request: MissionCommand): Promise<CommandOutcome> {
-    const { projection } = this.#parts;
-    const writer = { userId: this.#userId, projection, defaultZone: this.#settings.timeZone };
+    const { projection, facts } = this.#parts;
+    const { timeZone: defaultZone } = this.#settings;
+    const writer = { userId: this.#userId, projection, defaultZone, facts };
     const outcome = await this.#queue.run(() => writeForPerson(writer, request));
     if (!outcome.ok) return outcome;
     if (outcome.written) await this.#registerNow();
@@ -267,7 +270,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   #open(): Parts {
     const userId = this.#userId;
     const { sql } = this.ctx.storage;
-    const { timeZone, grants: grantSettings, research: endpoint } = this.#settings;
+    const { timeZone, openStatus, grants: grantSettings, research: endpoint } = this.#settings;
     const database = pooledDatabase(this.env.POSTGRES_POOL.getByName(POOL_NAME));
     const store = new MissionStore(sql);
     const projection = new Projection({ userId, store, database, timeZone });
@@ -279,6 +282,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
       database,
       store,
       projection,
+      facts: new ReviewFactReader({ userId, database, openStatus }),
       view: new MissionView({ store, occurrences, grants }),
       grants,
       audit: new AuditLog({ userId, database, head }),

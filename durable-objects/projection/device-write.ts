@@ -5,6 +5,7 @@ import {
   type DeviceRefusal,
 } from '../../src/sync/device-rows.ts';
 import type { Projection } from './projection.ts';
+import type { ReviewFactReader } from './review-facts.ts';
 
 /** A command of the device API. `rowId` is the uuid of the row that it writes: the same request repeated has the same one. */
 export type MissionCommand = { missionId: string; rowId: string; command: DeviceCommand };
@@ -18,7 +19,13 @@ export type CommandOutcome =
   | { ok: false; refusal: DeviceRefusal | { code: 'POSTGRES_UNAVAILABLE' } };
 
 /** Who writes for whom; `defaultZone` is the IANA zone for cadences that name none. */
-export type DeviceWriter = { userId: string; projection: Projection; defaultZone: string };
+export type DeviceWriter = {
+  userId: string;
+  projection: Projection;
+  defaultZone: string;
+  /** what a review rests on, as the log has it now */
+  facts: Pick<ReviewFactReader, 'read'>;
+};
 
 /**
  * Writes one change row for the person, as a device of theirs would, on top of the newest state of the log.
@@ -32,14 +39,15 @@ export async function writeForPerson(
   const { missionId, rowId, command } = request;
   if (!(await projection.refreshPending())) projection.startEmpty();
   const state = projection.recordState(missionId);
+  const facts = command.kind === 'review' ? { facts: await writer.facts.read(command) } : {};
   const write = await buildDeviceRow(
-    { userId, missionId, rowId, state, defaultZone, nowMs: Date.now() },
+    { userId, missionId, rowId, state, defaultZone, nowMs: Date.now(), ...facts },
     command,
   );
   // A request that is repeated finds its own effect in its way.
   if (!write.ok) return (await projection.holds(rowId)) ? { ok: true, written: false } : write;
   return {
     ok: true,
-    written: write.row !== null && (await projection.append(write.row)) === 'written',
+    written: write.row !== null && (await projection.append(write.row, write.beside)) === 'written',
   };
 }

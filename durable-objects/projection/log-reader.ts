@@ -18,6 +18,15 @@ export class LogReader {
     return ask(this.#database, { role: 'mana_ai_runner', userId: this.#userId }, statement);
   }
 
+  /** Several statements that succeed or fail together; the rows of each. @throws PostgresError */
+  async queryAll(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    return this.#database.transaction({
+      role: 'mana_ai_runner',
+      userId: this.#userId,
+      statements,
+    });
+  }
+
   /** Rows in log order: a long history never stands in memory as a whole. */
   async *changes(page: (cursor: ChangeCursor) => Statement): AsyncGenerator<ChangeRow> {
     for await (const rows of this.pages(page, FROM_THE_BEGINNING)) yield* rows;

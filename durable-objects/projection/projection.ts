@@ -132,12 +132,15 @@ export class Projection {
   }
 
   /**
-   * Appends a row of ours unless it is there already, and merges it.
+   * Appends a row of ours unless it is there already, and merges it. `beside`: rows of other records, written with it or not at all.
    * @returns 'written', or 'present' where an earlier try had written it
    * @throws PostgresError; Error if neither was the case, which must never be taken for success
    */
-  async append(row: NewChangeRow | DeviceChangeRow): Promise<'written' | 'present'> {
-    const [inserted] = await this.#log.query(insertChange(row));
+  async append(
+    row: NewChangeRow | DeviceChangeRow,
+    beside: readonly DeviceChangeRow[] = [],
+  ): Promise<'written' | 'present'> {
+    const [[inserted] = []] = await this.#log.queryAll([row, ...beside].map(insertChange));
     const createdAt = inserted?.['created_at'];
     const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
     const merge = this.#mergeOne(written);

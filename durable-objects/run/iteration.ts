@@ -1,6 +1,6 @@
 import { encryptIteration, isCiphertext } from '../../src/grants/index.ts';
 import type { Agent } from '../../src/missions/agent.ts';
-import type { Iteration } from '../../src/missions/iteration.ts';
+import type { Iteration, PlanStep } from '../../src/missions/iteration.ts';
 import { planSteps, planSummary } from '../../src/planner/plan.ts';
 import { PROMPT_VERSION } from '../../src/planner/prompt.ts';
 import type { OpenGrant } from '../opening/grant-access.ts';
@@ -10,10 +10,19 @@ import { writingVersion } from './scope.ts';
 /** Stands for the agent of missions that name none (facts: records). */
 export const DEFAULT_AGENT_ID = 'legacy:ai-default';
 
-/** The iteration of a run that ended, in plain text. */
-export function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion: string } {
+/**
+ * The iteration of a run that ended, in plain text. `openStatus`: of the steps, which all wait for
+ * a decision.
+ */
+export function iterationOf(
+  checkpoint: Checkpoint,
+  openStatus: PlanStep['status'],
+): Iteration & { promptVersion: string } {
   const { identity, plan, failure, startedMs, finishedMs } = checkpoint;
-  const steps = plan === null ? [] : planSteps(plan, identity.iterationId);
+  const steps = (plan === null ? [] : planSteps(plan, identity.iterationId)).map((step) => ({
+    ...step,
+    status: openStatus,
+  }));
   return {
     id: identity.iterationId,
     startedAt: new Date(startedMs).toISOString(),
@@ -27,12 +36,16 @@ export function iterationOf(checkpoint: Checkpoint): Iteration & { promptVersion
   };
 }
 
-/** The same as it is written under a grant: what the person's records led to is ciphertext. */
+/**
+ * The same as it is written under a grant: what the person's records led to is ciphertext. The
+ * existing app would fail steps that it cannot read, so they wait for a decision whatever else is
+ * configured.
+ */
 export async function sealedIterationOf(
   checkpoint: Checkpoint,
   grant: OpenGrant,
 ): Promise<{ id: string }> {
-  const { id, ...rest } = iterationOf(checkpoint);
+  const { id, ...rest } = iterationOf(checkpoint, 'staged');
   const sealed = await encryptIteration({
     keys: grant.missionKeys,
     version: writingVersion(grant),
@@ -42,7 +55,10 @@ export async function sealedIterationOf(
   return { ...sealed, id };
 }
 
-/** Who wrote the row (facts: records). The rationale is a fixed sentence: it stays readable where the plan is not. */
+/**
+ * Who wrote the row (facts: records). The rationale is a fixed sentence: it stays readable where
+ * the plan is not.
+ */
 export function actorOf(
   missionId: string,
   iterationId: string,

@@ -388,7 +388,9 @@ export class MissionRun {
     const lapse = await this.#lapsed(grant);
     if (lapse !== null) return this.#withhold(lapse);
     const iteration =
-      grant === null ? iterationOf(checkpoint) : await sealedIterationOf(checkpoint, grant);
+      grant === null
+        ? iterationOf(checkpoint, this.#options.settings.openStatus)
+        : await sealedIterationOf(checkpoint, grant);
     const outcome = await exclusively(async (): Promise<RunOutcome> => {
       const present = await projection.refreshPending();
       const entry = present ? projection.mission(missionId) : null;

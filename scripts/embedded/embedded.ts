@@ -36,6 +36,8 @@ export async function startEmbedded(): Promise<Embedded> {
   const planner = llm.baseUrl === null ? await startPlanner() : null;
   const environment: Environment = {
     ...given,
+    // Nothing but this runner's own page and command line decides here, unless somebody says otherwise.
+    MANA_DECIDE: given['MANA_DECIDE'] || 'here',
     DATABASE_URL: postgres.databaseUrl,
     ...withOwnKeys(given, secrets),
     ...(planner === null ? {} : { MANA_LLM_URL: planner.url, MANA_LLM_MODEL: 'demo-planner' }),

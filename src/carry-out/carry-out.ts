@@ -12,9 +12,9 @@ import {
 } from './types.ts';
 
 /**
- * What must be read before the step can be carried out, from what was read so far. Ask again with what came: the answer names
- * records of records, and is complete once it asks for nothing new (`readNeeds` does that). Empty where the call does not fit;
- * `carryOut` says why.
+ * What must be read before the step can be carried out, from what was read so far. Ask again with
+ * what came: the answer names records of records, and is complete once it asks for nothing new
+ * (`readNeeds` does that). Empty where the call does not fit; `carryOut` says why.
  */
 export function needsOf(call: ToolCall, read: readonly ReadRecord[]): Need[] {
   const tool = carryOutTool(call.toolName);
@@ -27,7 +27,9 @@ export function needsOf(call: ToolCall, read: readonly ReadRecord[]): Need[] {
   }
 }
 
-/** Reads all that a step needs. `read` answers the records of some needs, opened, those that exist. */
+/**
+ * Reads all that a step needs. `read` answers the records of some needs, opened, those that exist.
+ */
 export async function readNeeds(
   call: ToolCall,
   read: (needs: readonly Need[]) => Promise<readonly ReadRecord[]>,
@@ -43,8 +45,9 @@ export async function readNeeds(
 }
 
 /**
- * The rows that carry a step out, in plaintext, as the app would write them, and a sentence that says what they do. Whoever carries
- * the same step out, from the same records, makes the same rows but for their times.
+ * The rows that carry a step out, in plaintext, as the app would write them, and a sentence that
+ * says what they do. Whoever carries the same step out, from the same records, makes the same rows
+ * but for their times.
  */
 export function carryOut(call: ToolCall, context: CarryOutContext): CarriedOut {
   const tool = carryOutTool(call.toolName);

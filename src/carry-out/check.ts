@@ -14,8 +14,9 @@ const OF_A_SPACE = ['id', 'createdAt', 'updatedAt', 'spaceId', 'authorId', 'visi
 const OF_A_PERSON = ['id', 'createdAt', 'updatedAt', 'userId'];
 
 /**
- * Whether these rows are such as carry out a step of this tool: which tables, operations and fields, and under which ids. Null, or a
- * sentence that says what is wrong. It judges the form; what the rows say is the person's own.
+ * Whether these rows are such as carry out a step of this tool: which tables, operations and
+ * fields, and under which ids. Null, or a sentence that says what is wrong. It judges the form;
+ * what the rows say is the person's own.
  */
 export function wrongWrites(
   toolName: string,
@@ -89,7 +90,10 @@ function idWords({ id }: RowRule, { userId, stepId, n }: Place): string {
   return 'is' in id ? id.is : `${id.startsWith}…`;
 }
 
-/** The first field that the app encrypts and that these rows hold as plaintext, as `table.field`; null where there is none. */
+/**
+ * The first field that the app encrypts and that these rows hold as plaintext, as `table.field`;
+ * null where there is none.
+ */
 export function unsealedField(writes: readonly Write[]): string | null {
   for (const { appId, table, data } of writes) {
     const encrypted = findTable(appId, table)?.encrypted ?? [];

@@ -1,9 +1,15 @@
 import { v5 } from 'uuid';
 
-/** The namespace of every id that is derived here. Never change it: steps would be carried out twice. */
+/**
+ * The namespace of every id that is derived here. Never change it: steps would be carried out
+ * twice.
+ */
 const NAMESPACE = '6f1c2a52-7a0e-4c0b-9f43-2d8be5a1c7d4';
 
-/** Id of the record that the n-th write of a step makes, from 0: whoever carries the step out makes the same one. */
+/**
+ * Id of the record that the n-th write of a step makes, from 0: whoever carries the step out makes
+ * the same one.
+ */
 export function carriedRecordId(userId: string, stepId: string, n: number): string {
   return v5(JSON.stringify(['carry-out', userId, stepId, n]), NAMESPACE);
 }

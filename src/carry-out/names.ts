@@ -2,7 +2,10 @@ type Words<Text extends string> = Text extends `${infer First} ${infer Rest}`
   ? First | Words<Rest>
   : Text;
 
-/** The words of some lines, as a list that TypeScript knows word by word: `names('title content', 'color')`. */
+/**
+ * The words of some lines, as a list that TypeScript knows word by word: `names('title content',
+ * 'color')`.
+ */
 export function names<const Lines extends readonly string[]>(
   ...lines: Lines
 ): readonly Words<Lines[number]>[] {

@@ -2,8 +2,9 @@ import { isRecord } from '../values/fields.ts';
 import { CannotCarryOut } from './types.ts';
 
 /**
- * The parameters of a step, read as the app's executor reads them, but for what it takes by mistake: an empty text is no number, and
- * a word that is not of the list is refused. Texts come back as they are; `trimmed…` without the white space around them.
+ * The parameters of a step, read as the app's executor reads them, but for what it takes by
+ * mistake: an empty text is no number, and a word that is not of the list is refused. Texts come
+ * back as they are; `trimmed…` without the white space around them.
  */
 export class Params {
   readonly #values: Readonly<Record<string, unknown>>;

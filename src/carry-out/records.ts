@@ -9,7 +9,10 @@ export class Records {
     this.#all = all;
   }
 
-  /** The record that a step works on. @throws CannotCarryOut RECORD_MISSING where there is none, or it is deleted */
+  /**
+   * The record that a step works on. @throws CannotCarryOut RECORD_MISSING where there is none, or
+   * it is deleted
+   */
   one(table: Table, recordId: string, noun: string): ReadRecord {
     const found = this.find(table, recordId);
     if (found === null)

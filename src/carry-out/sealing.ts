@@ -13,8 +13,9 @@ import { findTable } from './tables.ts';
 import type { ReadRecord, Write } from './types.ts';
 
 /**
- * How the fields that the app encrypts are written. `plain`: the person has no vault. `enc:2`: under the record's own key. `enc:1`:
- * under the master key, as the existing app writes and alone reads.
+ * How the fields that the app encrypts are written. `plain`: the person has no vault. `enc:2`:
+ * under the record's own key. `enc:1`: under the master key, as the existing app writes and alone
+ * reads.
  */
 export type SealForm = 'plain' | 'enc:1' | 'enc:2';
 

@@ -21,8 +21,9 @@ const HOUSEKEEPING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The effect of rows before they are written. An insert shows what it says, an update before and after, a deletion what goes. Fields
- * that say nothing (null, '', an empty list) are left out where nothing stood before.
+ * The effect of rows before they are written. An insert shows what it says, an update before and
+ * after, a deletion what goes. Fields that say nothing (null, '', an empty list) are left out where
+ * nothing stood before.
  */
 export function shownWrites(
   writes: readonly Write[],

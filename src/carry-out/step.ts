@@ -5,8 +5,8 @@ import type { RowRule } from './tables.ts';
 import type { CarryOutContext, Effect, Need, ReadRecord, Write } from './types.ts';
 
 /**
- * How one tool is carried out. `writes`: all kinds of row that it may write. `needs`: what must be read, from what was read so
- * far. `carryOut` adds rows to the step and says what it did.
+ * How one tool is carried out. `writes`: all kinds of row that it may write. `needs`: what must be
+ * read, from what was read so far. `carryOut` adds rows to the step and says what it did.
  */
 export type CarryOutTool = {
   effect: Effect;
@@ -32,7 +32,10 @@ export function appOnly(effect: Effect): AppOnlyTool {
 
 type Values<Field extends string> = Partial<Record<Field, unknown>>;
 
-/** A step that is being carried out: what it says, what was read, and the rows that it writes, in their order. */
+/**
+ * A step that is being carried out: what it says, what was read, and the rows that it writes, in
+ * their order.
+ */
 export class Step {
   readonly params: Params;
   readonly records: Records;
@@ -135,7 +138,10 @@ export class Step {
   }
 }
 
-/** Of a change the stamps of the fields that it changes; of a deletion all of them: who deletes means the record as they saw it. */
+/**
+ * Of a change the stamps of the fields that it changes; of a deletion all of them: who deletes
+ * means the record as they saw it.
+ */
 function basisOf(
   { stamps = {} }: ReadRecord,
   { op, data }: Pick<Write, 'op' | 'data'>,
@@ -150,7 +156,10 @@ function basisOf(
   );
 }
 
-/** The leaves in which an object that stands differs from what it shall be: `field.key`; keys that go become null. */
+/**
+ * The leaves in which an object that stands differs from what it shall be: `field.key`; keys that
+ * go become null.
+ */
 function changedParts(record: ReadRecord, fields: Values<string>): Record<string, unknown> {
   const parts: Record<string, unknown> = {};
   for (const [field, wanted] of Object.entries(fields)) {

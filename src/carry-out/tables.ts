@@ -1,6 +1,6 @@
 /**
- * A table of the app, by its name in the sync log. `encrypted`: the fields that the app encrypts where they hold a value.
- * `userLevel`: its records belong to the person, not to a space.
+ * A table of the app, by its name in the sync log. `encrypted`: the fields that the app encrypts
+ * where they hold a value. `userLevel`: its records belong to the person, not to a space.
  */
 export type Table = {
   appId: string;
@@ -9,7 +9,10 @@ export type Table = {
   userLevel?: true;
 };
 
-/** One kind of row that a tool may write. `id`: the literal id, or how it begins; absent: derived from the step. */
+/**
+ * One kind of row that a tool may write. `id`: the literal id, or how it begins; absent: derived
+ * from the step.
+ */
 export type RowRule<Field extends string = string> = {
   table: Table;
   op: 'insert' | 'update' | 'delete';
@@ -19,7 +22,9 @@ export type RowRule<Field extends string = string> = {
   byParts?: true;
 };
 
-/** A row that makes a record with these fields, and with those that every record of the table has. */
+/**
+ * A row that makes a record with these fields, and with those that every record of the table has.
+ */
 export function creates<const Field extends string>(
   table: Table,
   fields: readonly Field[],

@@ -55,7 +55,10 @@ const TOOLS = new Map<string, { of: ModuleTools; tool: CarryOutTool | AppOnlyToo
   MODULES.flatMap((of) => Object.entries(of.tools).map(([name, tool]) => [name, { of, tool }])),
 );
 
-/** What is known of a tool: its module, that module's name in the sync log, what it does, and whether rows can do it. */
+/**
+ * What is known of a tool: its module, that module's name in the sync log, what it does, and
+ * whether rows can do it.
+ */
 export type ToolFacts = {
   name: string;
   module: string;
@@ -77,4 +80,12 @@ export function toolFacts(name: string): ToolFacts | null {
 export function carryOutTool(name: string): CarryOutTool | null {
   const tool = TOOLS.get(name)?.tool;
   return tool === undefined || 'appOnly' in tool ? null : tool;
+}
+
+/**
+ * The app, by its name in the sync log, of a module; a name that is no module's is taken for an
+ * app's.
+ */
+export function appOfModule(name: string): string {
+  return MODULES.find(({ module }) => module === name)?.appId ?? name;
 }

@@ -35,7 +35,7 @@ export type Write = {
   op: 'insert' | 'update' | 'delete';
   data: Record<string, unknown>;
   /** of an update or a delete: the stamps of the fields that the person saw */
-  basis?: Record<string, string>;
+  basis?: Record<string, string> | undefined;
 };
 
 /** Who carries out which step, when and where. */
@@ -55,14 +55,17 @@ export type CarryOutContext = {
 };
 
 /**
- * APP_ONLY: no row can carry it out. UNKNOWN_TOOL: we know no such tool. BAD_PARAMS: what the step says does not fit.
- * RECORD_MISSING: what it works on is gone. NOT_OPENED: what it builds on is encrypted and was not opened.
- * NOT_POSSIBLE: the records are not as the step supposes.
+ * APP_ONLY: no row can carry it out. UNKNOWN_TOOL: we know no such tool. BAD_PARAMS: what the step
+ * says does not fit. RECORD_MISSING: what it works on is gone. NOT_OPENED: what it builds on is
+ * encrypted and was not opened. NOT_POSSIBLE: the records are not as the step supposes.
  */
 export type CarryOutRefusal =
   'APP_ONLY' | 'UNKNOWN_TOOL' | 'BAD_PARAMS' | 'RECORD_MISSING' | 'NOT_OPENED' | 'NOT_POSSIBLE';
 
-/** `writes`: plaintext rows, still to be sealed; empty where everything is already as the step wants it. `did`: a sentence. */
+/**
+ * `writes`: plaintext rows, still to be sealed; empty where everything is already as the step wants
+ * it. `did`: a sentence.
+ */
 export type CarriedOut =
   | { ok: true; writes: Write[]; did: string }
   | { ok: false; code: CarryOutRefusal; problem: string };

@@ -12,6 +12,8 @@ export type ManaAiConfig = {
   drainToken: string | null;
   tick: { enabled: boolean; intervalMs: number };
   llm: LlmConfig;
+  /** where people decide about steps: by this runner, or in the existing app, which carries them out unasked */
+  decide: 'here' | 'app';
   timeZone: string;
   locale: string;
   userTokens: { jwksUrl: string; issuer: string; audience: string };
@@ -78,6 +80,7 @@ function configOf(values: RunnerValues): ManaAiConfig {
     drainToken: values.MANA_DRAIN_TOKEN,
     tick: { enabled: values.MANA_AI_TICK_ENABLED, intervalMs: values.MANA_AI_TICK_INTERVAL_MS },
     llm: llmOf(values),
+    decide: values.MANA_DECIDE,
     timeZone: values.MANA_TIME_ZONE,
     locale: values.MANA_LOCALE,
     userTokens: {

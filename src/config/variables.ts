@@ -204,6 +204,17 @@ export const VARIABLES = {
     readers: ['mana-ai'],
     secret: false,
   },
+  MANA_DECIDE: {
+    group: 'Missions',
+    schema: oneOf('here', 'app'),
+    default: 'app',
+    meaning:
+      '`here`: steps wait until a person decides by the console, the command line or the API of ' +
+      'this runner, and the existing app leaves them alone. `app`: the existing app carries steps ' +
+      'out by itself, unasked. `npm start` sets `here`.',
+    readers: ['mana-ai'],
+    secret: false,
+  },
   MANA_LOCALE: {
     group: 'Missions',
     schema: locale,

@@ -7,6 +7,7 @@ const STATUS = {
   RECOVERY_WRAP_MISSING: 400,
   LINK_INVALID: 401,
   PASSKEY_INVALID: 401,
+  MUST_BE_SEALED: 400,
   UNAUTHENTICATED: 401,
   NOT_FOUND: 404,
   MISSION_NOT_FOUND: 404,
@@ -21,6 +22,7 @@ const STATUS = {
   STEP_DECIDED: 409,
   ZK_ACTIVE: 409,
   ZK_ROTATE_FORBIDDEN: 409,
+  RECORD_CHANGED: 409,
   BODY_TOO_LARGE: 413,
   RATE_LIMITED: 429,
   TOO_MANY_STREAMS: 429,
@@ -37,7 +39,12 @@ const STATUS = {
 
 export type ErrorCode = keyof typeof STATUS;
 
-/** The one form of an error: a sentence for people, a code for programs. */
-export function refuse(c: Context, code: ErrorCode, error: string): Response {
-  return c.json({ error, code }, STATUS[code]);
+/** The one form of an error: a sentence for people, a code for programs, and what a code says it brings besides. */
+export function refuse(
+  c: Context,
+  code: ErrorCode,
+  error: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Response {
+  return c.json({ ...more, error, code }, STATUS[code]);
 }

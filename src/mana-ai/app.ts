@@ -8,11 +8,17 @@ import { runnerKeyRoute } from '../http/runner-key.ts';
 import type { AppDeps, RouteDeps } from './deps.ts';
 import { httpMetrics } from './http-metrics.ts';
 import { aiAuditRoutes } from './routes/ai-audit.ts';
-import { deviceRoutes, MOST_BODY_BYTES, MOST_MISSION_BYTES } from './routes/device.ts';
+import {
+  deviceRoutes,
+  MOST_BODY_BYTES,
+  MOST_MISSION_BYTES,
+  MOST_REVIEW_BYTES,
+} from './routes/device.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { meRoutes } from './routes/me.ts';
+import { recordRoutes } from './routes/records.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
 
@@ -23,6 +29,7 @@ const ABOUT = {
     'The runner of mana-edge: missions of people, and what their operator needs. Errors are { error, code }.',
 };
 
+const REVIEW_PATH = /^\/api\/v1\/me\/missions\/[^/]+\/iterations\/[^/]+\/review$/;
 const MISSION_PATH = /^\/api\/v1\/me\/missions(?:\/[^/]+)?$/;
 
 /** The runner's HTTP API. With a malformed configuration every route answers 503 and names the variable. */
@@ -34,7 +41,11 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   });
   if (!parsed.ok) return refuseConfig(app, parsed);
   const [usual, ofMissions] = [limitBody(MOST_BODY_BYTES), limitBody(MOST_MISSION_BYTES)];
-  app.use(async (c, next) => (MISSION_PATH.test(c.req.path) ? ofMissions : usual)(c, next));
+  const ofReviews = limitBody(MOST_REVIEW_BYTES);
+  app.use(async (c, next) => {
+    if (REVIEW_PATH.test(c.req.path)) return ofReviews(c, next);
+    return (MISSION_PATH.test(c.req.path) ? ofMissions : usual)(c, next);
+  });
   const routeDeps = { ...deps, config: parsed.config };
   healthRoutes(app, routeDeps);
   internalRoutes(app, routeDeps);
@@ -42,6 +53,7 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   runnerKeyRoute(app, { ...deps, runnerKey: () => runnerKeyOf(routeDeps) });
   aiAuditRoutes(app, routeDeps);
   deviceRoutes(app, routeDeps);
+  recordRoutes(app, routeDeps);
   eventRoutes(app, routeDeps);
   describeRoutes(app, ABOUT);
   return app;

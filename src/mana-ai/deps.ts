@@ -14,6 +14,7 @@ import type {
 import type { Logger } from '../telemetry/logs.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { UserTokenVerifier } from '../http/user-token.ts';
+import type { RecordsPort } from './routes/records.ts';
 import type { ManaAiConfig, ParsedConfig } from '../config/mana-ai.ts';
 import type { Locality } from '../config/locality.ts';
 
@@ -42,6 +43,8 @@ export type AppDeps = {
   config: ParsedConfig;
   verifyUserToken: UserTokenVerifier;
   userMissions(userId: string): UserMissionsPort;
+  /** what a person has in the log, of whatever app */
+  records(userId: string): RecordsPort;
   /** a stream of server-sent events of one user's missions */
   openEvents(userId: string, lastEventId: string | null): Promise<OpenedStream>;
   tick(): Promise<TickResult>;

@@ -40,6 +40,7 @@ function runnerSettings(config: ManaAiConfig): RunnerSettings {
     tickIntervalMs: tick.intervalMs,
     timeZone,
     locale,
+    openStatus: config.decide === 'here' ? 'staged' : 'planned',
     llm: { ...llm, baseUrl: llm.baseUrl ?? '', model: llm.model ?? '' },
     grants: {
       privateKeysPem: runnerKeys.privatePem,

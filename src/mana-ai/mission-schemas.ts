@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_WRITE_BYTES, MOST_WRITES } from '../carry-out/index.ts';
 import { isUserId } from '../http/user-id.ts';
 import { cadenceSchema } from '../missions/cadence.ts';
 import { parseInstantMs } from '../values/instant.ts';
@@ -60,16 +61,47 @@ export const missionChange = fields
   .partial()
   .extend({ state: z.enum(['done', 'archived']).optional() });
 
+/** A row that carries out a step; which ones a tool may write is checked by its table. */
+const write = z.strictObject({
+  appId: z.string().min(1).max(64),
+  table: z.string().min(1).max(64),
+  recordId,
+  op: z.enum(['insert', 'update', 'delete']),
+  data: z.record(z.string().max(256), z.unknown()),
+  basis: z
+    .record(z.string().max(256), instant)
+    .optional()
+    .describe('of an update or a delete: the stamps of the fields that the person saw'),
+});
+
+const writes = z
+  .array(write)
+  .max(MOST_WRITES)
+  .refine(
+    (rows) => new TextEncoder().encode(JSON.stringify(rows)).length <= MOST_WRITE_BYTES,
+    `wants at most ${MOST_WRITE_BYTES} bytes`,
+  );
+
+const edit = z.strictObject({
+  params: z.union([z.record(z.string(), z.unknown()), text(LONGEST_TEXT)]).optional(),
+  body: text(LONGEST_TEXT).optional(),
+  summary: text(LONGEST_TITLE).optional(),
+});
+
+const decision = z.strictObject({
+  stepId: z.string().min(1).max(600),
+  digest: z.string().regex(/^[\w-]{43}$/, 'wants the digest that is shown beside the step'),
+  decision: z.enum(['approve', 'reject', 'reopen']),
+  edit: edit.optional(),
+  writes: writes
+    .optional()
+    .describe('the rows that carry the step out; without them an approval means: done by hand'),
+});
+
 /** Body of the review of an iteration. */
 export const review = z.strictObject({
   decisions: z
-    .array(
-      z.strictObject({
-        stepId: z.string().min(1).max(600),
-        digest: z.string().regex(/^[\w-]{43}$/, 'wants the digest that is shown beside the step'),
-        decision: z.enum(['approve', 'reject']),
-      }),
-    )
+    .array(decision)
     .max(MOST_DECISIONS)
     .refine(
       (all) => new Set(all.map(({ stepId }) => stepId)).size === all.length,

@@ -18,6 +18,7 @@ import {
   type UserTokenVerifier,
 } from '../http/user-token.ts';
 import type { ManaAiConfig, ParsedConfig } from '../config/mana-ai.ts';
+import { recordsOf } from './records.ts';
 import { forgetUser } from './forget.ts';
 import { tickOnce } from './tick.ts';
 
@@ -32,6 +33,7 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
       ? userTokenVerifier(config.config)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
     userMissions: (userId) => missionsOf(() => env.USER_MISSIONS.getByName(userId)),
+    records: (userId) => recordsOf(env, userId),
     openEvents: (userId, lastEventId) =>
       env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
     tick: () => tickOnce(env),

@@ -14,14 +14,14 @@ export type StepIntent =
   | { kind: 'note'; body: string };
 
 /**
- * A step as the runner writes it, always 'planned'; devices change its status afterwards. `id` is
- * `<iterationId>-<n>`.
+ * A step as the runner writes it: 'planned' ones the existing app carries out by itself, 'staged'
+ * ones wait for a decision. `id` is `<iterationId>-<n>`.
  */
 export type PlanStep = {
   id: string;
   summary: string;
   rationale?: string;
-  status: 'planned';
+  status: 'planned' | 'staged';
   intent: StepIntent;
 };
 

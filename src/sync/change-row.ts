@@ -43,7 +43,8 @@ export type NewChangeRow = {
 };
 
 /** A row that we append for the person, as a device of theirs would. */
-export type DeviceChangeRow = Omit<NewChangeRow, 'op' | 'clientId' | 'origin'> & {
+export type DeviceChangeRow = Omit<NewChangeRow, 'appId' | 'op' | 'clientId' | 'origin'> & {
+  appId: string;
   op: ChangeRow['op'];
   clientId: typeof DEVICE_API_CLIENT_ID;
   origin: 'user';

@@ -3,7 +3,13 @@ import { canonicalJson } from '../values/canonical-json.ts';
 import { parseInstantMs } from '../values/instant.ts';
 import type { InputRef } from '../missions/mission.ts';
 import { DEVICE_API_CLIENT_ID, type DeviceChangeRow } from './change-row.ts';
-import { buildReview, type ReviewCommand, type ReviewRefusal } from './device-review.ts';
+import {
+  buildReview,
+  NO_FACTS,
+  type ReviewCommand,
+  type ReviewFacts,
+  type ReviewRefusal,
+} from './device-review.ts';
 import { isAlive, type RecordState, register } from './merge.ts';
 import { derivedId, nextStamp } from './write-back.ts';
 
@@ -37,9 +43,10 @@ export type DeviceRefusal =
   | { code: 'MISSION_NOT_ACTIVE' }
   | ReviewRefusal;
 
-/** `row` null: the mission is already as the command wants it. */
+/** `row` null: the mission is already as the command wants it. `beside`: rows of other records, written with it or not at all. */
 export type DeviceWrite =
-  { ok: true; row: DeviceChangeRow | null } | { ok: false; refusal: DeviceRefusal };
+  | { ok: true; row: DeviceChangeRow | null; beside?: readonly DeviceChangeRow[] }
+  | { ok: false; refusal: DeviceRefusal };
 
 /**
  * `rowId`: uuid of the row to write; the same request repeated has the same one. `state` null: no row of the mission is known.
@@ -52,6 +59,8 @@ export type DeviceContext = {
   state: RecordState | null;
   nowMs: number;
   defaultZone: string;
+  /** of a review alone */
+  facts?: ReviewFacts;
 };
 
 type Written = Pick<DeviceChangeRow, 'op' | 'data'>;
@@ -119,8 +128,10 @@ export async function buildDeviceRow(
     case 'delete':
       return written(context, { op: 'delete', data: {} });
     case 'review': {
-      const review = await buildReview(state, command);
-      return review.ok ? update(context, state, review.data) : review;
+      const review = await buildReview({ facts: NO_FACTS, ...context, state }, command);
+      if (!review.ok) return review;
+      const write = update(context, state, review.data);
+      return write.ok && review.rows.length > 0 ? { ...write, beside: review.rows } : write;
     }
     default:
       return command satisfies never;

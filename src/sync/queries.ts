@@ -76,7 +76,7 @@ export function selectRecordIds(
  * At most 200 rows and about 4 MB, but always one row if there is any. The row limit is applied before sizes are added up, so that
  * the cost of a page does not depend on the length of the log. $1 and $2 are the cursor, `where` goes on with $3.
  */
-function pageOf(where: string, values: readonly string[], cursor: ChangeCursor): Statement {
+export function pageOf(where: string, values: readonly string[], cursor: ChangeCursor): Statement {
   return {
     text: `
       with page as (

@@ -67,7 +67,10 @@ function calendarOf(step: Step): ReadRecord {
   return found;
 }
 
-/** The app compares times as text, so they are instants with Z. A time without a zone is the person's. */
+/**
+ * The app compares times as text, so they are instants with Z. A time without a zone is the
+ * person's.
+ */
 function moment(step: Step, name: string): string {
   const text = step.params.trimmed(name);
   if (
@@ -83,7 +86,10 @@ function moment(step: Step, name: string): string {
   return new Date(hasOffset ? ms : instantOfWall(ms, step.timeZone)).toISOString();
 }
 
-/** The instant at which clocks of the zone show a wall time; of a gap the moment after it, of a repeated time the first. */
+/**
+ * The instant at which clocks of the zone show a wall time; of a gap the moment after it, of a
+ * repeated time the first.
+ */
 function instantOfWall(wallMs: number, timeZone: string): number {
   const zone = findZone(timeZone);
   if (zone === null) return wallMs;

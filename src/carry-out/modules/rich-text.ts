@@ -28,8 +28,9 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A document of the app's editor from HTML of the tags that the tool describes: p, h1 to h3, ul, ol, li, a, strong, em, br. What other
- * tags hold stays as text; scripts and styles are left out. The editor shows this, and not the HTML.
+ * A document of the app's editor from HTML of the tags that the tool describes: p, h1 to h3, ul,
+ * ol, li, a, strong, em, br. What other tags hold stays as text; scripts and styles are left out.
+ * The editor shows this, and not the HTML.
  */
 export function htmlToDocument(html: string): RichNode {
   const builder = new DocumentBuilder();
@@ -40,7 +41,9 @@ export function htmlToDocument(html: string): RichNode {
   return builder.document();
 }
 
-/** The words of HTML: ends of blocks are line breaks, tags are dropped, empty lines fall together. */
+/**
+ * The words of HTML: ends of blocks are line breaks, tags are dropped, empty lines fall together.
+ */
 export function plainTextOf(html: string): string {
   return decoded(
     withoutScripts(html)

@@ -2,7 +2,10 @@ import { names } from '../names.ts';
 import { isRecord } from '../../values/fields.ts';
 import { bad } from '../params.ts';
 
-/** What one value of a block may be: takes what was given (undefined: nothing) and gives what is stored, or throws. */
+/**
+ * What one value of a block may be: takes what was given (undefined: nothing) and gives what is
+ * stored, or throws.
+ */
 type Shape = (given: unknown, at: string) => unknown;
 type Shapes = Readonly<Record<string, Shape>>;
 
@@ -195,7 +198,10 @@ const FIRST_PROPS: Readonly<Record<string, Record<string, unknown>>> = {
 
 export const BLOCK_TYPES: readonly string[] = Object.keys(BLOCKS);
 
-/** The props of a block as they are stored. `given` null: those that it starts with. @throws CannotCarryOut BAD_PARAMS */
+/**
+ * The props of a block as they are stored. `given` null: those that it starts with. @throws
+ * CannotCarryOut BAD_PARAMS
+ */
 export function blockProps(
   type: string,
   given: Record<string, unknown> | null,

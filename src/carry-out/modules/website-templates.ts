@@ -27,7 +27,10 @@ const form = (submitLabel: string): Block => ({
   },
 });
 
-/** The pages and blocks that a new website starts with; the words hold a place until the person writes their own. */
+/**
+ * The pages and blocks that a new website starts with; the words hold a place until the person
+ * writes their own.
+ */
 export const TEMPLATES: Readonly<Record<string, readonly Page[]>> = {
   blank: [{ path: '/', title: 'Home', blocks: [] }],
   'personal-linktree': [

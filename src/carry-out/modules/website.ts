@@ -19,7 +19,10 @@ const CREATES_BLOCK = creates(
   WEBSITE_BLOCKS,
   names('pageId parentBlockId slotKey type props schemaVersion order'),
 );
-/** The app writes the keys of props that changed; a whole value above them would part devices from the runner. */
+/**
+ * The app writes the keys of props that changed; a whole value above them would part devices from
+ * the runner.
+ */
 const CHANGES_BLOCK = { ...changes(WEBSITE_BLOCKS, ['props']), byParts: true as const };
 
 /** Between two siblings, so that another one fits between them. */

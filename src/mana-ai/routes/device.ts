@@ -22,6 +22,8 @@ import { missionChange, newMission, ownerMission, review } from '../mission-sche
 import { forUser, USER_REFUSALS } from '../../http/guards.ts';
 
 export const MOST_BODY_BYTES = 64 * 1_024;
+/** A review carries rows. */
+export const MOST_REVIEW_BYTES = 1_024 * 1_024;
 /** A mission carries its grant, and that names up to 1,000 records. */
 export const MOST_MISSION_BYTES = 256 * 1_024;
 
@@ -107,14 +109,16 @@ const decide = {
   method: 'post',
   path: `${MISSION}/iterations/{iterationId}/review`,
   summary:
-    'Approve or reject steps of an iteration, and say something for the next one: all of it or nothing',
+    'Approve, reject or reopen steps of an iteration, carry out what is approved, and say something for the next one: all of it or nothing',
   security: USER_TOKEN,
   request: { headers, ...takes(review) },
   responses: {
     200: shown('The mission as it is now.'),
     ...refusalsOfOne({
+      400: 'BAD_REQUEST, MUST_BE_SEALED',
       404: 'MISSION_NOT_FOUND, ITERATION_NOT_FOUND, STEP_NOT_FOUND',
-      409: 'STEP_CHANGED, STEP_DECIDED',
+      409: 'STEP_CHANGED, STEP_DECIDED, RECORD_CHANGED (with the `record` as it is now)',
+      413: 'BODY_TOO_LARGE',
     }),
   },
 } satisfies RouteDefinition;
@@ -151,7 +155,7 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
     app,
     decide,
     forUser(deps, async (c, userId) => {
-      const body = await readBody(c, decide, MOST_BODY_BYTES);
+      const body = await readBody(c, decide, MOST_REVIEW_BYTES);
       if (!body.ok) return refuse(c, body.code, body.error);
       const iterationId = pathId(c, 'iterationId');
       if (iterationId === null) return refusePathId(c, 'iterationId');
@@ -193,7 +197,7 @@ async function perform(
   { userId, ...request }: Asked,
 ): Promise<Response> {
   const outcome = await deps.userMissions(userId).command(userId, request);
-  if (!outcome.ok) return refuse(c, outcome.refusal.code, sentenceOf(outcome.refusal));
+  if (!outcome.ok) return refused(c, outcome.refusal);
   const { mission, written } = outcome;
   switch (request.command.kind) {
     case 'delete':
@@ -205,6 +209,12 @@ async function perform(
     default:
       return c.json({ mission });
   }
+}
+
+function refused(c: Context, refusal: Refusal): Response {
+  const sentence = sentenceOf(refusal);
+  const more = refusal.code === 'RECORD_CHANGED' ? { record: refusal.record } : {};
+  return refuse(c, refusal.code, sentence, more);
 }
 
 /** Without a key each request is another one. Null: the key is none. */
@@ -239,6 +249,12 @@ function sentenceOf(refusal: Refusal): string {
       return `Step ${refusal.stepId} is not what it was when you decided; look at it again.`;
     case 'STEP_DECIDED':
       return `Step ${refusal.stepId} was decided otherwise or carried out already.`;
+    case 'BAD_REQUEST':
+      return `Step ${refusal.stepId}: ${refusal.problem}`;
+    case 'MUST_BE_SEALED':
+      return `Step ${refusal.stepId}: ${refusal.field} must be encrypted, as ${refusal.sealing}.`;
+    case 'RECORD_CHANGED':
+      return `Step ${refusal.stepId}: a record is not what it was when you decided; look at it again.`;
     case 'POSTGRES_UNAVAILABLE':
       return 'The log cannot be written right now; try again.';
     default:

@@ -108,6 +108,7 @@ describe('defaults', () => {
       },
       timeZone: 'UTC',
       locale: 'en',
+      decide: 'app',
       userTokens: {
         jwksUrl: 'http://127.0.0.1:3001/.well-known/jwks.json',
         issuer: 'mana-auth',

@@ -33,6 +33,7 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
     verifyUserToken: async (token) =>
       token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
     userMissions,
+    records: () => ({ page: async () => null, find: async () => null }),
     openEvents: async () => Promise.reject(new Error('unused')),
     tick: async () => Promise.reject(new Error('unused')),
     health: async () => Promise.reject(new Error('unused')),

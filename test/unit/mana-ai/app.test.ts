@@ -58,6 +58,7 @@ function setUp(
     verifyUserToken: async (token) =>
       token === 'good' ? { ok: true, userId: 'user-1' } : { ok: false, code: 'UNAUTHENTICATED' },
     userMissions: () => USER_MISSIONS,
+    records: () => ({ page: async () => null, find: async () => null }),
     openEvents: async () => ({ ok: false, reason: 'draining' }),
     tick: async () => TICK,
     health: async () => HEALTH,

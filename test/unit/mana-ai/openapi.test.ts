@@ -15,6 +15,7 @@ const app = createApp({
     audit: unused,
     command: unused,
   }),
+  records: () => ({ page: unused, find: unused }),
   openEvents: unused,
   tick: unused,
   health: unused,
