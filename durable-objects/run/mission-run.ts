@@ -6,7 +6,7 @@ import { readIterations } from '../../src/missions/iteration.ts';
 import type { Mission } from '../../src/missions/mission.ts';
 import { agentBusyUntilMs } from '../../src/missions/agent-gate.ts';
 import { type Hold, standingOf } from '../../src/missions/standing.ts';
-import { linksGiven } from '../../src/planner/links.ts';
+import { linksGiven, type PlanLinks } from '../../src/planner/links.ts';
 import { adviceOf } from '../../src/model/llm-error.ts';
 import { startPlan, type PlanState } from '../../src/planner/plan.ts';
 import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
@@ -282,7 +282,7 @@ export class MissionRun {
       ),
       notes: found.kind === 'failed' ? [found.note] : [],
       // A link is a way out for what was read: under a grant none leaves that did not come in.
-      ...(scope.grant === null ? {} : { links: linksGiven(parts) }),
+      ...(scope.grant === null ? {} : startLinks(linksGiven(parts))),
     });
   }
 
@@ -461,6 +461,13 @@ export class MissionRun {
   async #save(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<void> {
     await saveCheckpoint(this.#options.store, this.#options.missionId, checkpoint, grant);
   }
+}
+
+function startLinks({ mission, ...readLinks }: PlanLinks): {
+  links: string[];
+  readLinks: Omit<PlanLinks, 'mission'>;
+} {
+  return { links: mission, readLinks };
 }
 
 function researchOf(found: RunFindings): Findings | 'failed' | undefined {

@@ -87,7 +87,7 @@ function urlFrom(
   if (!parsed.success)
     throw new CliError(EXIT.usage, `--${option} ${parsed.error.issues[0]?.message ?? ''}.`);
   const { origin, pathname } = parsed.data;
-  return `${origin}${pathname.replace(/\/+$/, '')}`;
+  return `${origin}${pathname.replace(/(?<!\/)\/+$/, '')}`;
 }
 
 function readSession(dataDir: string): Session {

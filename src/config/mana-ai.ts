@@ -134,6 +134,6 @@ function localityOf(values: RunnerValues): Locality {
 }
 
 function llmBaseUrl({ origin, pathname }: URL): string {
-  const path = pathname.replace(/\/+$/, '');
+  const path = pathname.replace(/(?<!\/)\/+$/, '');
   return `${origin}${path === '' ? '/v1' : path}`;
 }

@@ -31,7 +31,7 @@ export function withSecretsFromFiles(
 /** Empty too where the file cannot be read. */
 function textOf(path: string, readText: (path: string) => string): string {
   try {
-    return readText(path).replace(/[\r\n]+$/, '');
+    return readText(path).replace(/(?<![\r\n])[\r\n]+$/, '');
   } catch {
     return '';
   }

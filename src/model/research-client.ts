@@ -121,7 +121,7 @@ async function ask(endpoint: ResearchEndpoint, path: string, init: RequestInit):
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     // A redirect could carry the key and the query to another host.
-    const url = `${baseUrl.replace(/\/+$/, '')}${path}`;
+    const url = `${baseUrl.replace(/(?<!\/)\/+$/, '')}${path}`;
     const response = await send(url, { ...init, headers, redirect: 'manual', signal });
     return readReply(response.status, await readBoundedText(response, MAX_BODY, { signal }));
   } catch {

@@ -48,7 +48,7 @@ export function parseObject(text: string): Record<string, unknown> | null {
 export function parseLoosely(text: string): Record<string, unknown> | null {
   const strict = parseObject(text);
   if (strict !== null || text.length > MAX_ARGUMENTS) return strict;
-  const fenced = /^\s*```\w*\s*([^]*?)\s*```\s*$/.exec(text)?.[1];
+  const fenced = /^```\w{0,20}([^]*)```$/.exec(text.trim())?.[1]?.trim();
   const inner = fenced ?? text;
   const read = readLiteral(inner, 0);
   if (read === null || skipBlanks(inner, read.end) !== inner.length) return null;

@@ -123,10 +123,9 @@ function readInstant(
     return isDay(words.slice(0, 10)) && !Number.isNaN(Date.parse(words)) ? words : null;
   const bare = words.replace(ZONED, '');
   const time = TIME.exec(bare);
-  const dayText = (time === null ? bare : bare.slice(0, time.index)).replace(
-    /(?:\s+(?:at|um|à|a las|alle))?[\sT,]*$/i,
-    '',
-  );
+  const dayText = (time === null ? bare : bare.slice(0, time.index))
+    .replace(/(?<![\sT,])[\sT,]+$/i, '')
+    .replace(/(?<!\s)\s+(?:at|um|à|a las|alle)$/i, '');
   // A time alone, as the end of an event, is one of the day on which it begins.
   const start =
     name === 'endTime' && typeof params['startTime'] === 'string'

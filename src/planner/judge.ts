@@ -1,9 +1,9 @@
-import { unknownUrls, urlsIn } from '../inputs/urls.ts';
 import { isRecord } from '../values/fields.ts';
 import { canonicalJson, readArguments } from './arguments.ts';
 import type { Moment } from './calendar-days.ts';
 import { withDates } from './dates.ts';
 import type { Language } from './language.ts';
+import { judgeLinks, linksRead, type PlanLinks, readLinksOf } from './links.ts';
 import { foreignMarkup, type Quotable } from './markup.ts';
 import { stepKey } from './step-key.ts';
 import { cutText, oneLine, withoutTemplateTokens } from './text.ts';
@@ -70,7 +70,7 @@ export type Findings = {
   steps: readonly RecordedStep[];
   readings: readonly string[];
   titles: Readonly<Record<string, string>>;
-  links: readonly string[] | null;
+  links: PlanLinks | null;
 };
 
 export type JudgeHelp = RoundHelp & { rationale: string; quotable: Quotable };
@@ -85,7 +85,7 @@ export class Judge {
   readonly steps: RecordedStep[];
   readonly readings: string[];
   readonly titles: Map<string, string>;
-  readonly links: Set<string> | null;
+  links: PlanLinks | null;
   readonly refused: RefusedCall[] = [];
   readonly #offered: readonly Tool[];
   readonly #help: JudgeHelp;
@@ -100,7 +100,7 @@ export class Judge {
     this.steps = [...steps];
     this.readings = [...readings];
     this.titles = new Map(Object.entries(titles));
-    this.links = links === null ? null : new Set(links);
+    this.links = links;
     this.#offered = offered;
     this.#help = help;
     this.#recorded = new Set(steps.map(({ toolName, params }) => stepKey(toolName, params)));
@@ -146,7 +146,7 @@ export class Judge {
     this.#room -= JSON.stringify(result).length;
     this.readings.push(key);
     for (const [id, title] of titlesIn(result)) this.titles.set(id, title);
-    for (const link of this.links === null ? [] : urlsIn(result)) this.links?.add(link);
+    if (this.links !== null) this.links = linksRead(this.links, result);
     return { status: 'read', result };
   }
 
@@ -216,10 +216,10 @@ export class Judge {
   }
 
   #strangeLink({ name }: Tool, params: Record<string, unknown>): Reply | null {
-    const [link] = this.links === null ? [] : unknownUrls(params, this.links);
-    if (link === undefined) return null;
-    const words = `The link ${oneLine(link, 200)} stands in no input. Leave links out that you were not given.`;
-    return this.#refuse(name, 'link', words);
+    if (this.links === null) return null;
+    const used = readLinksOf({ steps: this.steps, answerText: null }, this.links);
+    const verdict = judgeLinks(params, this.links, used);
+    return verdict.ok ? null : this.#refuse(name, 'link', verdict.reason);
   }
 
   #record(tool: Tool, params: Record<string, unknown>): Reply {

@@ -115,7 +115,8 @@ const SIGNS: readonly Sign[] = [
   { pattern: /◁\/?think▷/, given: true },
   { pattern: /\bto=functions\.\w+|assistant(?:commentary|final)\b/, given: true },
   {
-    pattern: /^[ \t]*Action[ _]Input[ \t]*:|^[ \t]*Action[ \t]*:[ \t]*[a-z]\w*_\w+[ \t]*$/im,
+    pattern:
+      /^[ \t]*Action[ _]Input[ \t]*:|^[ \t]*Action[ \t]*:[ \t]*(?=\w{1,64}_\w)[a-z]\w{1,128}[ \t]*$/im,
     given: true,
   },
   {

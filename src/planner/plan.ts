@@ -1,4 +1,3 @@
-import { unknownUrls } from '../inputs/urls.ts';
 import type { PlanStep } from '../missions/iteration.ts';
 import type { Adaptation } from '../model/adaptation.ts';
 import { MAX_ARGUMENTS, parseLoosely, parseObject } from './arguments.ts';
@@ -12,6 +11,7 @@ import {
   type RoundHelp,
 } from './judge.ts';
 import type { Language } from './language.ts';
+import { type PlanLinks, withoutUnknownLinks } from './links.ts';
 import {
   foreignMarkup,
   type Quotable,
@@ -35,7 +35,6 @@ const MAX_SUMMARY = 2_000;
 const MAX_CONTENT = 8_000;
 const MAX_NAME = 64;
 const MAX_CALL_ID = 100;
-const MAX_LINKS = 500;
 const MAX_TITLES = 300;
 const MAX_TITLE = 80;
 const MAX_ID = 256;
@@ -69,8 +68,8 @@ export type PlanState = {
   refusals?: RefusedCall[];
   /** what the records are called whose ids the model has seen, by id */
   titles: Record<string, string>;
-  /** links that a step may have, as urlsIn tells them: given in the prompt or read since; null: any */
-  links: string[] | null;
+  /** those that a step may have, given in the prompt or read since; null: any */
+  links: PlanLinks | null;
   /** sentences of the runner about how the plan came about; they end its summary */
   notes: string[];
   /** reading calls that were answered, by tool and params */
@@ -90,17 +89,19 @@ export type PlanState = {
   answerText: string | null;
 };
 
-/** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. `links`: the only ones that a step may have. */
+/** A new plan: nothing asked yet. `titles`: of the records in the prompt, by id; summaries of steps call them so. `links`: the only ones that any step may have, the mission's; `readLinks`: those of what was read. */
 export function startPlan(prompt: {
   system: string;
   user: string;
   titles?: Readonly<Record<string, string>>;
   notes?: readonly string[];
   links?: readonly string[];
+  readLinks?: Omit<PlanLinks, 'mission'>;
   delimiter?: string;
   language?: Language;
 }): PlanState {
-  const { system, user, titles = {}, notes = [], links, delimiter, language } = prompt;
+  const { system, user, titles = {}, notes = [], delimiter, language } = prompt;
+  const { links, readLinks } = prompt;
   return {
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(language === undefined ? {} : { language }),
@@ -113,7 +114,8 @@ export function startPlan(prompt: {
     usage: { promptTokens: 0, completionTokens: 0 },
     titles: boundedTitles(Object.entries(titles)),
     notes: [...notes],
-    links: links?.slice(0, MAX_LINKS) ?? null,
+    links:
+      links === undefined ? null : { records: {}, research: [], ...readLinks, mission: [...links] },
     readings: [],
     fruitlessRounds: 0,
     done: false,
@@ -142,7 +144,7 @@ export function applyAnswer(
   const content = isClean ? spoken : '';
   const round = state.round + 1;
   const calls = boundedCalls(answer.toolCalls, round);
-  const rationale = withoutUnknownLinks(content, state.links, '');
+  const rationale = withoutUnknownLinks(content, { plan: state, instead: '' });
   const language = help.language ?? state.language ?? 'en';
   const judge = new Judge(state, offered, { ...help, language, rationale, quotable });
   const replies = calls.map((call, index): ChatMessage => {
@@ -165,13 +167,16 @@ export function applyAnswer(
       : { refusals: [...(state.refusals ?? []), ...judge.refused].slice(0, MAX_REFUSALS) }),
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
-    links: judge.links === null ? null : [...judge.links].slice(0, MAX_LINKS),
+    links: judge.links,
     fruitlessRounds: refused > 0 && refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
     answerText:
       content === ''
         ? state.answerText
-        : withoutUnknownLinks(content, state.links, OWN_WORDS[language].linksLeftOut),
+        : withoutUnknownLinks(content, {
+            plan: { ...state, steps: judge.steps },
+            instead: OWN_WORDS[language].linksLeftOut,
+          }),
   };
 }
 
@@ -288,15 +293,6 @@ function boundedTitles(titles: readonly [string, string][]): Record<string, stri
   return Object.fromEntries(
     known.filter(([id, title]) => id.length <= MAX_ID && title !== '').slice(-MAX_TITLES),
   );
-}
-
-/** An app shows words as it shows steps, and loads a picture without asking: a link in them is a way out too. */
-function withoutUnknownLinks(
-  words: string,
-  links: readonly string[] | null,
-  instead: string,
-): string {
-  return links === null || unknownUrls(words, new Set(links)).length === 0 ? words : instead;
 }
 
 /** What stays in the history: few and short enough to store, each with an id of its own, a short name, the text of an object. */

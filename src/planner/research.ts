@@ -9,13 +9,13 @@ export type Findings = {
 
 /** After these words it is something that a person has or does not want: "my research", "no research". A job costs money, every day where a mission runs daily. */
 const NOT_AFTER =
-  /(?<!\b(?:my|our|his|her|their|your|no|not|never|without|mein\w*|unser\w*|kein\w*|nicht|nie|ohne)\s+)/
+  /(?<!\b(?:my|our|his|her|their|your|no|not|never|without|mein\w{0,6}|unser\w{0,6}|kein\w{0,6}|nicht|nie|ohne)\s{1,8})/
     .source;
 const ASKED =
   /(?:research(?:es|ing)?|investigate|look (?:it )?up (?:online|on the web)|search (?:online|the web|the internet)|find out (?:online|on the web)|recherch(?:e|en|iere|ieren|ier)|nachforschen|nachforschungen|erforsche|im (?:internet|netz|web) (?:nachsehen|suchen|nach)|suche?n? (?:online|im (?:internet|netz|web)))/
     .source;
 
-/** Words by which an objective asks for research, in English and German: a mere "news" is not enough. The word's edge comes first, so that little is looked back at. */
+/** Words by which an objective asks for research, in English and German: a mere "news" is not enough. The word's edge comes first and what stands before it is bounded, so that little is looked back at. */
 const ASKS_FOR_RESEARCH = new RegExp(`\\b${NOT_AFTER}${ASKED}\\b`, 'i');
 
 const MAX_QUERY = 2_000;

@@ -48,7 +48,7 @@ export function plainTextOf(html: string): string {
   return decoded(
     withoutScripts(html)
       .replaceAll(/<br\s*\/?>|<\/(?:p|h[1-6]|li|div|ul|ol|blockquote)\s*>/gi, '\n')
-      .replaceAll(/<[^>]*>/g, ''),
+      .replaceAll(/<[^<>]*>/g, ''),
   )
     .replaceAll(/\n{3,}/g, '\n\n')
     .trim();
@@ -152,7 +152,7 @@ function trimmedEnd(inline: readonly RichNode[]): RichNode[] {
 
 function tokensOf(html: string): Token[] {
   const tokens: Token[] = [];
-  for (const [, tag, words] of withoutScripts(html).matchAll(/<([^>]*)>|([^<]+|<)/g)) {
+  for (const [, tag, words] of withoutScripts(html).matchAll(/<([^<>]*)>|([^<]+|<)/g)) {
     if (words !== undefined) tokens.push({ text: words });
     const [, slash, name = ''] = /^(\/?)([a-z][a-z0-9]*)/i.exec(tag ?? '') ?? [];
     if (name === '') continue;

@@ -28,7 +28,7 @@ export function sentenceOf(
 ): string {
   const template = language === 'en' ? undefined : SENTENCES[language][tool.name];
   if (template === undefined || language === 'en') return tool.summarise(params);
-  const filled = template.replace(/\[([^\]]*)\]/g, (_all, part: string) => {
+  const filled = template.replace(/\[([^[\]]*)\]/g, (_all, part: string) => {
     const names = [...part.matchAll(/\{[=@]?(\w+)\}/g)].map(([, name = '']) => name);
     return names.every((name) => isSaid(params[name])) ? part : '';
   });

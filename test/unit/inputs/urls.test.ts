@@ -92,6 +92,50 @@ describe('a URL in a step', () => {
     'mailto:a@good.example?body=secret',
     'secret@evil.com',
     'secret@evil.example.',
+    'sms:+4915112345678?body=secret',
+    'sms:+49151&body=secret',
+    'SMS&colon;+49151;body=secret',
+    'tel:+49151123',
+    'tg:resolve?domain=evil&text=secret',
+    'whatsapp:send?text=secret',
+    'skype:evil?chat&topic=secret',
+    'webcal:evil.example/secret',
+    'facetime:secret@evil.example',
+    'geo:52.1,13.2',
+    'ms-word:ofe|u|secret',
+    'search-ms:query=x',
+    'shortcuts:run-shortcut?name=x',
+    'magnet:?xt=urn:btih:secret',
+    'anything:open?text=secret',
+    'newscheme:se%63ret',
+    '[x](anything:secret)',
+    '[x]( <anything:secret>)',
+    '![](anything:secret)',
+    '[x]: anything:secret',
+    '<anything:secret>',
+    '[[anything:secret]]',
+    '<a href=anything:secret>',
+    "<a href = 'any\nthing:secret'>",
+    '<a title="x" href="anything&#58;secret">',
+    '<form action="anything:secret">',
+    'background: url(anything:secret)',
+    '<img src="//2130706433/secret">',
+    'evil.monster',
+    'secret.evil.bzh',
+    'EVIL.CAPITAL',
+    'evil.vermögensberatung',
+    'secret.evil.Zuerich',
+    'evil.schmidt/secret',
+    '[2001:db8::1]/secret',
+    '[::1]:8080/secret',
+    '[::ffff:1.2.3.4]/secret',
+    '0x7f000001/secret',
+    '0x7f.0.0.1',
+    '0x7f.1/secret',
+    '//0x7f000001/secret',
+    '//localhost/secret',
+    '0177.0.0.01/secret',
+    'http://0x7f.1',
   ])('is found in %j', (text) => {
     expect(unknownUrls({ note: text }, KNOWN)).not.toEqual([]);
     expect(unknownUrls({ a: [{ b: `Bitte ansehen: ${text} danke` }] }, KNOWN)).not.toEqual([]);
@@ -126,6 +170,9 @@ describe('a URL in a step', () => {
     '@name #tag $5.00 50% ~3',
     'Foo::bar, x = y.z, array[0].length',
     'Dr.Müller, Prof.Schmidt, St.Pölten',
+    'Farbe 0x1F, Zeit:10:30, Ziel:A, Haus:Garten, Typ:x',
+    'Titel:Neu? Ja. [1] [x] (a:b) {k: v} a=b',
+    '[Anmerkung: siehe unten], [x] (Notiz: eins), 50%: ja',
   ])('is not seen in %j', (text) => {
     expect(unknownUrls({ text }, NONE)).toEqual([]);
   });
@@ -262,12 +309,45 @@ describe('for any text', () => {
     '\\',
     '[(',
     'www.',
+
     'https://a.b/(',
     '-.',
-  ])('a hundred thousand times %j takes no square of time', (unit) => {
+    'a.com/',
+    'a.com:1/',
+    'a.com ',
+    'data:',
+    'data:a',
+    '](',
+    '](a:',
+    '<',
+    '[::1]/',
+    '0x1/',
+    'a@b.c',
+    'a.b@',
+    '=" ',
+    'x="a:',
+    'url(',
+    'h\t',
+    'http\t',
+    'sms:',
+    'a:?',
+    'xn--',
+    '。',
+    'a。',
+    '%',
+    '%e',
+    '&colon',
+    '\\u00',
+    '1.1.1.1/',
+    'java\nscript',
+    '//a',
+  ])('a hundred thousand characters of %j take no square of time, wherever they stand', (unit) => {
     const text = unit.repeat(Math.ceil(100_000 / unit.length));
-    const startedMs = performance.now();
-    unknownUrls(text, NONE);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    for (const whole of [text, `https${text}`, `a.${text}`, `${text}!`, `[x](${text})`]) {
+      const startedMs = performance.now();
+      unknownUrls(whole, NONE);
+      urlsIn({ url: whole });
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+    }
   });
 });

@@ -60,10 +60,12 @@ describe('findings', () => {
       citations: [citation('https://c.example/2')],
     };
     const mission = { title: '', objective: 'Read https://m.example/3', conceptMarkdown: '' };
-    const inputs = [{ module: 'notes', title: '', text: 'https://i.example/4' }];
-    expect(linksGiven({ mission, inputs, research })).toEqual(
-      expect.arrayContaining(['//c.example/2', '//i.example/4', '//m.example/3', '//r.example/1']),
-    );
+    const inputs = [{ module: 'notes', title: '', text: 'https://i.example/4', id: 'i' }];
+    expect(linksGiven({ mission, inputs, research })).toEqual({
+      mission: ['//m.example/3'],
+      records: { i: ['//i.example/4'] },
+      research: expect.arrayContaining(['//c.example/2', '//r.example/1']) as string[],
+    });
   });
 });
 

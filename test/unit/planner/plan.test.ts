@@ -47,6 +47,10 @@ function note(content: string): Call {
   return { name: 'create_note', arguments: { content } };
 }
 
+function ownNote(noteId: string, content: string): Call {
+  return { name: 'append_to_note', arguments: { noteId, content } };
+}
+
 function completion(taskId: string): Call {
   return { name: 'complete_task', arguments: { taskId } };
 }
@@ -267,9 +271,9 @@ describe('a plan', () => {
     ]);
   });
 
-  it('takes links alone that it was given or has read, where that is asked for', () => {
+  it('takes links alone that it was given, where that is asked for', () => {
     const state = startPlan({ system: 's', user: 'u', links: [...urlsIn('https://a.example/x')] });
-    const help = { read: () => ({ items: [], text: 'See https://b.example/y.' }) };
+    const help = { read: () => ({ items: [{ id: 'n', text: 'See https://b.example/y.' }] }) };
     const calls = [
       note('https://a.example/x, fine'),
       note('Go to https://a.example/x?secret=1'),
@@ -280,7 +284,6 @@ describe('a plan', () => {
     const plan = applyAnswer(state, answer('', calls), readingTools, help);
     expect(plan.steps.map(({ params }) => params['content'])).toEqual([
       'https://a.example/x, fine',
-      '<https://b.example/y>',
     ]);
     expect(applyAnswer(fresh, answer('', [note('https://c.example')]), offered).steps).toHaveLength(
       1,
@@ -294,7 +297,7 @@ describe('a plan', () => {
     // What was refused once is not given by the refusal.
     expect(
       applyAnswer(plan, answer('', [note('Go to https://a.example/x?secret=1')]), offered).steps,
-    ).toHaveLength(2);
+    ).toHaveLength(1);
   });
 
   it('reads records without the control tokens of chat templates', () => {
@@ -330,7 +333,7 @@ describe('a plan', () => {
     };
     const plan = applyAnswer(
       state,
-      answer('', [lookUpCall(1), note('https://b.example/y')]),
+      answer('', [lookUpCall(1), ownNote('n', 'https://b.example/y')]),
       readingTools,
       help,
     );
