@@ -9,6 +9,7 @@ import type { PostgresReport } from './admission/outages.ts';
 import type { PassState } from './admission/pass.ts';
 import type { PermitAnswer } from './admission/permits.ts';
 import type { TurnReport } from './admission/turn-report.ts';
+import type { Notice } from './life/notice.ts';
 import type { AuditAnswer } from './opening/audit-log.ts';
 import type { CommandOutcome, MissionCommand } from './projection/device-write.ts';
 import type { Refreshed } from './projection/refreshed.ts';
@@ -62,6 +63,7 @@ export type FeedPort = {
   scan(): Promise<{ ok: true } | { ok: false; code: string }>;
   forget(userId: string): Promise<void>;
   knows(userId: string): Promise<boolean>;
+  notices(): Promise<Notice[]>;
   stop(): Promise<void>;
 };
 
@@ -82,6 +84,8 @@ export type PostgresEnv = { DATABASE_URL: string; POSTGRES_APPLICATION: string }
 
 /** The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare them. */
 export type RunnerEnv = PostgresEnv & {
+  /** another way to the same database, for LISTEN alone; empty or null where there is none */
+  MANA_LISTEN_URL?: string | null;
   POSTGRES_POOL: Named<PoolPort>;
   USER_MISSIONS: Named<UserPort>;
   DISPATCHER: Named<DispatcherPort>;

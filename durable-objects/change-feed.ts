@@ -1,6 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
 import { importRunnerPrivateKeys } from '../src/grants/index.ts';
+import { ask } from '../src/postgres/one-statement.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
+import { notifyOf } from '../src/sync/feed-queries.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import {
   type DispatcherPort,
@@ -11,7 +13,8 @@ import {
 } from './bindings.ts';
 import { codeOf, reportOf } from './feed/feed-error.ts';
 import { FeedStore } from './feed/feed-store.ts';
-import { ListenConnection } from './feed/listen-connection.ts';
+import type { Notice } from './life/notice.ts';
+import { ECHO, ListenConnection } from './feed/listen-connection.ts';
 import { OutboxPoll } from './feed/outbox-poll.ts';
 import { Sweep } from './feed/sweep.ts';
 import { UserRefresh } from './feed/user-refresh.ts';
@@ -49,11 +52,16 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     const grantsChanged = (): Promise<boolean> => this.#grantsChanged();
     this.#outbox = new OutboxPoll({ store, database, users, sweep, grantsChanged });
     this.#listen = new ListenConnection(
-      { databaseUrl: env.DATABASE_URL, application: env.POSTGRES_APPLICATION },
+      {
+        databaseUrl: env.DATABASE_URL,
+        listenUrl: env.MANA_LISTEN_URL || null,
+        application: env.POSTGRES_APPLICATION,
+      },
       {
         notified: () => void this.#outbox.poll().catch(() => undefined),
         lost: () => this.#comeBackSoon(),
       },
+      () => ask(database, { role: 'mana_ai_runner', userId: null }, notifyOf(ECHO)),
     );
     this.#store = store;
     this.#users = users;
@@ -85,6 +93,11 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
 
   async knows(userId: string): Promise<boolean> {
     return this.#store.hasFailure(userId);
+  }
+
+  /** What an operator should know of the feed. */
+  async notices(): Promise<Notice[]> {
+    return this.#listen.notices();
   }
 
   /** The process is about to end: no more polls, and the connection is closed without waiting for the server's answer. */

@@ -10,7 +10,7 @@ import { projectPath } from './process/project.ts';
 
 const MIGRATIONS = projectPath('migrations');
 
-/** Session advisory lock: "mana" in ASCII. Two migrates at once take turns. */
+/** Advisory lock: "mana" in ASCII. Two migrates at once take turns. */
 const LOCK_KEY = 0x6d616e61;
 
 const ROLES = ['mana_ai_runner', 'mana_auth_service'] as const;
@@ -44,6 +44,7 @@ export type DatabaseCheckCode =
   | 'ROLE_BYPASSES_RLS'
   | 'RLS_INACTIVE'
   | 'POLICIES_MISSING'
+  | 'POOLER_IN_STATEMENT_MODE'
   | 'CHECK_FAILED';
 
 export type DatabaseCheck = { ok: true } | { ok: false; code: DatabaseCheckCode; message: string };
@@ -143,16 +144,22 @@ async function ensureLedger(client: Client): Promise<void> {
     $$`);
 }
 
-/** Runs one migration in a transaction of its own. False: another process was quicker. */
+/** Runs one migration within the open transaction. False: another process was quicker. */
 async function apply(client: Client, migration: Migration): Promise<boolean> {
+  const claim = 'insert into mana_ai.migrations (name) values ($1) on conflict do nothing';
+  const { rowCount } = await client.query(claim, [migration.name]);
+  if (rowCount === 1) await client.query(migration.sql);
+  return rowCount === 1;
+}
+
+/** Runs work in a transaction that holds the lock of all migrates; behind a pooler, too. */
+async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
-    // The ledger row comes first: behind a pooler, where session locks do not hold, a second migrate waits here.
-    const claim = 'insert into mana_ai.migrations (name) values ($1) on conflict do nothing';
-    const { rowCount } = await client.query(claim, [migration.name]);
-    if (rowCount === 1) await client.query(migration.sql);
+    await client.query('select pg_advisory_xact_lock($1)', [LOCK_KEY]);
+    const answer = await work();
     await client.query('commit');
-    return rowCount === 1;
+    return answer;
   } catch (error) {
     await client.query('rollback').catch(() => undefined);
     throw error;
@@ -180,8 +187,54 @@ export async function fillStatement(): Promise<string> {
   return readFile(join(MIGRATIONS, '005_fill.sql'), 'utf8');
 }
 
+/** It reads the whole log, so it runs behind the others, in a transaction that holds up nobody. */
+const FILL = '005_fill';
+
+/** Which migration is being applied, for the error that names it. */
+type Progress = { current: string };
+
+async function applyMissing(
+  client: Client,
+  migrations: readonly Migration[],
+  progress: Progress,
+): Promise<string[]> {
+  return inTransaction(client, async () => {
+    const ledger = await readLedger(client);
+    const missing = migrations.filter(({ name }) => !ledger.includes(name));
+    if (missing.length === 0) return [];
+    await ensureLedger(client);
+    const applied: string[] = [];
+    for (const migration of missing) {
+      progress.current = migration.name;
+      if (await apply(client, migration)) applied.push(migration.name);
+    }
+    return applied;
+  });
+}
+
 /**
- * Applies what is missing, as the owner. Safe to run twice at once.
+ * What two programs that make tables at the same moment do to each other: a deadlock (40P01), a type
+ * or a table of the same name (23505, 42P07), a catalog row that the other one has just changed
+ * (XX000 "tuple concurrently updated"). Nothing was changed, and the next try finds what the other made.
+ */
+const COLLISIONS = ['40P01', '23505', '42P07', 'XX000'];
+const MOST_TRIES = 12;
+
+async function againOnCollision<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const collided = error instanceof DatabaseError && COLLISIONS.includes(error.code ?? '');
+      if (!collided || tries === MOST_TRIES) throw error;
+      await new Promise((done) => setTimeout(done, 50 * tries * (0.5 + Math.random())));
+    }
+  }
+}
+
+/**
+ * Applies what is missing, as the owner: all of it or nothing, in one transaction. The fill alone has
+ * one of its own behind it, which may be repeated. Safe to run twice at once.
  * @param only the migrations of an older build, for data that it left; all of this one where it is left out
  * @returns names of the migrations that this call applied
  * @throws MigrateError
@@ -194,23 +247,22 @@ export async function migrate(
     ({ name }) => only === undefined || only.includes(name),
   );
   const client = await connect(databaseUrl);
-  let current = 'ledger';
+  const progress: Progress = { current: 'ledger' };
   try {
-    await client.query('select pg_advisory_lock($1)', [LOCK_KEY]);
-    const ledger = await readLedger(client);
-    const newer = newerThanBuild(ledger, migrations);
+    const newer = newerThanBuild(await readLedger(client), migrations);
     if (newer !== null) throw new MigrateError('DATABASE_NEWER', newer);
-    await ensureLedger(client);
     const applied: string[] = [];
-    for (const migration of migrations.filter(({ name }) => !ledger.includes(name))) {
-      current = migration.name;
-      if (await apply(client, migration)) applied.push(migration.name);
-    }
-    return { applied };
+    for (const part of [
+      migrations.filter(({ name }) => name !== FILL),
+      migrations.filter(({ name }) => name === FILL),
+    ])
+      applied.push(...(await againOnCollision(() => applyMissing(client, part, progress))));
+    return { applied: applied.toSorted() };
   } catch (error) {
-    throw error instanceof MigrateError ? error : migrationError(error, current, databaseUrl);
+    throw error instanceof MigrateError
+      ? error
+      : migrationError(error, progress.current, databaseUrl);
   } finally {
-    // Ending the session releases the lock, whatever happened before.
     await client.end().catch(() => undefined);
   }
 }
@@ -253,6 +305,19 @@ async function checkRole(
   }
 }
 
+const STATEMENT_MODE: DatabaseCheck = {
+  ok: false,
+  code: 'POOLER_IN_STATEMENT_MODE',
+  message:
+    'the pooler that DATABASE_URL names is in statement mode, which takes no transactions: set its ' +
+    'pool_mode to transaction or session',
+};
+
+/** PgBouncer answers `begin` with 08P01 in that mode; the words alone tell it from other faults. */
+function isOfStatementMode(error: unknown): boolean {
+  return error instanceof DatabaseError && /statement pooling mode/.test(error.message);
+}
+
 /** The ledger against this build. */
 async function checkLedger(client: Client): Promise<DatabaseCheck> {
   const [ledger, migrations] = [await readLedger(client), await readMigrations()];
@@ -282,6 +347,7 @@ export async function checkDatabase(databaseUrl: string): Promise<DatabaseCheck>
     for (const role of ROLES) if (check.ok) check = await checkRole(client, role, databaseUrl);
     return check;
   } catch (error) {
+    if (isOfStatementMode(error)) return STATEMENT_MODE;
     return { ok: false, code: 'CHECK_FAILED', message: describe(error, databaseUrl) };
   } finally {
     await client.end().catch(() => undefined);

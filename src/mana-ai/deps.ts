@@ -24,6 +24,8 @@ export type RunnerHealth = {
   /** `tools`: how the model calls tools, absent as long as that is not known */
   llm: ComponentHealth & { locality: Locality; tools?: 'native' | 'text' | 'none' };
   tick: { enabled: boolean; lastTickAt: string | null; queued: number; running: number };
+  /** what an operator should know besides */
+  notices: { code: string; message: string; since: string }[];
 };
 
 /** One user's missions, wherever they live. */

@@ -24,5 +24,8 @@ export const healthAnswer = z
       queued: z.int().nullable(),
       running: z.int().nullable(),
     }),
+    notices: z
+      .array(z.object({ code: z.string(), message: z.string(), since: z.string() }))
+      .describe('what an operator should know besides, each with what to do'),
   })
   .meta({ id: 'Health' });

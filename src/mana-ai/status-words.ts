@@ -2,7 +2,10 @@ import type { ComponentHealth } from '../missions/views.ts';
 import type { HealthAnswer } from './routes/health.ts';
 
 /** The state of the runner in sentences, the most pressing first; `nowMs` since the epoch. */
-export function statusWords({ postgres, llm, tick }: HealthAnswer, nowMs: number): string[] {
+export function statusWords(
+  { postgres, llm, tick, notices }: HealthAnswer,
+  nowMs: number,
+): string[] {
   const wrong = [
     ...trouble('PostgreSQL', postgres, nowMs),
     ...trouble('The language model', llm, nowMs),
@@ -10,6 +13,7 @@ export function statusWords({ postgres, llm, tick }: HealthAnswer, nowMs: number
   return [
     ...(wrong.length === 0 ? [answerWords(llm.tools)] : wrong),
     ...toolWords(llm.tools),
+    ...notices.map((notice) => noticeWords(notice, nowMs)),
     queueWords(tick),
     tickWords(tick, nowMs),
   ];
@@ -34,6 +38,10 @@ function toolWords(tools: HealthAnswer['llm']['tools']): string[] {
   return tools === 'none'
     ? ['The language model calls no tools: plans will have no steps. Take another model.']
     : [];
+}
+
+function noticeWords({ code, message, since }: HealthAnswer['notices'][number], nowMs: number) {
+  return `For ${duration(nowMs - Date.parse(since))}: ${message} [${code}].`;
 }
 
 function queueWords({ queued, running }: HealthAnswer['tick']): string {

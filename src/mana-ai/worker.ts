@@ -81,12 +81,13 @@ async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerH
     woken = true;
   }
   const dispatcher = env.DISPATCHER.getByName(DISPATCHER_NAME);
-  const [postgres, { llm }, queue] = await Promise.all([
+  const [postgres, { llm }, queue, notices] = await Promise.all([
     env.POSTGRES_POOL.getByName(POOL_NAME).health('mana_ai_runner'),
     dispatcher.dependencies(),
     dispatcher.queueState(),
+    env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).notices(),
   ]);
-  return { postgres, llm, tick: { enabled: config.config.tick.enabled, ...queue } };
+  return { postgres, llm, tick: { enabled: config.config.tick.enabled, ...queue }, notices };
 }
 
 async function drain(env: RunnerEnv): Promise<{ drained: boolean }> {

@@ -49,3 +49,8 @@ export function selectUsersAfter(userId: string, limit: number): Statement {
 }
 
 export const OUTBOX_PAGE_ROWS = PAGE_ROWS;
+
+/** Sends a notification to whoever listens on a channel, with the commit. */
+export function notifyOf({ channel, payload }: { channel: string; payload: string }): Statement {
+  return { text: `select pg_notify($1, $2)`, values: [channel, payload] };
+}

@@ -66,5 +66,6 @@ function unknown({ config }: RouteDeps, code: string, message: string): HealthAn
     postgres: component,
     llm: { ...component, locality: config.llm.locality },
     tick: { enabled: config.tick.enabled, lastTickAt: null, queued: null, running: null },
+    notices: [],
   };
 }

@@ -37,6 +37,7 @@ const HEALTH: RunnerHealth = {
   postgres: { ok: true },
   llm: { ok: true, locality: 'local' },
   tick: { enabled: true, lastTickAt: null, queued: 0, running: 0 },
+  notices: [],
 };
 
 const USER_MISSIONS: UserMissionsPort = {

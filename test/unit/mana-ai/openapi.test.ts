@@ -84,13 +84,13 @@ test('the status says in words what is wrong since when, and how long the queue 
   const fine = { ok: true } as const;
   const tick = { enabled: true, lastTickAt: at(3), queued: 1, running: 2 };
   const llm = { ...fine, locality: 'local', tools: 'native' } as const;
-  expect(statusWords({ postgres: fine, llm, tick }, now)).toEqual([
+  expect(statusWords({ postgres: fine, llm, tick, notices: [] }, now)).toEqual([
     'PostgreSQL and the language model answer.',
     '1 person with a due mission waits, 2 people are being served.',
     'Missions run by themselves; the last run began 3 min ago.',
   ]);
   const silent = { ...fine, locality: 'local' } as const;
-  expect(statusWords({ postgres: fine, llm: silent, tick }, now)[0]).toContain(
+  expect(statusWords({ postgres: fine, llm: silent, tick, notices: [] }, now)[0]).toContain(
     'has not answered yet',
   );
   const down = {
@@ -103,11 +103,13 @@ test('the status says in words what is wrong since when, and how long the queue 
       postgres: fine,
       llm: { ...down, locality: 'local', tools: 'none' },
       tick: { enabled: false, lastTickAt: null, queued: null, running: null },
+      notices: [{ code: 'LISTEN_DEAF', message: 'nothing is heard', since: at(5) }],
     },
     now,
   );
   expect(words[0]).toBe(
     `The language model does not work for 2 h (since ${at(150)}): nothing listens there [LLM_UNREACHABLE].`,
   );
-  expect(words).toHaveLength(4);
+  expect(words).toContain('For 5 min: nothing is heard [LISTEN_DEAF].');
+  expect(words).toHaveLength(5);
 });
