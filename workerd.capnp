@@ -24,6 +24,9 @@ const config :Workerd.Config = (
   services = [
     (name = "mana-ai", worker = .manaAi),
     (name = "mana-auth", worker = .manaAuth),
+    (name = "mana-console", worker = .manaConsole),
+    (name = "mana-console-egress", worker = .manaConsoleEgress),
+    (name = "mana-console-page", disk = ()),
     (name = "mana-ai-egress", worker = .manaAiEgress),
     (name = "mana-auth-egress", worker = .manaAuthEgress),
     (name = "internet", network = .internet),
@@ -34,6 +37,7 @@ const config :Workerd.Config = (
   sockets = [
     (name = "mana-ai", http = (), service = "mana-ai"),
     (name = "mana-auth", http = (), service = "mana-auth"),
+    (name = "mana-console", http = (), service = "mana-console"),
   ],
 );
 
@@ -181,4 +185,23 @@ const manaAuthEgress :Workerd.Worker = (
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     # end of variables
   ],
+);
+
+# The page, and the API of the other two in its origin. No key, no variable, no storage.
+const manaConsole :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "dist/mana-console/worker/index.js")],
+  compatibilityDate = "2026-11-01",
+  globalOutbound = "mana-console-egress",
+  bindings = [
+    (name = "MANA_AI", service = "mana-ai"),
+    (name = "MANA_AUTH", service = "mana-auth"),
+    (name = "PAGE", service = "mana-console-page"),
+  ],
+);
+
+# Without a variable nothing passes: the console calls its bindings alone.
+const manaConsoleEgress :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  compatibilityDate = "2026-11-01",
+  globalOutbound = "internet",
 );

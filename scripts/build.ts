@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import { buildPage } from './process/build-page.ts';
 import { projectPath } from './process/project.ts';
 
-/** Bundles both Workers exactly as a deployment to Cloudflare would (workerd.capnp embeds the result), and makes the egress Worker and the command line. */
+/** Bundles the Workers exactly as a deployment to Cloudflare would (workerd.capnp embeds the result), and makes the egress Worker and the command line. */
 export function build(): void {
   bundle('wrangler.toml', 'dist/mana-ai');
   bundle('wrangler.mana-auth.toml', 'dist/mana-auth');
+  // Wrangler wants the page to be there when it bundles the Worker that serves it.
+  buildPage();
+  bundle('wrangler.mana-console.toml', 'dist/mana-console/worker');
   // Node calls its stripping of types experimental, on the terminal of whoever builds.
   execFileSync(process.execPath, [
     '--disable-warning=ExperimentalWarning',

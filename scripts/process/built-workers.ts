@@ -7,11 +7,14 @@ const SOURCES = [
   'durable-objects',
   'wrangler.toml',
   'wrangler.mana-auth.toml',
+  'wrangler.mana-console.toml',
   'package-lock.json',
 ];
 const BUNDLES = [
   'dist/mana-ai/index.js',
   'dist/mana-auth/index.js',
+  'dist/mana-console/worker/index.js',
+  'dist/mana-console/page/index.html',
   'dist/egress/src/egress/worker.js',
 ];
 

@@ -15,14 +15,18 @@ export type WorkerdOptions = {
   dataDir: string;
   host: string;
   /** the port of each Worker that this process runs; without one the Worker is left out */
-  ports: { manaAi?: number; manaAuth?: number };
+  ports: { manaAi?: number; manaAuth?: number; manaConsole?: number };
 };
 
 /** The Workers by the names of workerd.capnp: their socket, and the variable of their port. */
 const WORKERS = [
   { name: 'mana-ai', key: 'manaAi', variable: 'MANA_AI_PORT', alone: 'configManaAi' },
   { name: 'mana-auth', key: 'manaAuth', variable: 'MANA_AUTH_PORT', alone: 'configManaAuth' },
+  // The console is nothing without the other two: it calls them in their process.
+  { name: 'mana-console', key: 'manaConsole', variable: 'MANA_CONSOLE_PORT', alone: 'config' },
 ] as const;
+
+const PAGE_FOLDER = 'dist/mana-console/page';
 
 type Served = (typeof WORKERS)[number] & { port: number };
 
@@ -45,8 +49,7 @@ const TERM_WITHIN_MS = 5_000;
 /** Starts the Workers that have a port on workerd and waits until each answers /health. */
 export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProcess> {
   const served = servedBy(options);
-  if (options.ports.manaAi === options.ports.manaAuth)
-    throw new StartError('MANA_AUTH_PORT wants another port than MANA_AI_PORT');
+  assertDistinctPorts(served);
   await endLeftoverWorkerd(options.dataDir);
   for (const { variable, port } of served) await assertPortFree(variable, port, options.host);
   ensureBuilt();
@@ -64,6 +67,14 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
   return { ended };
 }
 
+function assertDistinctPorts(served: readonly Served[]): void {
+  for (const { port, variable } of served) {
+    const first = served.find((other) => other.port === port);
+    if (first !== undefined && first.variable !== variable)
+      throw new StartError(`${variable} wants another port than ${first.variable}`);
+  }
+}
+
 function raise(error: StartError): never {
   throw error;
 }
@@ -71,10 +82,14 @@ function raise(error: StartError): never {
 function spawnWorkerd(options: WorkerdOptions, trust: Trust, drainToken: string): ChildProcess {
   const { environment, dataDir, host } = options;
   const served = servedBy(options);
-  const folders = served.map(
-    ({ name }) => [`${name}-objects`, `${dataDir}/${name}-objects`] as const,
-  );
+  const folders = served
+    .filter(({ name }) => name !== 'mana-console')
+    .map(({ name }) => [`${name}-objects`, `${dataDir}/${name}-objects`] as const);
   for (const [, path] of folders) mkdirSync(path, { recursive: true, mode: 0o700 });
+  const page =
+    options.ports.manaConsole === undefined
+      ? []
+      : ['--directory-path', `mana-console-page=${projectPath(PAGE_FOLDER)}`];
   const sockets = served.map(({ name, port }) => `${name}=${host}:${port}`);
   const [only] = served;
   return spawn(
@@ -87,6 +102,7 @@ function spawnWorkerd(options: WorkerdOptions, trust: Trust, drainToken: string)
       writeTrust(dataDir, trust),
       ...sockets.flatMap((socket) => ['--socket-addr', socket]),
       ...folders.flatMap(([name, path]) => ['--directory-path', `${name}=${path}`]),
+      ...page,
     ],
     {
       stdio: ['ignore', 'inherit', 'inherit'],

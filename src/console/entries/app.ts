@@ -1,0 +1,3 @@
+import { startPage } from '../main.tsx';
+
+void startPage();

@@ -1,0 +1,8 @@
+export {
+  carryOut,
+  openReadRecord,
+  readNeeds,
+  sealWrites,
+  shownWrites,
+  toolFacts,
+} from '../../carry-out/index.ts';
