@@ -7,7 +7,7 @@ ENV WRANGLER_SEND_METRICS=false
 # The image has Node already; npm puts a pinned one beside it, which npm commands use.
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY wrangler.toml wrangler.mana-auth.toml workerd.capnp tsconfig.json ./
+COPY wrangler.toml wrangler.mana-auth.toml wrangler.mana-console.toml workerd.capnp tsconfig.json ./
 COPY src src
 COPY durable-objects durable-objects
 COPY migrations migrations

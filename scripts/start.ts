@@ -4,18 +4,26 @@ import { atStop, runCommand } from './process/command.ts';
 import { seedEncryptedDemo, workersAt } from './embedded/demo-device.ts';
 import { type Embedded, LOCAL_HOST, startEmbedded } from './embedded/embedded.ts';
 import { printIterations } from './embedded/iteration-printer.ts';
+import { consoleOn } from './process/console-port.ts';
 import { startWorkerd } from './process/workerd-process.ts';
 
 /** Everything on one machine with one command: embedded PostgreSQL, both Workers, a demo user, a demo planner. */
 async function start(): Promise<void> {
   const embedded = await startEmbedded();
-  const { environment, config, dataDir } = embedded;
+  const { config, dataDir } = embedded;
+  const console = await consoleOn(embedded.environment, LOCAL_HOST);
+  const { environment } = console;
   atStop(await printIterations(embedded.databaseUrl, say));
-  const ports = { manaAi: config.port, manaAuth: config.authPort };
+  const ports = {
+    manaAi: config.port,
+    manaAuth: config.authPort,
+    manaConsole: console.port,
+  };
   const workerd = await startWorkerd({ environment, dataDir, host: LOCAL_HOST, ports });
   noteSession(embedded);
   await seedEncrypted(embedded);
   welcome(config.port, embedded.token, embedded.usesDemoPlanner);
+  await sayWhereToOpen(embedded);
   throw await workerd.ended;
 }
 
@@ -58,6 +66,21 @@ function welcome(port: number, token: string, usesDemoPlanner: boolean): void {
   say(`API:      ${url}/docs`);
   say(`try:      npx mana-edge missions list`);
   say(`or:       curl -H "Authorization: Bearer ${token}" ${url}/api/v1/me/missions`);
+}
+
+/** The line to open. It comes last, so that it stands where the eyes are. */
+async function sayWhereToOpen({ config, token }: Embedded): Promise<void> {
+  const { manaAuth } = workersAt(config.port, config.authPort);
+  try {
+    const response = await fetch(`${manaAuth}/api/v1/me/sign-in-links`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const { url } = await response.json<{ url?: string }>();
+    if (url !== undefined) say(`\nopen:     ${url}`);
+  } catch {
+    say('the console gives no link now; `npx mana-edge login` asks for one');
+  }
 }
 
 function say(text: string): void {

@@ -7,11 +7,11 @@ import { projectPath } from './project.ts';
 const SOURCE = 'src/console';
 const OUT = 'dist/mana-console/page';
 /** Parts that are loaded when they are needed, by fixed names: the Worker serves what it knows. */
-const ENTRIES = ['app', 'carry', 'seal', 'qr', 'de'];
+const ENTRIES = ['app', 'carry', 'check', 'seal', 'qr', 'de'];
 const COPIED = ['index.html', 'icon.svg', 'manifest.webmanifest'];
 
 /** Builds the page of the console, with a brotli twin of each file, and notes the files' hashes beside it. */
-export function buildPage(): void {
+function buildPage(): void {
   rmSync(projectPath(OUT), { recursive: true, force: true });
   mkdirSync(projectPath(OUT), { recursive: true });
   buildSync({
@@ -43,3 +43,5 @@ function finish(path: string, name: string): string {
   writeFileSync(projectPath(`${path}.br`), brotliCompressSync(bytes, options));
   return `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`;
 }
+
+buildPage();

@@ -25,7 +25,10 @@ export async function consoleOn(given: Environment, host: string): Promise<Conso
   return { port: other, origin, environment };
 }
 
-function configOf(environment: Environment): { port: number; origins: readonly [string, ...string[]] } {
+function configOf(environment: Environment): {
+  port: number;
+  origins: readonly [string, ...string[]];
+} {
   const parsed = parseConsoleConfig(environment);
   if (!parsed.ok) throw new StartError(`${parsed.variable} ${parsed.message}`);
   return parsed.config;

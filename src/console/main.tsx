@@ -1,6 +1,5 @@
 import { render } from 'preact';
-import { loadDecisions, person } from './core/decisions.ts';
-import { dropChangedMarks, outcomes } from './core/decisions.ts';
+import { dropChangedMarks, loadDecisions, outcomes, person } from './core/decisions.ts';
 import { startLive } from './core/live.ts';
 import { heardOfMissions, loadMissions, missions } from './core/missions.ts';
 import { forgetOpened } from './core/opening.ts';
@@ -15,9 +14,9 @@ import { useWatched } from './core/store.ts';
 
 /** The page: whoever is not signed in stands at the door. */
 function Page() {
-  const person = useWatched(signedIn);
-  if (person === 'unknown') return null;
-  return typeof person === 'string' ? <Door ended={person === 'ended'} /> : <Frame />;
+  const state = useWatched(signedIn);
+  if (state === 'unknown') return null;
+  return typeof state === 'string' ? <Door ended={state === 'ended'} /> : <Frame />;
 }
 
 /** Starts everything. Without cryptography the page says what to open instead. */

@@ -7,6 +7,7 @@ const TYPES: Readonly<Record<string, string>> = {
   'app.js': 'text/javascript; charset=utf-8',
   'app.css': 'text/css; charset=utf-8',
   'carry.js': 'text/javascript; charset=utf-8',
+  'check.js': 'text/javascript; charset=utf-8',
   'seal.js': 'text/javascript; charset=utf-8',
   'qr.js': 'text/javascript; charset=utf-8',
   'de.js': 'text/javascript; charset=utf-8',
@@ -42,8 +43,7 @@ const HEADERS = {
 };
 
 /** The pages of the client: any other path is answered by the same page with 404. */
-const PAGES =
-  /^\/(?:|inbox|missions(?:\/.*)?|records(?:\/.*)?|grants|audit|settings)$/;
+const PAGES = /^\/(?:|inbox|missions(?:\/.*)?|records(?:\/.*)?|grants|audit|settings)$/;
 
 type Kept = { plain: Uint8Array<ArrayBuffer>; brotli: Uint8Array<ArrayBuffer>; etag: string };
 

@@ -5,8 +5,8 @@ const MINUTE_MS = 60_000;
 const MAX_JITTER_MS = 5 * 60_000;
 
 /**
- * When a mission repeats, as devices write it, checked (`parseCadence` in cadence.ts). `dayOfWeek` 0 is Sunday; without a zone the
- * default zone counts.
+ * When a mission repeats, as devices write it, checked (`parseCadence` in cadence.ts). `dayOfWeek` 0
+ * is Sunday. If no zone is named, the default zone counts.
  */
 export type Cadence =
   | { kind: 'manual' }
@@ -26,12 +26,15 @@ export type NextDue =
   { ok: true; nextMs: number | null } | { ok: false; reason: 'invalid-cadence' };
 
 /**
- * `afterMs`: for an interval the start of the last run, otherwise the instant after which to look (after a downtime: now).
- * `defaultZone`: the IANA zone for a cadence that names none.
+ * `afterMs` is the start of the last run for an interval; otherwise the search begins after it
+ * (after a downtime: now). `defaultZone` is the IANA zone for a cadence that names none.
  */
 export type DueQuestion = { afterMs: number; missionId: string; defaultZone: string };
 
-/** The next due instant (ms), strictly after `afterMs`. Refuses only where the default zone is needed and unknown. */
+/**
+ * The next due moment (ms), strictly after `afterMs`. It refuses only if the default zone is needed
+ * and unknown.
+ */
 export function nextDue(cadence: Cadence, question: DueQuestion): NextDue {
   if (cadence.kind === 'manual') return { ok: true, nextMs: null };
   if (cadence.kind === 'interval')
@@ -43,8 +46,9 @@ export function nextDue(cadence: Cadence, question: DueQuestion): NextDue {
 }
 
 /**
- * The first due instant of a mission that has not run yet. As `nextDue`, but an interval is put off by a jitter that is stable
- * for the mission's id (under a tenth of the interval and 5 minutes), so that missions made together do not stay together.
+ * The first due moment of a mission that has not run yet. It is as `nextDue`, but an interval is
+ * put off by a jitter under a tenth of the interval and under 5 minutes. The jitter follows from
+ * the mission's id, so missions that were made together do not stay together.
  */
 export function firstDue(cadence: Cadence, question: DueQuestion): NextDue {
   const due = nextDue(cadence, question);
@@ -67,7 +71,10 @@ function wallPattern(cadence: WallCadence): WallPattern | null {
   };
 }
 
-/** A number in [0, 1) from a text: FNV-1a over its code units, mixed once more because similar ids differ at their end only. */
+/**
+ * A number in [0, 1) from a text: FNV-1a over its code units. Similar ids differ only at their end,
+ * so the hash is mixed once more.
+ */
 function fraction(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++)

@@ -11,11 +11,7 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | null;
   readonly body: Readonly<Record<string, unknown>>;
 
-  constructor(
-    status: number,
-    body: Record<string, unknown>,
-    headers: Headers | null,
-  ) {
+  constructor(status: number, body: Record<string, unknown>, headers: Headers | null) {
     super(typeof body['error'] === 'string' ? body['error'] : '');
     this.status = status;
     this.body = body;

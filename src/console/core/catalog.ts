@@ -11,9 +11,7 @@ export type Tool = {
   effect?: Effect;
   appOnly?: boolean;
   parameters: {
-    properties?: Readonly<
-      Record<string, { type?: string; enum?: string[]; description?: string }>
-    >;
+    properties?: Readonly<Record<string, { type?: string; enum?: string[]; description?: string }>>;
     required?: string[];
   };
 };

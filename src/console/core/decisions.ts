@@ -15,7 +15,7 @@ import {
 import { openPlan, sealStepField, versionOf } from './opening.ts';
 import { change, kept } from './storage.ts';
 import { Watched } from './store.ts';
-import { type Keys, keys } from './vault.ts';
+import { keys } from './vault.ts';
 
 export type Verdict = 'approve' | 'reject';
 
@@ -46,7 +46,12 @@ export type Batch = {
 
 /** What became of a decision, for the eyes. */
 export type Outcome =
-  | { kind: 'carried-out'; stepId: string; did: string; refs: { module: string; table: string; id: string }[] }
+  | {
+      kind: 'carried-out';
+      stepId: string;
+      did: string;
+      refs: { module: string; table: string; id: string }[];
+    }
   | { kind: 'approved-by-hand' | 'app-will' | 'rejected'; stepId: string }
   | { kind: 'changed'; stepId: string; missionId: string; iterationId: string; before: Json }
   | { kind: 'failed'; batch: Batch; problem: ApiError };
@@ -107,8 +112,9 @@ export async function toggleMark(
     return;
   }
   const digest = await digestOf(step);
-  await keepMarks((all) =>
-    void all.set(keyOf(place), { ...place, missionId: mission.id, decision, digest, step }),
+  await keepMarks(
+    (all) =>
+      void all.set(keyOf(place), { ...place, missionId: mission.id, decision, digest, step }),
   );
 }
 
@@ -145,8 +151,8 @@ export async function markEdited(
       : { summary: String(await seal('summary', plain.summary)) }),
   };
   const digest = await digestOf(step);
-  await keepMarks((all) =>
-    void all.set(keyOf(place), { ...where, decision: 'approve', digest, step, edit }),
+  await keepMarks(
+    (all) => void all.set(keyOf(place), { ...where, decision: 'approve', digest, step, edit }),
   );
 }
 
@@ -157,7 +163,8 @@ export async function dropChangedMarks(): Promise<Mark[]> {
   const changed: Mark[] = [];
   for (const mark of marks.value.values()) {
     const iteration = all.get(mark.missionId)?.iterations.find(({ id }) => id === mark.iterationId);
-    const step = iteration === undefined ? undefined : stepsOf(iteration).find(({ id }) => id === mark.stepId);
+    const step =
+      iteration === undefined ? undefined : stepsOf(iteration).find(({ id }) => id === mark.stepId);
     const same = step !== undefined && isOpen(step) && (await digestOf(step)) === mark.digest;
     if (!same) changed.push(mark);
   }
@@ -169,7 +176,11 @@ export async function dropChangedMarks(): Promise<Mark[]> {
 }
 
 /** Sends a plan's marks, after a moment in which they can be taken back. */
-export async function send(missionId: string, iterationId: string, feedback: string): Promise<void> {
+export async function send(
+  missionId: string,
+  iterationId: string,
+  feedback: string,
+): Promise<void> {
   const own = [...marks.value.values()].filter((mark) => mark.iterationId === iterationId);
   if (own.length === 0 && feedback === '') return;
   const batch: Batch = {
@@ -177,7 +188,9 @@ export async function send(missionId: string, iterationId: string, feedback: str
     missionId,
     iterationId,
     marks: own,
-    ...(feedback === '' ? {} : { feedback: await sealedFeedback(missionId, iterationId, feedback) }),
+    ...(feedback === ''
+      ? {}
+      : { feedback: await sealedFeedback(missionId, iterationId, feedback) }),
     sendAtMs: Date.now() + UNDO_MS,
   };
   await keepBatches((all) => [...all, batch]);
@@ -285,7 +298,11 @@ function storedStep({ missionId, iterationId, stepId }: Mark): Json | null {
   return stepsOf(iteration).find(({ id }) => id === stepId) ?? null;
 }
 
-type Prepared = { decision: Record<string, unknown>; outcome: Outcome; sealForApp?: () => Promise<unknown> };
+type Prepared = {
+  decision: Record<string, unknown>;
+  outcome: Outcome;
+  sealForApp?: () => Promise<unknown>;
+};
 
 async function sendBatch(batch: Batch): Promise<void> {
   const prepared = await Promise.all(batch.marks.map(prepare));
@@ -356,11 +373,10 @@ async function openedStep(mark: Mark): Promise<Json | null> {
   if (iteration === undefined || stored === null) return null;
   const edited = mark.edit === undefined ? stored : withEdit(stored, mark.edit);
   const plan = stepsOf(iteration).map((step) => (step['id'] === mark.stepId ? edited : step));
-  const opened = await openPlan(
-    (keys.value ?? null) as Keys | null,
-    mark.missionId,
-    { ...iteration, plan },
-  );
+  const opened = await openPlan(keys.value ?? null, mark.missionId, {
+    ...iteration,
+    plan,
+  });
   return opened.opened
     ? (stepsOf(opened.iteration).find(({ id }) => id === mark.stepId) ?? null)
     : null;

@@ -23,3 +23,16 @@ export function noteOf(step: Json): string | null {
     ? intent['body']
     : null;
 }
+
+/** What a step says it does. */
+export function textOf(step: Json): string {
+  const { summary } = step;
+  return typeof summary === 'string' && summary !== ''
+    ? summary
+    : (noteOf(step) ?? toolNameOf(step) ?? '');
+}
+
+/** `dueDate` -> `due date`. */
+export function fieldWords(name: string): string {
+  return name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+}

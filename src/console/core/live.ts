@@ -77,7 +77,8 @@ async function lead(signal: AbortSignal, heard: (event: LiveEvent) => void): Pro
     });
     if (ended === 'signed-out') return;
     // A stream that lived is opened again at once: the server ends each after a quarter of an hour.
-    waitMs = Date.now() - began > LONGEST_WAIT_MS ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS);
+    waitMs =
+      Date.now() - began > LONGEST_WAIT_MS ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS);
     setState(navigator.onLine ? 'reconnecting' : 'offline');
     await pause(ended === 'closed' && waitMs === FIRST_WAIT_MS ? 0 : waitMs / 2, signal);
   }

@@ -68,9 +68,7 @@ export function openPlan(
   if (known !== undefined) return known;
   const made = keysOf(keys, missionId, JSON.stringify(iteration)).then(async (recordKeys) => {
     const opened = await openIteration({ keys: recordKeys, missionId, iteration });
-    return opened.ok
-      ? { iteration: opened.iteration, opened: true }
-      : { iteration, opened: false };
+    return opened.ok ? { iteration: opened.iteration, opened: true } : { iteration, opened: false };
   });
   iterations.set(iteration, made);
   return made;
@@ -88,10 +86,7 @@ export function useTexts(keys: Keys | null, mission: Mission): Texts {
 }
 
 export function useOpened(keys: Keys | null, missionId: string, iteration: Json): OpenedIteration {
-  const opened = usePromise(
-    () => openPlan(keys, missionId, iteration),
-    pairOf(keys, iteration),
-  );
+  const opened = usePromise(() => openPlan(keys, missionId, iteration), pairOf(keys, iteration));
   return opened ?? { iteration, opened: !isSealed(iteration) };
 }
 
@@ -133,7 +128,12 @@ export function versionOf(step: Json): number | null {
 /** A value of a step, sealed as the step itself is. */
 export async function sealStepField(
   keys: Keys,
-  where: { missionId: string; iterationId: string; stepId: string; field: 'params' | 'summary' | 'body' },
+  where: {
+    missionId: string;
+    iterationId: string;
+    stepId: string;
+    field: 'params' | 'summary' | 'body';
+  },
   version: number,
   value: unknown,
 ): Promise<string> {

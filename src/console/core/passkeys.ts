@@ -2,8 +2,11 @@ import { api } from './api.ts';
 import { base64urlOf, bytesOfBase64url } from './encoding.ts';
 import { type StartAnswer, startSession } from './session.ts';
 
-/** Why a passkey did not do what it was asked for. */
-export type PasskeyFailure = 'cancelled' | 'not-supported' | 'another-address' | 'known' | string;
+/**
+ * Why a passkey did not do what it was asked for: cancelled, not-supported, another-address, known,
+ * or a code of the server.
+ */
+export type PasskeyFailure = string;
 
 /** Passkeys need the interface, and a host name: an address has none. */
 export function passkeysWork(): boolean {

@@ -6,7 +6,10 @@ import type { Keys } from './vault.ts';
 export type StoredRecord = ReadRecord & { updatedAt?: string };
 
 /** Records by `table:id`, opened with this browser's keys. */
-export async function recordsOf(refs: readonly string[], keys: Keys | null): Promise<StoredRecord[]> {
+export async function recordsOf(
+  refs: readonly string[],
+  keys: Keys | null,
+): Promise<StoredRecord[]> {
   if (refs.length === 0) return [];
   return openAll(await pagesOf(`refs=${encodeURIComponent(refs.join(','))}`), keys);
 }

@@ -82,6 +82,10 @@ export function heardOfRuns({ name, data }: LiveEvent): void {
 }
 
 /** The run that a plan came of. */
-export function runOf(known: ReadonlyMap<string, Runs>, missionId: string, iterationId: string): Run | null {
+export function runOf(
+  known: ReadonlyMap<string, Runs>,
+  missionId: string,
+  iterationId: string,
+): Run | null {
   return known.get(missionId)?.runs.find(({ runId }) => runId === iterationId) ?? null;
 }

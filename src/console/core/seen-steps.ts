@@ -1,4 +1,5 @@
 import type { Json, Mission } from './missions.ts';
+import { Watched } from './store.ts';
 
 /** A step as it stands on the screen: what a key or a button decides about. */
 export type SeenStep = {
@@ -22,3 +23,6 @@ export function focusedStep(): SeenStep | null {
     ? (seenSteps.get(element.dataset['step'] ?? '') ?? null)
     : null;
 }
+
+/** The step that is being edited. */
+export const editing = new Watched<string | null>(null);

@@ -48,8 +48,7 @@ export async function startSession(path: string, how: object): Promise<StartAnsw
     body: JSON.stringify(body),
   });
   const answer = (await response.json()) as Record<string, string>;
-  if (!response.ok)
-    return { ok: false, code: answer['code'] ?? '', error: answer['error'] ?? '' };
+  if (!response.ok) return { ok: false, code: answer['code'] ?? '', error: answer['error'] ?? '' };
   const { sessionId = '', userId = '' } = answer;
   const before = await kept<Session>('session');
   if (before !== undefined && before.userId !== userId) await forgetPerson();
@@ -122,10 +121,11 @@ async function renew(mayCorrectClock: boolean): Promise<string | null> {
   return answer.token;
 }
 
+const encode = (value: object): string =>
+  base64urlOf(new TextEncoder().encode(JSON.stringify(value)));
+
 /** A compact JWS: ES256, typ `mana-session+jwt`, { sid, at, aud } (RFC 7515). */
 async function proofOf({ sessionId, privateKey, lastAt }: Session): Promise<string> {
-  const encode = (value: object): string =>
-    base64urlOf(new TextEncoder().encode(JSON.stringify(value)));
   const header = encode({ alg: 'ES256', typ: 'mana-session+jwt' });
   const claims = encode({ sid: sessionId, at: lastAt, aud: location.origin });
   const signed = new TextEncoder().encode(`${header}.${claims}`);

@@ -41,10 +41,7 @@ export async function drop(name: KeptName): Promise<void> {
 }
 
 /** Reads, changes and keeps a value without anybody between. */
-export async function change<T>(
-  name: KeptName,
-  edit: (value: T | undefined) => T,
-): Promise<T> {
+export async function change<T>(name: KeptName, edit: (value: T | undefined) => T): Promise<T> {
   const objects = await store('readwrite');
   const before = (await settled(objects.get(name))) as T | undefined;
   const after = edit(before);

@@ -4,9 +4,7 @@ const DAY_MS = 86_400_000;
 
 /** The zone that times are shown in: the one of the mission, the preferred one, or this device's. */
 export function zoneOf(zone?: string | null): string {
-  return (
-    zone ?? preferences.value.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
-  );
+  return zone ?? preferences.value.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 /** `Fri 17:00 Europe/Berlin`; with the date where it is more than six days away. */

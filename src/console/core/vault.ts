@@ -137,7 +137,7 @@ export async function unlockByPasskey(
   return keepMasterKey(userId, await unwrap(key, iv, wrapped));
 }
 
-async function wrapped(
+async function wrappedBy(
   key: CryptoKey,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<{ iv: string; wrapped: string }> {
@@ -154,7 +154,7 @@ export async function wrapForPasskey(
 ): Promise<void> {
   const key = await wrapKey(secret, PASSKEY_INFO);
   secret.fill(0);
-  const body = await wrapped(key, masterKey);
+  const body = await wrappedBy(key, masterKey);
   masterKey.fill(0);
   await api(`/api/v1/me/passkeys/${credentialId}/wrap`, { method: 'PUT', body });
 }
@@ -191,7 +191,7 @@ export async function newRecoveryCode(): Promise<string | null> {
   if (masterKey === null) return null;
   const secret = crypto.getRandomValues(new Uint8Array(32));
   const code = hexOf(secret);
-  const { iv, wrapped: text } = await wrapped(await wrapKey(secret, RECOVERY_INFO), masterKey);
+  const { iv, wrapped: text } = await wrappedBy(await wrapKey(secret, RECOVERY_INFO), masterKey);
   const proof =
     answer.generation === undefined
       ? {}

@@ -6,9 +6,15 @@ import { zoneOfCadence } from './cadence-words.ts';
 export type Remedy = { words: string; href: string };
 
 /** Why a mission does not run, in a sentence, and what to do; null where it simply waits for its time. */
-export function waitingOf(words: Words, mission: Mission): { sentence: string; remedy: Remedy | null } | null {
+export function waitingOf(
+  words: Words,
+  mission: Mission,
+): { sentence: string; remedy: Remedy | null } | null {
   const { reason, grant, waitsUntil } = mission;
-  const until = waitsUntil === undefined ? '' : ` (${words.reasons.until(when(waitsUntil, zoneOfCadence(mission.cadence)))})`;
+  const until =
+    waitsUntil === undefined
+      ? ''
+      : ` (${words.reasons.until(when(waitsUntil, zoneOfCadence(mission.cadence)))})`;
   if (grant !== undefined && grant.state !== 'ok' && grant.state !== 'expires-soon')
     return { sentence: words.reasons.grantOver, remedy: grantRemedy(words, mission) };
   if (reason === undefined) return null;

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Agent, agentOf, changeAgent } from '../core/agents.ts';
-import { api, ApiError } from '../core/api.ts';
+import { api, type ApiError } from '../core/api.ts';
 import { cadenceWords, zoneOfCadence } from '../core/cadence-words.ts';
 import { nextFirings } from '../core/firings.ts';
 import {
@@ -290,21 +290,24 @@ function Moments({ mission }: { mission: Mission }) {
     <section class="tight">
       <h2>{words.missions.moments}</h2>
       <ul class="card list">
-        {mission.occurrences.slice(-10).toReversed().map(({ dueAt, fate, reason, runId }) => (
-          <li key={`${dueAt} ${fate}`}>
-            <p class="line numbers">
-              <span>{when(dueAt, zoneOfCadence(mission.cadence))}</span>
-              <span>
-                {runId === undefined ? (
-                  (fates[fate] ?? fate)
-                ) : (
-                  <a href={runPath(mission.id, runId)}>{fates[fate] ?? fate}</a>
-                )}
-              </span>
-              {reason !== undefined && <span>{reason}</span>}
-            </p>
-          </li>
-        ))}
+        {mission.occurrences
+          .slice(-10)
+          .toReversed()
+          .map(({ dueAt, fate, reason, runId }) => (
+            <li key={`${dueAt} ${fate}`}>
+              <p class="line numbers">
+                <span>{when(dueAt, zoneOfCadence(mission.cadence))}</span>
+                <span>
+                  {runId === undefined ? (
+                    (fates[fate] ?? fate)
+                  ) : (
+                    <a href={runPath(mission.id, runId)}>{fates[fate] ?? fate}</a>
+                  )}
+                </span>
+                {reason !== undefined && <span>{reason}</span>}
+              </p>
+            </li>
+          ))}
       </ul>
     </section>
   );

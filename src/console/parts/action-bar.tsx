@@ -4,8 +4,8 @@ import { isOpen } from '../core/missions.ts';
 import { focusedStep, type SeenStep, seenSteps } from '../core/seen-steps.ts';
 import { useWatched } from '../core/store.ts';
 import { useWords } from '../core/words.ts';
-import { decideSeen } from './plan-card.tsx';
-import { editing } from './step-row.tsx';
+import { decideSeen } from '../core/decide-seen.ts';
+import { editing } from '../core/seen-steps.ts';
 
 /** On a phone: what can be done with the step in focus. It shows the step that was focused last. */
 export function ActionBar() {

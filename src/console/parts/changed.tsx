@@ -3,7 +3,7 @@ import { type Json, type Mission, stepsOf } from '../core/missions.ts';
 import { useOpened } from '../core/opening.ts';
 import type { Keys } from '../core/vault.ts';
 import { useWords } from '../core/words.ts';
-import { textOf } from './step-row.tsx';
+import { textOf } from '../core/intent.ts';
 
 const before = new WeakMap<Json, Json>();
 

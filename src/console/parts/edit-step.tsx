@@ -7,20 +7,22 @@ import { seenSteps, type SeenStep } from '../core/seen-steps.ts';
 import { usePromise } from '../core/store.ts';
 import { useWords } from '../core/words.ts';
 import { Dialog } from './dialog.tsx';
-import { editing, fieldWords, textOf } from './step-row.tsx';
+import { editing } from '../core/seen-steps.ts';
+import { fieldWords, textOf } from '../core/intent.ts';
 
 type Field = { name: string; type: string; options?: string[]; hint?: string; required: boolean };
+
+const close = (): void => editing.set(null);
 
 /** A form for what a step says; what comes out is sealed here, and approved. */
 export function EditStep({ stepKey }: { stepKey: string }) {
   const words = useWords();
   const [seen] = useState(() => seenSteps.get(stepKey));
   const catalog = usePromise(tools, stepKey);
-  const close = (): void => editing.set(null);
   if (!seen?.readable || catalog === undefined) return null;
   return (
     <Dialog title={words.inbox.edit} onClose={close}>
-      <Form seen={seen} readable={seen.readable} tool={catalog.get(seen.toolName ?? '')} close={close} />
+      <Form seen={seen} readable={seen.readable} tool={catalog.get(seen.toolName ?? '')} />
     </Dialog>
   );
 }
@@ -29,12 +31,10 @@ function Form({
   seen,
   readable,
   tool,
-  close,
 }: {
   seen: SeenStep;
   readable: Json;
   tool: Tool | undefined;
-  close: () => void;
 }) {
   const words = useWords();
   const call = callOf(readable);
@@ -103,13 +103,15 @@ function fieldsOf(tool: Tool | undefined, params: Readonly<Record<string, unknow
       type: typeof value,
       required: true,
     }));
-  return Object.entries(properties).map(([name, { type = 'string', enum: options, description }]) => ({
-    name,
-    type,
-    required: required.includes(name),
-    ...(options === undefined ? {} : { options }),
-    ...(description === undefined ? {} : { hint: description }),
-  }));
+  return Object.entries(properties).map(
+    ([name, { type = 'string', enum: options, description }]) => ({
+      name,
+      type,
+      required: required.includes(name),
+      ...(options === undefined ? {} : { options }),
+      ...(description === undefined ? {} : { hint: description }),
+    }),
+  );
 }
 
 function OneField({
@@ -121,7 +123,7 @@ function OneField({
   value: unknown;
   set: (value: unknown) => void;
 }) {
-  const text = value === undefined || value === null ? '' : String(value);
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
   if (type === 'boolean')
     return (
       <label class="check">

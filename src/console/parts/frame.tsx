@@ -62,7 +62,8 @@ function contentOf(page: string, parts: readonly string[]): ComponentChildren {
   if (page === 'missions' && first === 'new') return <MissionEditor />;
   if (page === 'missions' && first !== undefined) {
     if (second === 'edit') return <MissionEditor id={first} />;
-    if (second === 'runs' && third !== undefined) return <RunPage missionId={first} runId={third} />;
+    if (second === 'runs' && third !== undefined)
+      return <RunPage missionId={first} runId={third} />;
     if (second === undefined) return <MissionPage id={first} />;
   }
   if (page === 'records') return <Records module={first} />;

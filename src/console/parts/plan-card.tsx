@@ -1,10 +1,10 @@
 import { useLayoutEffect, useState } from 'preact/hooks';
-import { batches, keyOf, marks, outcomes, send, toggleMark } from '../core/decisions.ts';
+import { batches, marks, outcomes, send } from '../core/decisions.ts';
 import { isOpen, type Json, type Mission, stepsOf, timeOf } from '../core/missions.ts';
 import { useOpened, useTexts } from '../core/opening.ts';
 import { missionPath, runPath } from '../core/router.ts';
 import { askForRuns, runOf, runs } from '../core/runs.ts';
-import { seenSteps, type SeenStep } from '../core/seen-steps.ts';
+import { seenSteps } from '../core/seen-steps.ts';
 import { useWatched } from '../core/store.ts';
 import { when } from '../core/times.ts';
 import type { Keys } from '../core/vault.ts';
@@ -14,6 +14,7 @@ import { approveAllOf } from './approve-all.tsx';
 import { Changed } from './changed.tsx';
 import { PrivacyLine } from './privacy-line.tsx';
 import { StepRow } from './step-row.tsx';
+import { unlock } from './unlock.tsx';
 import { Icon } from './icon.tsx';
 
 /** A plan: what it is about, its steps, and what is sent of it. */
@@ -50,10 +51,15 @@ export function PlanCard({
         </div>
         {opened && summary !== '' && <p>{summary}</p>}
         {!opened && (
-          <p class="sealed">
-            <Icon name="lock" />
-            {words.lock.toRead}
-          </p>
+          <div class="row">
+            <p class="soft">{words.lock.toRead}</p>
+            {present === null && (
+              <button type="button" class="button slim" onClick={() => void unlock()}>
+                <Icon name="lock" />
+                {words.lock.unlock}
+              </button>
+            )}
+          </div>
         )}
         <PrivacyLine run={runOf(known, mission.id, id)} />
       </header>
@@ -151,17 +157,4 @@ function countOf(iterationId: string): number {
     ({ iteration, step, readable, single }) =>
       iteration['id'] === iterationId && isOpen(step) && readable !== null && !single,
   ).length;
-}
-
-/** Marks a step that can be read and is still open; anything else is left alone. */
-export async function decideSeen(seen: SeenStep, decision: 'approve' | 'reject'): Promise<void> {
-  if (seen.readable === null || !isOpen(seen.step)) return;
-  const sending = batches.value.some(({ marks: all }) =>
-    all.some((mark) => keyOf(mark) === keyOf(placeOf(seen))),
-  );
-  if (!sending) await toggleMark(seen.mission, seen.iteration, seen.step, decision);
-}
-
-function placeOf({ iteration, step }: SeenStep): { iterationId: string; stepId: string } {
-  return { iterationId: String(iteration['id']), stepId: String(step['id']) };
 }

@@ -9,7 +9,9 @@ export function PrivacyLine({ run }: { run: Run | null }) {
   const sum = (part: 'promptTokens' | 'answerTokens' | 'ms'): number =>
     run.rounds.reduce((total, round) => total + round[part], 0);
   const tookMs =
-    run.finishedAt === undefined ? sum('ms') : Date.parse(run.finishedAt) - Date.parse(run.startedAt);
+    run.finishedAt === undefined
+      ? sum('ms')
+      : Date.parse(run.finishedAt) - Date.parse(run.startedAt);
   const { local, remote } = words.privacy;
   return (
     <p class="line numbers">

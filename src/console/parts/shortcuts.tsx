@@ -5,8 +5,8 @@ import { preferences, useWords, words } from '../core/words.ts';
 import { approveAllOf } from './approve-all.tsx';
 import { Dialog } from './dialog.tsx';
 import { EditStep } from './edit-step.tsx';
-import { decideSeen } from './plan-card.tsx';
-import { editing } from './step-row.tsx';
+import { decideSeen } from '../core/decide-seen.ts';
+import { editing } from '../core/seen-steps.ts';
 import { unlock } from './unlock.tsx';
 
 const helping = new Watched(false);
@@ -81,7 +81,11 @@ export function KeyHelp() {
   return (
     <>
       {shortcuts && (
-        <button type="button" class="button quiet slim actions" onClick={() => helping.set(true)}>
+        <button
+          type="button"
+          class="button quiet slim actions for-keys"
+          onClick={() => helping.set(true)}
+        >
           {text.help.title} <kbd>?</kbd>
         </button>
       )}

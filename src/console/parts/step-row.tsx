@@ -3,22 +3,19 @@ import type { ShownWrite } from '../../carry-out/shown.ts';
 import type { Carried } from '../core/carrying.ts';
 import { carried } from '../core/carrying.ts';
 import { batches, keyOf, marks, person, withEdit } from '../core/decisions.ts';
-import { callOf, noteOf, toolNameOf } from '../core/intent.ts';
+import { callOf, fieldWords, noteOf, textOf, toolNameOf } from '../core/intent.ts';
 import { carryPart } from '../core/lazy.ts';
 import { isOpen, type Json, type Mission } from '../core/missions.ts';
 import { useOpened } from '../core/opening.ts';
-import { seenSteps } from '../core/seen-steps.ts';
-import { usePromise, useWatched, Watched } from '../core/store.ts';
+import { editing, seenSteps } from '../core/seen-steps.ts';
+import { usePromise, useWatched } from '../core/store.ts';
 import type { Keys } from '../core/vault.ts';
 import { useWords } from '../core/words.ts';
-import { decideSeen } from './plan-card.tsx';
+import { decideSeen } from '../core/decide-seen.ts';
 import { Icon } from './icon.tsx';
 import { ValueText } from './value-text.tsx';
 
 const SINGLE = new Set(['delete', 'publish', 'spend']);
-
-/** The step that is being edited. */
-export const editing = new Watched<string | null>(null);
 
 /** One step: words, why, effect, what it changes, and the decision. */
 export function StepRow({
@@ -39,7 +36,9 @@ export function StepRow({
   const words = useWords();
   const key = keyOf({ iterationId: String(iteration['id']), stepId: String(step['id']) });
   const mark = useWatched(marks).get(key);
-  const sending = useWatched(batches).flatMap((batch) => batch.marks).find((one) => keyOf(one) === key);
+  const sending = useWatched(batches)
+    .flatMap((batch) => batch.marks)
+    .find((one) => keyOf(one) === key);
   const decided = sending ?? mark;
   const edited = useEdited(present, mission, iteration, step, decided?.edit);
   const shown = readable === null ? null : (edited ?? readable);
@@ -65,14 +64,18 @@ export function StepRow({
         {shown === null ? (
           <p class="sealed words">
             <Icon name="lock" />
-            {words.lock.toRead}
+            {words.lock.sealed}
           </p>
         ) : (
           <p class="words">{textOf(shown)}</p>
         )}
         <div class="row">
           <EffectTag effect={effect} appOnly={facts?.appOnly === true} isNote={toolName === null} />
-          <StatusTag step={step} decision={decided?.decision} isEdited={decided?.edit !== undefined} />
+          <StatusTag
+            step={step}
+            decision={decided?.decision}
+            isEdited={decided?.edit !== undefined}
+          />
           {single && effect !== undefined && isOpen(step) && (
             <span class="small soft">{words.inbox.single}</span>
           )}
@@ -80,12 +83,8 @@ export function StepRow({
         {shown !== null && <Why step={shown} />}
         {shown !== null && <Effects step={shown} mission={mission} present={present} />}
       </div>
-      {isOpen(step) && (
-        <Buttons
-          stepKey={key}
-          decision={decided?.decision}
-          locked={readable === null || sending !== undefined}
-        />
+      {isOpen(step) && readable !== null && (
+        <Buttons stepKey={key} decision={decided?.decision} locked={sending !== undefined} />
       )}
     </li>
   );
@@ -114,13 +113,6 @@ function planWith(iteration: Json, step: Json, edit: Parameters<typeof withEdit>
   const made = { id: iteration['id'], plan: [withEdit(step, edit)] };
   editedPlans.set(edit, made);
   return made;
-}
-
-export function textOf(step: Json): string {
-  const { summary } = step;
-  return typeof summary === 'string' && summary !== ''
-    ? summary
-    : (noteOf(step) ?? toolNameOf(step) ?? '');
 }
 
 function EffectTag({
@@ -276,11 +268,6 @@ function Field({ name, before, after }: { name: string; before?: unknown; after?
       </dd>
     </>
   );
-}
-
-/** `dueDate` -> `due date`. */
-export function fieldWords(name: string): string {
-  return name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 }
 
 function Buttons({

@@ -79,8 +79,7 @@ function Told({ outcome }: { outcome: Outcome }) {
 function sentenceOfOutcome(words: Words, outcome: Outcome): string {
   if (outcome.kind === 'carried-out') return outcome.did;
   if (outcome.kind === 'app-will') return words.outcome.appWill;
-  if (outcome.kind === 'approved-by-hand') return words.outcome.byHand;
   if (outcome.kind === 'rejected') return words.outcome.rejected;
   if (outcome.kind === 'changed') return words.outcome.changed;
-  return sentenceOf(words, outcome.problem);
+  return outcome.kind === 'failed' ? sentenceOf(words, outcome.problem) : words.outcome.byHand;
 }

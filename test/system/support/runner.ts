@@ -13,6 +13,7 @@ export type Runner = {
   url: string;
   /** of mana-auth */
   authUrl: string;
+  consoleUrl: string;
   dataDir: string;
   /** everything that the process printed so far */
   output(): string;
@@ -51,6 +52,7 @@ export async function startRunner({
   const issuerKeyPem = await exportPKCS8(privateKey);
   const port = await freePort();
   const authPort = await freePort();
+  const consolePort = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const variables = {
     DATABASE_URL: databaseUrl,
@@ -60,6 +62,7 @@ export async function startRunner({
     MANA_DATA_DIR: dataDir,
     MANA_AI_PORT: String(port),
     MANA_AUTH_PORT: String(authPort),
+    MANA_CONSOLE_PORT: String(consolePort),
     MANA_AUTH_ISSUER_KEY_PEM: issuerKeyPem,
     ...environment,
   };
@@ -81,6 +84,7 @@ export async function startRunner({
   return {
     url,
     authUrl: `http://127.0.0.1:${authPort}`,
+    consoleUrl: `http://localhost:${consolePort}`,
     dataDir,
     output: () => served.output(),
     get,

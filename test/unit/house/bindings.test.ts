@@ -126,6 +126,28 @@ test('a Worker that runs alone, as in its container, has the memory settings of 
   expect(new Set(flags.map(([, list]) => list)).size).toBe(1);
 });
 
+test('the console is bound to the other two and to its page: no key, no variable, no storage', () => {
+  const [, body = ''] = /const manaConsole :Workerd\.Worker = \(([\s\S]*?)\n\);/.exec(CAPNP) ?? [];
+  expect(
+    Array.from(body.matchAll(/\(name = "(\w+)", (\w+) = /g), ([, name, kind]) => [name, kind]),
+  ).toEqual([
+    ['MANA_AI', 'service'],
+    ['MANA_AUTH', 'service'],
+    ['PAGE', 'service'],
+  ]);
+  expect(body).not.toMatch(/fromEnvironment|durableObject/);
+  const cloud = readProjectFile('wrangler.mana-console.toml');
+  expect(cloud).toContain('compatibility_date = "2026-11-01"');
+  for (const binding of ['MANA_AI', 'MANA_AUTH', 'PAGE'])
+    expect(cloud).toContain(`binding = "${binding}"`);
+});
+
+test('nothing is let out of the console: its way out has no variable that could name a host', () => {
+  const [, body = ''] =
+    /const manaConsoleEgress :Workerd\.Worker = \(([\s\S]*?)\n\);/.exec(CAPNP) ?? [];
+  expect(body).not.toContain('bindings');
+});
+
 describe('keys that one Worker has are never bound to the other', () => {
   const bound = {
     manaAi: fromCapnp('manaAi').variables,

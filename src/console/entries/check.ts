@@ -1,0 +1,1 @@
+export { verifyChain } from '../../audit/verify.ts';
