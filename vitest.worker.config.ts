@@ -1,6 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
-import { freePort } from './test/system/support/free-port.ts';
+import { freePort } from './scripts/process/free-port.ts';
 
 // The bindings are fixed before the database runs, so its port is chosen here and given to the set-up by the environment.
 const port = Number((process.env['MANA_TEST_POSTGRES_PORT'] ??= String(await freePort())));

@@ -5,6 +5,7 @@ import {
   type SkipReason,
 } from '../../src/missions/occurrences.ts';
 import type { Attempt, Hold, HoldReason } from '../../src/missions/standing.ts';
+import type { AGENTS_TABLE, MISSIONS_TABLE } from '../../src/values/tables.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
 import { repeatSteps, type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
@@ -27,7 +28,7 @@ type OccurrenceRow = {
 
 const KNOWN_CARRIERS = 500;
 
-export type CachedTable = 'aiMissions' | 'agents';
+export type CachedTable = typeof MISSIONS_TABLE | typeof AGENTS_TABLE;
 
 /** A run from its first plan round to its write-back; `body` is the run's own JSON. */
 export type StoredRun = { runId: string; missionId: string; body: string };

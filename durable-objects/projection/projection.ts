@@ -32,14 +32,12 @@ import {
 } from '../../src/sync/queries.ts';
 import { carriedItems, mayNeedRepair, RepairLog } from '../../src/sync/repair.ts';
 import { buildRescheduleRow, toRow } from '../../src/sync/write-back.ts';
+import { AGENTS_TABLE as AGENTS, MISSIONS_TABLE as MISSIONS } from '../../src/values/tables.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { LogReader } from './log-reader.ts';
 import { OccurrenceLog } from './occurrence-log.ts';
 import type { CachedTable, MissionStore } from './mission-store.ts';
 import { RecordCache } from './record-cache.ts';
-
-const AGENTS: CachedTable = 'agents';
-const MISSIONS: CachedTable = 'aiMissions';
 
 export type MissionEntry = { mission: Mission; state: RecordState; agent: Agent | null };
 

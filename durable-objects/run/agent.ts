@@ -1,6 +1,7 @@
 import { isCiphertext } from '../../src/grants/index.ts';
 import type { OpenedInput } from '../../src/inputs/index.ts';
 import type { Agent } from '../../src/missions/agent.ts';
+import { AGENTS_TABLE, AI_APP } from '../../src/values/tables.ts';
 import type { FoundRecord } from './records.ts';
 import type { RunScope } from './scope.ts';
 
@@ -12,7 +13,7 @@ export function agentToOpen({ agent, grant }: RunScope): FoundRecord[] {
   if (agent === null || grant?.keys.has(`agents:${agent.id}`) !== true) return [];
   const { role, systemPrompt, memory } = agent;
   if (![role, systemPrompt, memory].some(isCiphertext)) return [];
-  const source = { appId: 'ai', tableName: 'agents', recordId: agent.id, needsGrant: true };
+  const source = { appId: AI_APP, tableName: AGENTS_TABLE, recordId: agent.id, needsGrant: true };
   return [{ source, record: { role, systemPrompt, memory } }];
 }
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { Pool } from 'pg';
 import workerd from 'workerd';
 import { projectPath } from '../process/project.ts';
-import { freePort, untilTrue } from './measure.ts';
+import { freePort } from '../process/free-port.ts';
+import { untilTrue } from './measure.ts';
 import { type FsyncFigures, watchFsyncs } from './process-watch.ts';
 import type { BenchDatabase } from './database.ts';
 

@@ -1,5 +1,3 @@
-import { createServer, type AddressInfo } from 'node:net';
-
 /** Waits until something holds; a run that takes ten minutes without it has failed. */
 export async function untilTrue(
   ask: () => Promise<boolean> | boolean,
@@ -17,15 +15,6 @@ export async function untilTrue(
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
-}
-
-/** A TCP port of 127.0.0.1 that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** The minimal standard generator, in [0, 1): the same seed gives the same run. */

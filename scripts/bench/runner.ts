@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { projectPath } from '../process/project.ts';
-import { freePort } from './measure.ts';
+import { freePort } from '../process/free-port.ts';
 
 const SERVICE_KEY = 'bench';
 const READY_WITHIN_MS = 60_000;

@@ -11,10 +11,10 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, cp, link, lstat, mkdir, mkdtemp, open, readdir } from 'node:fs/promises';
 import { readFile, readlink, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from '../process/free-port.ts';
 
 const run = promisify(execFile);
 
@@ -419,19 +419,6 @@ async function readPassword(paths: Paths): Promise<string> {
     'PASSWORD_MISSING',
     `${paths.password} is missing: the database cannot be opened`,
   );
-}
-
-/** A port nobody listens on right now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, fail) => {
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', done);
-  });
-  const address = server.address();
-  await new Promise<void>((done) => server.close(() => done()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Starts the server and waits until it accepts connections. */

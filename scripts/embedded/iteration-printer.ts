@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { readIterations } from '../../src/missions/iteration.ts';
+import { isEncrypted } from '../../src/missions/mission.ts';
 
 const LOOK_EVERY_MS = 500;
 
@@ -41,7 +42,7 @@ function describe(row: {
   next_run_at: string | null;
 }): string {
   const latest = readIterations(row.iterations).at(-1);
-  if (latest?.summary?.startsWith('enc:')) {
+  if (isEncrypted(latest?.summary ?? '')) {
     return `mission ${row.record_id} was planned (${latest?.overallStatus ?? 'unknown'}); it is encrypted: npm run read -- ${row.record_id}`;
   }
   const steps = (latest?.plan ?? []).map(

@@ -1,4 +1,5 @@
 import { base64url } from 'jose';
+import { canonicalJson } from '../values/canonical-json.ts';
 import type { AuditContent, AuditHead, AuditRow } from './row.ts';
 
 /**
@@ -11,10 +12,8 @@ export class CanonicalJsonError extends Error {
 }
 
 /**
- * RFC 8785 JSON of an array of texts, integers and null. For such an array it equals what
- * JSON.stringify writes, since the RFC takes numbers and escapes from ECMAScript, and sorting
- * concerns objects alone. What the RFC refuses is refused first: lone surrogates, and numbers that
- * a double cannot hold.
+ * RFC 8785 for an array of texts, integers and null. Refuses what the RFC refuses, lone surrogates,
+ * and numbers that a double cannot hold.
  * @throws CanonicalJsonError
  */
 export function canonicalArray(items: readonly (string | number | null)[]): string {
@@ -26,7 +25,7 @@ export function canonicalArray(items: readonly (string | number | null)[]): stri
         'canonical JSON takes well-formed texts, safe integers and null',
       );
   }
-  return JSON.stringify(items);
+  return canonicalJson(items);
 }
 
 /**

@@ -66,6 +66,10 @@ export function wipe(...secrets: readonly Uint8Array[]): void {
   for (const secret of secrets) secret.fill(0);
 }
 
+/**
+ * True for a JSON object: no array, no null. The one beside src/values/fields.ts, since this module
+ * stands alone and is installed alone.
+ */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 import { isRecord } from '../values/fields.ts';
-import { isEncrypted } from '../missions/mission.ts';
+import { isCiphertext } from '../grants/fields.ts';
 
 /**
  * One line of an input's text: its label, and the fields of which the first readable one is shown
@@ -20,7 +20,7 @@ export function readLines(record: Record<string, unknown>, lines: readonly Field
   let encryptedFields = 0;
   for (const { label, fields, longest = LONGEST_FIELD } of lines) {
     const values = fields.map((path) => valueAt(record, path));
-    encryptedFields += values.filter(isCiphertext).length;
+    encryptedFields += values.filter(isUnreadable).length;
     const value = values.map(plainText).find((text) => text !== '');
     if (value !== undefined) shown.push(`${label}: ${value.slice(0, longest).toWellFormed()}`);
   }
@@ -30,7 +30,7 @@ export function readLines(record: Record<string, unknown>, lines: readonly Field
 /** The value as text; '' if it cannot be shown. */
 export function plainText(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return typeof value === 'string' && !isCiphertext(value) ? value.trim() : '';
+  return typeof value === 'string' && !isUnreadable(value) ? value.trim() : '';
 }
 
 /** A value of a record, or of an object inside it if the path has a dot. Own properties only. */
@@ -41,6 +41,7 @@ export function valueAt(record: Record<string, unknown>, path: string): unknown 
   return value;
 }
 
-function isCiphertext(value: unknown): boolean {
-  return typeof value === 'string' && isEncrypted(value.trimStart());
+/** Ciphertext, spaces before it aside: what is no ciphertext to a device may still be none to show. */
+function isUnreadable(value: unknown): boolean {
+  return typeof value === 'string' && isCiphertext(value.trimStart());
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MOST_WRITE_BYTES, MOST_WRITES } from '../carry-out/index.ts';
+import { isCiphertext } from '../grants/index.ts';
 import { isUserId } from '../http/user-id.ts';
 import { cadenceSchema } from '../missions/cadence.ts';
 import { parseInstantMs } from '../values/instant.ts';
@@ -17,7 +18,7 @@ const text = (longest: number) =>
     .string()
     .max(longest)
     .refine(
-      (value) => !value.startsWith('enc:') || CIPHERTEXT.test(value),
+      (value) => !isCiphertext(value) || CIPHERTEXT.test(value),
       'wants plaintext or enc:2: ciphertext',
     )
     .describe('plaintext or `enc:2:` ciphertext under the record key of the mission');

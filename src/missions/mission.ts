@@ -1,3 +1,4 @@
+import { isCiphertext } from '../grants/fields.ts';
 import { parseCadence, type CadenceParse } from './cadence.ts';
 import { FieldReader, isOneOf, isRecord } from '../values/fields.ts';
 import { parseInstantMs } from '../values/instant.ts';
@@ -44,7 +45,7 @@ const MAX_REF_LENGTH = 256;
 
 /** True for a field value that only a grant can open. */
 export function isEncrypted(text: string): boolean {
-  return text.startsWith('enc:');
+  return isCiphertext(text);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { isRecord } from '../values/fields.ts';
-import { canonicalJson, readArguments } from './arguments.ts';
+import { canonicalJson } from '../values/canonical-json.ts';
+import { readArguments } from './arguments.ts';
 import type { Moment } from './calendar-days.ts';
 import { withDates } from './dates.ts';
 import type { Language } from './language.ts';

@@ -1,6 +1,6 @@
 import type { IterationView, PlanStepView } from '../missions/iteration.ts';
+import { canonicalJson } from '../values/canonical-json.ts';
 import { isRecord } from '../values/fields.ts';
-import { canonicalJson } from './arguments.ts';
 
 /**
  * Equal for proposals that a person would call the same: the tool and its params, whatever their order, case, punctuation and white

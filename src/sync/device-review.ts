@@ -1,6 +1,7 @@
 import type { Write } from '../carry-out/index.ts';
 import { carriedRowId, toolFacts } from '../carry-out/index.ts';
 import { isCiphertext } from '../grants/index.ts';
+import { isRecord } from '../values/fields.ts';
 import { stepDigest } from '../missions/step-digest.ts';
 import {
   type CarriedStep,
@@ -11,7 +12,7 @@ import {
 } from './carried-rows.ts';
 import type { DeviceChangeRow } from './change-row.ts';
 import { iterationId } from './iterations.ts';
-import { isObject, type RecordState, register } from './merge.ts';
+import { type RecordState, register } from './merge.ts';
 
 /**
  * What a person changes of a step while approving it: plaintext, or `enc:2:` where the step is
@@ -113,15 +114,15 @@ export async function buildReview(
   const items: readonly unknown[] = Array.isArray(value) ? value : [];
   const index = items.findIndex((item) => iterationId(item) === review.iterationId);
   const iteration = items[index];
-  if (!isObject(iteration)) return { ok: false, refusal: { code: 'ITERATION_NOT_FOUND' } };
+  if (!isRecord(iteration)) return { ok: false, refusal: { code: 'ITERATION_NOT_FOUND' } };
   const steps: readonly unknown[] = Array.isArray(iteration['plan']) ? iteration['plan'] : [];
   const decided = new Map<unknown, Item>();
   const rows: DeviceChangeRow[] = [];
   for (const decision of review.decisions) {
     const step = steps.find(
-      (candidate) => isObject(candidate) && candidate['id'] === decision.stepId,
+      (candidate) => isRecord(candidate) && candidate['id'] === decision.stepId,
     );
-    if (!isObject(step)) return refused('STEP_NOT_FOUND', decision);
+    if (!isRecord(step)) return refused('STEP_NOT_FOUND', decision);
     const outcome = await decide({ ...context, iterationId: review.iterationId }, step, decision);
     if (!outcome.ok) return outcome;
     decided.set(step, outcome.step);
@@ -211,7 +212,7 @@ function approve(context: StepContext, step: Item, decision: StepDecision): Deci
  */
 function isAlready(step: Item, { writes }: StepDecision, toolName: string | null): boolean {
   const { decision } = step;
-  if (!isObject(decision) || writes !== undefined) return false;
+  if (!isRecord(decision) || writes !== undefined) return false;
   const isForApp = toolName !== null && toolFacts(toolName)?.appOnly === true;
   return isForApp ? decision['carriedOut'] === 'handed-over' : step['status'] === 'approved';
 }
@@ -225,7 +226,7 @@ function carriedStep({ userId, missionId, iterationId: id, state, nowMs }: StepC
 
 /** What an edit gives must be of the step's kind, and encrypted where the step is. */
 function unfitEdit(step: Item, { params, body, summary }: StepEdit): string | null {
-  const intent = isObject(step['intent']) ? step['intent'] : {};
+  const intent = isRecord(step['intent']) ? step['intent'] : {};
   const isNote = intent['kind'] === 'note';
   if (isNote ? params !== undefined : body !== undefined)
     return isNote ? 'a note is edited by its body.' : 'a tool call is edited by its params.';
@@ -240,7 +241,7 @@ function unfitEdit(step: Item, { params, body, summary }: StepEdit): string | nu
 }
 
 function editedStep(step: Item, { params, body, summary }: StepEdit, editedFrom: string): Item {
-  const intent = isObject(step['intent']) ? step['intent'] : {};
+  const intent = isRecord(step['intent']) ? step['intent'] : {};
   return {
     ...step,
     ...(summary === undefined ? {} : { summary }),
@@ -263,11 +264,11 @@ function isOpen({ status }: Item): boolean {
 }
 
 function isSealed({ intent }: Item): boolean {
-  return isObject(intent) && (isCiphertext(intent['params']) || isCiphertext(intent['body']));
+  return isRecord(intent) && (isCiphertext(intent['params']) || isCiphertext(intent['body']));
 }
 
 function toolNameOf({ intent }: Item): string | null {
-  if (!isObject(intent) || intent['kind'] !== 'toolCall') return null;
+  if (!isRecord(intent) || intent['kind'] !== 'toolCall') return null;
   return typeof intent['toolName'] === 'string' ? intent['toolName'] : '';
 }
 
@@ -287,7 +288,7 @@ function reviewed(iteration: Item, plan: readonly unknown[], feedback: string | 
   const follows =
     iteration['overallStatus'] === 'awaiting-review' ||
     (iteration['overallStatus'] !== 'running' &&
-      plan.some((step) => isObject(step) && isOpen(step)));
+      plan.some((step) => isRecord(step) && isOpen(step)));
   return {
     ...iteration,
     ...(hadPlan ? { plan } : {}),
@@ -299,7 +300,7 @@ function reviewed(iteration: Item, plan: readonly unknown[], feedback: string | 
 }
 
 function overallStatus(plan: readonly unknown[]): 'awaiting-review' | 'approved' | 'rejected' {
-  const statuses = plan.map((step) => (isObject(step) ? (step['status'] ?? null) : 'skipped'));
+  const statuses = plan.map((step) => (isRecord(step) ? (step['status'] ?? null) : 'skipped'));
   if (statuses.some((status) => OPEN.includes(status))) return 'awaiting-review';
   return statuses.length > 0 && statuses.every((status) => status === 'rejected')
     ? 'rejected'

@@ -1,5 +1,6 @@
 import { type Cadence, firstDue, nextDue, parseCadence } from '../missions/cadence.ts';
 import { canonicalJson } from '../values/canonical-json.ts';
+import { MISSIONS_TABLE } from '../values/tables.ts';
 import { parseInstantMs } from '../values/instant.ts';
 import type { InputRef } from '../missions/mission.ts';
 import { DEVICE_API_CLIENT_ID, type DeviceChangeRow } from './change-row.ts';
@@ -64,8 +65,6 @@ export type DeviceContext = {
 };
 
 type Written = Pick<DeviceChangeRow, 'op' | 'data'>;
-
-const MISSIONS_TABLE = 'aiMissions';
 
 const NEW_MISSION = {
   title: '',

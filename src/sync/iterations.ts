@@ -1,4 +1,4 @@
-import { isObject } from './merge.ts';
+import { isRecord } from '../values/fields.ts';
 import { EARLIEST_US, parseStamp } from '../values/stamps.ts';
 
 /** How many of our own iterations stay in a mission's array, beside all that await review. */
@@ -6,17 +6,17 @@ export const KEPT_ITERATIONS = 200;
 
 /** The id of an array element; null for what is no object with an id. */
 export function iterationId(item: unknown): string | null {
-  return isObject(item) && typeof item['id'] === 'string' && item['id'] !== '' ? item['id'] : null;
+  return isRecord(item) && typeof item['id'] === 'string' && item['id'] !== '' ? item['id'] : null;
 }
 
 /** True for an iteration that the runner made. */
 export function isRunnerIteration(item: unknown): item is Record<string, unknown> {
-  return isObject(item) && item['source'] === 'server';
+  return isRecord(item) && item['source'] === 'server';
 }
 
 /** True for an iteration that is still being planned. */
 export function isRunning(item: unknown): boolean {
-  return isObject(item) && item['overallStatus'] === 'running';
+  return isRecord(item) && item['overallStatus'] === 'running';
 }
 
 /** True where the array holds an iteration with this id that is planned to its end. */
@@ -26,12 +26,12 @@ export function holdsFinished(items: readonly unknown[], id: string): boolean {
 
 /** True for one that the person has not looked at yet: it is never dropped. */
 export function awaitsReview(item: unknown): boolean {
-  return isObject(item) && item['overallStatus'] === 'awaiting-review';
+  return isRecord(item) && item['overallStatus'] === 'awaiting-review';
 }
 
 /** When an iteration began, in microseconds; one without a date counts as the oldest. */
 export function startedUs(item: unknown): number {
-  return (isObject(item) ? parseStamp(item['startedAt']) : null) ?? EARLIEST_US;
+  return (isRecord(item) ? parseStamp(item['startedAt']) : null) ?? EARLIEST_US;
 }
 
 /**

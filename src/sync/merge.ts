@@ -1,4 +1,5 @@
 import { type ChangeRow, isDeviceRow } from './change-row.ts';
+import { isRecord } from '../values/fields.ts';
 import { EARLIEST_US, parseStamp } from '../values/stamps.ts';
 
 /** The newest schema of `data` that we understand; rows above it are skipped. */
@@ -39,7 +40,7 @@ export function applyRow(
 ): { state: RecordState; skipped?: SkipReason } {
   const before = state ?? emptyState();
   if (row.schemaVersion > SCHEMA_VERSION) return { state: before, skipped: 'schema-version' };
-  if (row.op !== 'delete' && !isObject(row.data))
+  if (row.op !== 'delete' && !isRecord(row.data))
     return { state: before, skipped: 'data-not-object' };
   return {
     state: {
@@ -97,13 +98,8 @@ export function compareIds(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** True for a JSON object: no array, no null. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function mergeFields(fields: RecordState['fields'], row: ChangeRow): RecordState['fields'] {
-  if (row.op === 'delete' || !isObject(row.data)) return fields;
+  if (row.op === 'delete' || !isRecord(row.data)) return fields;
   const merged = { ...fields };
   for (const [field, value] of Object.entries(row.data)) {
     // `__proto__` is among these, so plain objects are safe below: `constructor` and its like are own keys or absent.
@@ -142,7 +138,7 @@ function mergeSpace(state: RecordState, row: ChangeRow): Pick<RecordState, 'spac
 }
 
 function stampOf(fieldMeta: unknown, field: string): number | null {
-  if (!isObject(fieldMeta) || !Object.hasOwn(fieldMeta, field)) return null;
+  if (!isRecord(fieldMeta) || !Object.hasOwn(fieldMeta, field)) return null;
   const entry = fieldMeta[field];
-  return parseStamp(isObject(entry) && Object.hasOwn(entry, 'at') ? entry['at'] : entry);
+  return parseStamp(isRecord(entry) && Object.hasOwn(entry, 'at') ? entry['at'] : entry);
 }

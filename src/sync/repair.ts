@@ -15,6 +15,8 @@
  * "Earlier" is the order of arrival (created_at, id): whatever the clocks of the devices say, nobody leaves out or inherits what had not
  * arrived.
  */
+import { canonicalJson } from '../values/canonical-json.ts';
+import { isRecord } from '../values/fields.ts';
 import { type ChangeRow, isDeviceRow, type NewChangeRow } from './change-row.ts';
 import {
   awaitsReview,
@@ -29,7 +31,6 @@ import {
   compareIds,
   compareOrder,
   isAlive,
-  isObject,
   type Order,
   orderOf,
   type RecordState,
@@ -148,7 +149,7 @@ export class RepairLog {
     const allowed = wantedItems(winner, runner, deletedIds(this.#devices(), [...runner.keys()]));
     const required = canonicalSet(dropOldRunnerIterations(this.#withoutDropped(allowed, winner)));
     const merged = canonicalSet(listOf(mergedValue));
-    const allowedTexts = allowed.map(canonical);
+    const allowedTexts = allowed.map(canonicalJson);
     const missing = [...required].some((text) => !merged.has(text));
     const known = new Set(allowedTexts);
     const surplus = [...merged].some((text) => !known.has(text));
@@ -256,13 +257,13 @@ function listOf(value: unknown): readonly unknown[] {
 function isSubset(items: readonly unknown[], of: unknown): boolean {
   if (items.length === 0) return true;
   const texts = canonicalSet(listOf(of));
-  return items.every((item) => texts.has(canonical(item)));
+  return items.every((item) => texts.has(canonicalJson(item)));
 }
 
 /** The array of a row that the merge takes in; null where it writes none. A value that is no array counts as an empty one. */
 export function carriedItems(row: ChangeRow): readonly unknown[] | null {
   if (row.op === 'delete' || row.schemaVersion > SCHEMA_VERSION) return null;
-  if (!isObject(row.data) || !Object.hasOwn(row.data, 'iterations')) return null;
+  if (!isRecord(row.data) || !Object.hasOwn(row.data, 'iterations')) return null;
   return listOf(row.data['iterations']);
 }
 
@@ -355,14 +356,5 @@ function firstById(items: readonly unknown[]): ReadonlyMap<string, unknown> {
 }
 
 function canonicalSet(items: readonly unknown[]): Set<string> {
-  return new Set(items.map(canonical));
-}
-
-/** JSON text with sorted keys: jsonb gives an object back with its keys in another order. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    isObject(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => compareIds(a, b)))
-      : inner,
-  );
+  return new Set(items.map(canonicalJson));
 }

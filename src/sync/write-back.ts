@@ -5,21 +5,14 @@ import {
   type NewChangeRow,
   RUNNER_CLIENT_ID,
 } from './change-row.ts';
+import { isRecord } from '../values/fields.ts';
+import { MISSIONS_TABLE } from '../values/tables.ts';
 import { dropOldRunnerIterations, iterationId } from './iterations.ts';
-import {
-  isAlive,
-  isObject,
-  type Order,
-  type RecordState,
-  type Register,
-  register,
-} from './merge.ts';
+import { isAlive, type Order, type RecordState, type Register, register } from './merge.ts';
 import { LATEST_US } from '../values/stamps.ts';
 
 /** Every id that we derive hangs below this one. Never change it: runs in flight would be written twice. */
 const NAMESPACE = '6f1c2a52-7a0e-4c0b-9f43-2d8be5a1c7d4';
-
-const MISSIONS_TABLE = 'aiMissions';
 
 /** The actor of rows that no agent stands behind (facts: records). */
 export const SYSTEM_ACTOR = {
@@ -217,7 +210,7 @@ function withIteration(value: unknown, iteration: { readonly id: string }): unkn
 
 /** What the person wrote about an iteration outlives our newer version of it. */
 function feedbackOf(item: unknown): { userFeedback?: unknown } {
-  return isObject(item) && Object.hasOwn(item, 'userFeedback')
+  return isRecord(item) && Object.hasOwn(item, 'userFeedback')
     ? { userFeedback: item['userFeedback'] }
     : {};
 }

@@ -13,6 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Client } from 'pg';
+import { copyToFile } from '../../scripts/database/backup/copy.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
@@ -118,6 +120,21 @@ function variables(postgres: TestPostgres, dataDir: string): Record<string, stri
 }
 
 describe('a backup taken under load', () => {
+  it('counts each table to its last row, and a file that cannot be written holds nothing up', async () => {
+    const client = new Client({ connectionString: before.databaseUrl });
+    client.on('error', () => undefined);
+    await client.connect();
+    const path = join(folder, 'copied');
+    const many = '(select n from generate_series(1, 200000) as n)';
+    try {
+      expect(await copyToFile(client, many, path)).toBe(200_000);
+      await expect(copyToFile(client, many, path)).rejects.toMatchObject({ code: 'EEXIST' });
+      await expect(client.query('rollback')).rejects.toThrow();
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  });
+
   it('restores into an empty machine, which goes on: no mission lost, none run twice, grants open, the audit whole', async () => {
     const person = new Person(before, keys);
     await person.writeNote('n1', {
@@ -264,17 +281,18 @@ describe('a restore refuses', () => {
     const [older, newer] = [join(folder, 'older'), join(folder, 'newer')];
     const manifest = JSON.parse(readFileSync(join(backupDir, 'manifest.json'), 'utf8')) as {
       migrations: string[];
+      tables: { name: string }[];
     };
     const { migrations } = manifest;
-    for (const [path, ledger] of [
-      [older, migrations.slice(0, -1)],
-      [newer, [...migrations, '999_of_tomorrow']],
+    // What the newest migration makes or changes, an older build did not have.
+    const newest = readFileSync(`migrations/${migrations.at(-1) ?? ''}.sql`, 'utf8');
+    const tables = manifest.tables.filter(({ name }) => !newest.includes(name));
+    for (const [path, changes] of [
+      [older, { migrations: migrations.slice(0, -1), tables }],
+      [newer, { migrations: [...migrations, '999_of_tomorrow'] }],
     ] as const) {
       cpSync(backupDir, path, { recursive: true });
-      writeFileSync(
-        join(path, 'manifest.json'),
-        JSON.stringify({ ...manifest, migrations: ledger }),
-      );
+      writeFileSync(join(path, 'manifest.json'), JSON.stringify({ ...manifest, ...changes }));
     }
     expect(await refusal([newer, '--replace'])).toContain('of a newer build (');
     const done = await runScript('restore', variables(target, dataDir), [older, '--replace']);

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../../scripts/process/free-port.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 import { SERVICE_KEY, spawnServe, startRunner } from './support/runner.ts';
 

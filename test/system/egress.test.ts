@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../../scripts/build.ts';
 import { projectPath } from '../../scripts/process/project.ts';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../../scripts/process/free-port.ts';
 import { waitFor } from './support/runner.ts';
 
 /** Vite reads its CommonJS otherwise than Node does. */

@@ -10,7 +10,7 @@ import {
 import { migrate } from '../../scripts/migrate.ts';
 import type { ComponentHealth, InternalMission } from '../../src/missions/views.ts';
 import { dueMission, type Log, runnerRows, writeRecord } from './support/device.ts';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../../scripts/process/free-port.ts';
 import { isSecondRound, type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
 import { type Runner, startRunner, waitFor } from './support/runner.ts';
 import { openTcpGate, type TcpGate } from './support/tcp-gate.ts';

@@ -14,7 +14,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../scripts/migrate.ts';
 import { type Certificate, issue, makeAuthority } from './support/certificates.ts';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
-import { freePort } from './support/free-port.ts';
+import { freePort } from '../../scripts/process/free-port.ts';
 import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 import { type Runner, spawnServe, startRunner, waitFor } from './support/runner.ts';

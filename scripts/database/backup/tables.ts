@@ -58,7 +58,8 @@ export async function dumpTables(
       tables,
     };
   } finally {
-    await client.query('rollback');
+    // The connection may have ended with what went wrong, which is what is told.
+    await client.query('rollback').catch(() => undefined);
   }
 }
 

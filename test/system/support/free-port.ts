@@ -1,10 +1,1 @@
-import { createServer, type AddressInfo } from 'node:net';
-
-/** A TCP port of 127.0.0.1 that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
+export { freePort } from '../../../scripts/process/free-port.ts';

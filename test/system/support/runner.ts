@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { exportPKCS8, generateKeyPair } from 'jose';
 import { signUserToken } from '../../../scripts/embedded/embedded-secrets.ts';
 import { projectPath } from '../../../scripts/process/project.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../../../scripts/process/free-port.ts';
 
 export const SERVICE_KEY = 'test-service-key';
 
