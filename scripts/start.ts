@@ -64,7 +64,7 @@ function welcome(port: number, token: string, usesDemoPlanner: boolean): void {
   say(`missions: ${url}/api/v1/me/missions`);
   say(`token:    ${token}`);
   say(`API:      ${url}/docs`);
-  say(`try:      npx mana-edge missions list`);
+  say(`try:      npx mana-edge review, then npx mana-edge records list todo`);
   say(`or:       curl -H "Authorization: Bearer ${token}" ${url}/api/v1/me/missions`);
 }
 

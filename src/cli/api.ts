@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { decodeJwt } from 'jose';
 import { CliError, EXIT } from './cli-error.ts';
 import type { Settings } from './settings.ts';
 import { printable } from './terminal.ts';
@@ -7,6 +8,7 @@ import { printable } from './terminal.ts';
 export class ApiError extends CliError {
   override name = 'ApiError';
   readonly code: string;
+
   constructor(code: string, sentence: string) {
     super(EXIT.refused, `${sentence} [${code}]`);
     this.code = code;
@@ -16,6 +18,8 @@ export class ApiError extends CliError {
 export type Request = { method?: string; body?: unknown; headers?: Record<string, string> };
 
 export type Api = {
+  /** whose token it is. Throws CliError where the token does not say */
+  userId(): string;
   /** a route of mana-ai, with the user token */
   runner(path: string, request?: Request): Promise<unknown>;
   /** a route of mana-auth, likewise */
@@ -26,7 +30,10 @@ export type Api = {
 
 const LONGEST_WAIT_MS = 30_000;
 
-/** Calls both Workers. Redirects are not followed: the token is for these two alone. Throws CliError, ApiError. */
+/**
+ * Calls both Workers. Redirects are not followed: the token is for these two alone. Throws
+ * CliError, ApiError.
+ */
 export function createApi(
   { url, authUrl, token, serviceKey }: Settings,
   send: typeof fetch = fetch,
@@ -37,7 +44,8 @@ export function createApi(
     path: string,
     { method = 'GET', body, headers }: Request,
   ): Promise<unknown> => {
-    // A request that got lost may be sent again by hand; one key would not survive the command, so each has its own.
+    // A request that got lost may be sent again by hand; one key would not survive the command, so
+    // each has its own.
     const idempotency: Record<string, string> =
       method === 'GET' ? {} : { 'idempotency-key': randomUUID() };
     return read(
@@ -54,11 +62,23 @@ export function createApi(
     );
   };
   return {
+    userId: () => subjectOf(token),
     runner: (path, request = {}) => call(url, path, { ...request, headers: bearer }),
     auth: (path, request = {}) => call(authUrl, path, { ...request, headers: bearer }),
     operator: async (path) =>
       serviceKey === null ? null : call(url, path, { headers: { 'x-service-key': serviceKey } }),
   };
+}
+
+/** Both Workers check the token; here it only says whose ids are derived. */
+function subjectOf(token: string): string {
+  try {
+    const { sub } = decodeJwt(token);
+    if (sub !== undefined && sub !== '') return sub;
+  } catch {
+    // falls through: it is no token either
+  }
+  throw new CliError(EXIT.usage, 'The user token says nobody; it wants to be a JWT with a `sub`.');
 }
 
 async function reach(base: string, send: () => Promise<Response>): Promise<Response> {

@@ -4,7 +4,10 @@ import { CliError, EXIT } from './cli-error.ts';
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const MINUTES: Readonly<Record<string, number>> = { m: 1, h: 60, d: 1_440 };
 
-/** A cadence as a person types it: 'manual', 'every 90m', 'daily 09:00', 'mon 08:30', five fields of cron, '@daily'. Throws CliError. */
+/**
+ * A cadence as a person types it: 'manual', 'every 90m', 'daily 09:00', 'mon 08:30', five fields of
+ * cron, '@daily'. Throws CliError.
+ */
 export function parseCadenceWords(words: string, timeZone: string | undefined): Cadence {
   const zone = timeZone === undefined ? {} : { timeZone };
   const parsed = parseCadence({ ...cadenceOf(words.trim().toLowerCase(), words.trim()), ...zone });

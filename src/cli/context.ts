@@ -24,7 +24,9 @@ export type Command = {
   run(context: Context, positionals: readonly string[], values: Values): Promise<void>;
 };
 
-/** All missions of the caller as the server has them: digests are made of these, not of opened ones. */
+/**
+ * All missions of the caller as the server has them: digests are made of these, not of opened ones.
+ */
 export async function storedMissions({ api }: Context): Promise<OwnerMission[]> {
   return ((await api.runner('/api/v1/me/missions')) as { missions: OwnerMission[] }).missions;
 }

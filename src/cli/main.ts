@@ -4,6 +4,7 @@ import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { AUDIT_VERIFY } from './commands/audit.ts';
 import { GRANT_COMMANDS } from './commands/grants.ts';
 import { MISSION_COMMANDS } from './commands/missions.ts';
+import { RECORD_COMMANDS } from './commands/records.ts';
 import { REVIEW } from './commands/review.ts';
 import { STATUS } from './commands/status.ts';
 import type { Command, Values } from './context.ts';
@@ -14,6 +15,7 @@ import { processTerminal, type Terminal } from './terminal.ts';
 const COMMANDS: readonly Command[] = [
   ...MISSION_COMMANDS,
   REVIEW,
+  ...RECORD_COMMANDS,
   ...GRANT_COMMANDS,
   AUDIT_VERIFY,
   STATUS,
@@ -34,7 +36,10 @@ const COMMON_HELP = [
   ['-h, --help', 'this help; after a command, of that command'],
 ] as const;
 
-/** The command without its process: what it is given and where it prints. Never throws for what a person can mend. */
+/**
+ * The command without its process: what it is given and where it prints. Never throws for what a
+ * person can mend.
+ */
 export async function runCli(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,6 +1,8 @@
+import type { OwnKeys } from '../carry-out/index.ts';
 import {
   deriveRecordKeys,
   encryptRecord,
+  importAppKey,
   importMasterKey,
   missionRef,
   openIteration,
@@ -18,21 +20,28 @@ export type Opener = {
   open(mission: OwnerMission): Promise<OwnerMission>;
   /** the texts of a new mission, encrypted under its record key */
   seal(missionId: string, fields: Record<string, unknown>): Promise<Record<string, unknown>>;
+  /** the person's master key, in both of its uses; null where it cannot be had */
+  ownKeys(): Promise<OwnKeys | null>;
 };
 
 const VERSIONS = /enc:2:([1-9]\d{0,9}):/g;
 /** Each version costs a derivation, and the text comes from a server. */
 const MOST_VERSIONS = 32;
 
-/** The master key comes from a file (base64), or from the vault at mana-auth, and only once something asks for it. */
+/**
+ * The master key comes from a file (base64), or from the vault at mana-auth, and only once
+ * something asks for it.
+ */
 export function createOpener(
   api: Api,
   keyFile: string | null,
   note: (text: string) => void,
 ): Opener {
-  let masterKey: Promise<CryptoKey | null> | undefined;
-  const key = (): Promise<CryptoKey | null> => (masterKey ??= fetchMasterKey(api, keyFile, note));
+  let fetched: Promise<OwnKeys | null> | undefined;
+  const ownKeys = (): Promise<OwnKeys | null> => (fetched ??= fetchKeys(api, keyFile, note));
+  const key = async (): Promise<CryptoKey | null> => (await ownKeys())?.masterKey ?? null;
   return {
+    ownKeys,
     open: async (mission) => {
       const versions = versionsIn(mission);
       if (versions.length === 0) return mission;
@@ -88,16 +97,17 @@ async function openMission(mission: OwnerMission, keys: RecordKeys): Promise<Own
   };
 }
 
-async function fetchMasterKey(
+async function fetchKeys(
   api: Api,
   keyFile: string | null,
   note: (text: string) => void,
-): Promise<CryptoKey | null> {
+): Promise<OwnKeys | null> {
   const text = keyFile === null ? await keyOfVault(api, note) : readText(keyFile).trim();
   if (text === null) return null;
   if (!/^[A-Za-z0-9+/]{43}=$/.test(text))
     throw new CliError(EXIT.usage, 'The master key wants to be base64 of 32 bytes.');
-  return importMasterKey(new Uint8Array(Buffer.from(text, 'base64')));
+  const bytes = (): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, 'base64'));
+  return { masterKey: await importMasterKey(bytes()), appKey: await importAppKey(bytes()) };
 }
 
 async function keyOfVault(api: Api, note: (text: string) => void): Promise<string | null> {

@@ -2,6 +2,7 @@ import { isRecord } from '../values/fields.ts';
 import { isEncrypted } from '../missions/mission.ts';
 import { readIterations, type PlanStepView } from '../missions/iteration.ts';
 import type { OwnerMission } from '../missions/views.ts';
+import type { Prospect } from './carrying.ts';
 import { type Cell, type Colour, printable, table, type Terminal } from './terminal.ts';
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
@@ -98,6 +99,50 @@ export function stepText(terminal: Terminal, step: PlanStepView): string {
     );
   }
   return lines.join('\n');
+}
+
+/** What approving a step would do, before it is asked for. */
+export function effectText(terminal: Terminal, prospect: Prospect): string {
+  const lines = effectLines(prospect).map((line) => `   ${printable(line)}`);
+  return terminal.paint('dim', lines.join('\n'));
+}
+
+function effectLines(prospect: Prospect): string[] {
+  if (prospect.kind === 'app') {
+    const words = { publish: ', and it publishes', spend: ', and it costs something' };
+    const more = words[prospect.effect as keyof typeof words] ?? '';
+    return [`only the app can do this${more}; approving hands it over`];
+  }
+  if (prospect.kind === 'hand') {
+    const { problem } = prospect;
+    return problem === null
+      ? ['approving marks it as done by hand']
+      : [problem, 'It cannot be carried out here; approving marks it as done by hand.'];
+  }
+  if (prospect.shown.length === 0) return [prospect.did];
+  return prospect.shown.flatMap(({ op, table: name, fields }) => [
+    `${OPS[op]} ${name}`,
+    ...fields.map(
+      ({ name: field, before, after }) => `  ${field}: ${changeText(op, before, after)}`,
+    ),
+  ]);
+}
+
+const OPS = { insert: 'creates', update: 'changes', delete: 'deletes' } as const;
+
+function changeText(op: keyof typeof OPS, before: unknown, after: unknown): string {
+  if (op === 'insert') return valueText(after);
+  return op === 'delete' ? valueText(before) : `${valueText(before)} -> ${valueText(after)}`;
+}
+
+const LONGEST_VALUE = 300;
+
+/** A value of a record in one line. */
+export function valueText(value: unknown): string {
+  if (value === null || value === undefined) return '(nothing)';
+  const text = typeof value === 'string' ? shown(value) : JSON.stringify(value);
+  const line = text.replaceAll(/\s*\n\s*/g, ' / ');
+  return line.length > LONGEST_VALUE ? `${line.slice(0, LONGEST_VALUE)}…` : line;
 }
 
 function waiting({ iterations }: OwnerMission): number {

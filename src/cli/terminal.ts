@@ -15,14 +15,18 @@ export type Terminal = {
 };
 
 /**
- * Text of a model, a record or a server as it may be shown: without control characters, which could rewrite the screen or type commands,
- * and without marks that turn the direction of text around. Line breaks stay.
+ * Text of a model, a record or a server as it may be shown: without control characters, which could
+ * rewrite the screen or type commands, and without marks that turn the direction of text around.
+ * Line breaks stay.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[^\P{Cc}\n]|\p{Bidi_Control}/gu, '�');
 }
 
-/** Rows under headings, in columns as wide as their widest cell; the last one keeps its length. Cells are painted after they are measured. */
+/**
+ * Rows under headings, in columns as wide as their widest cell; the last one keeps its length.
+ * Cells are painted after they are measured.
+ */
 export function table(
   terminal: Pick<Terminal, 'paint'>,
   headings: readonly string[],
@@ -57,7 +61,9 @@ function textOf(cell: Cell): string {
   return printable(typeof cell === 'string' ? cell : cell.text).replaceAll('\n', ' ');
 }
 
-/** The real one. Colours only where stdout is a terminal that shows them, and not under NO_COLOR. */
+/**
+ * The real one. Colours only where stdout is a terminal that shows them, and not under NO_COLOR.
+ */
 export function processTerminal(): Terminal & { close(): void } {
   const lines: string[] = [];
   let waiting: ((line: string | null) => void) | undefined;

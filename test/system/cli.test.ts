@@ -1,12 +1,13 @@
-import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { build } from '../../scripts/build.ts';
+import type { ReadRecord } from '../../src/carry-out/index.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import { projectPath } from '../../scripts/process/project.ts';
 import { deriveRecordKeys, encryptRecord, importMasterKey } from '../../src/grants/index.ts';
+import { type Run, runCli } from './support/command-line.ts';
 import { dueMission, writeRecord } from './support/device.ts';
 import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
 import { grantKeys } from './support/person.ts';
@@ -31,25 +32,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-type Run = { code: number | null; out: string; err: string };
 type Person = { userId: string; cli(args: readonly string[], input?: string): Promise<Run> };
-
-/** The command as a person runs it, in another folder than the project. */
-async function runCli(
-  args: readonly string[],
-  environment: Record<string, string>,
-  { input = '', bin = projectPath('bin/mana-edge.js') } = {},
-): Promise<Run> {
-  const child = spawn(process.execPath, [bin, ...args], {
-    cwd: tmpdir(),
-    env: { PATH: '/usr/bin:/bin', ...environment },
-  });
-  const run = { out: '', err: '' };
-  child.stdout.on('data', (chunk: Buffer) => (run.out += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (run.err += chunk.toString()));
-  child.stdin.end(input);
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...run })));
-}
 
 async function environmentOf(userId: string): Promise<Record<string, string>> {
   return {
@@ -70,6 +53,103 @@ async function addedId(person: Person, ...args: string[]): Promise<string> {
   if (out === '') throw new Error(err);
   return (JSON.parse(out) as { mission: { id: string } }).mission.id;
 }
+
+/** A person with a mission whose plan has these steps, as the runner writes it. */
+async function withPlan(...calls: [toolName: string, params: object][]): Promise<Person> {
+  const person = await somebody();
+  const plan = calls.map(([toolName, params], index) => ({
+    id: `${person.userId}-${index + 1}`,
+    summary: `Step ${index + 1}`,
+    status: 'staged',
+    intent: { kind: 'toolCall', toolName, params },
+  }));
+  const iteration = { id: 'run', source: 'server', overallStatus: 'awaiting-review', plan };
+  const data = dueMission({
+    nextRunAt: null,
+    cadence: { kind: 'manual' },
+    iterations: [iteration],
+  });
+  await writeRecord(postgres, { userId: person.userId, recordId: randomUUID(), data });
+  return person;
+}
+
+async function rowsOfApps({ userId }: Person): Promise<Record<string, unknown>[]> {
+  return postgres.query(
+    `select app_id, op, data from sync_changes
+     where user_id = $1 and client_id = 'mana-edge-api' and app_id <> 'ai'`,
+    [userId],
+  );
+}
+
+const append = (content: string): [string, object] => ['append_to_note', { noteId: 'n', content }];
+
+describe('a review carries out what it approves', () => {
+  it('a deletion is shown, and asked for twice', async () => {
+    const person = await withPlan(['undo_drink', {}]);
+    const { userId } = person;
+    const drink = { name: 'Coffee', quantityMl: 200, date: '2026-11-28', time: '09:00' };
+    await writeRecord(postgres, {
+      userId,
+      appId: 'drink',
+      table: 'drinkEntries',
+      recordId: 'd',
+      data: drink,
+    });
+    const doubtful = await person.cli(['review'], 'y\nn\n');
+    expect(doubtful.out).toMatch(/deletes drinkEntries[\s\S]*name: Coffee/);
+    expect(doubtful.err).toContain('This deletes. Really?');
+    expect(await rowsOfApps(person)).toEqual([]);
+    expect((await person.cli(['review'], 'y\ny\n\n')).out).toContain(
+      "Took back the drink 'Coffee'",
+    );
+    expect(await rowsOfApps(person)).toMatchObject([{ app_id: 'drink', op: 'delete' }]);
+  });
+
+  it('a change is shown with before and after, and the next step sees it', async () => {
+    const person = await withPlan(append('two'), append('three'));
+    const { userId } = person;
+    const data = { title: 'List', content: 'one' };
+    await writeRecord(postgres, { userId, appId: 'notes', table: 'notes', recordId: 'n', data });
+    const { out } = await person.cli(['review'], 'y\ny\n\n');
+    expect(out).toMatch(
+      /content: one -> one \/ two[\s\S]*content: one \/ two -> one \/ two \/ three/,
+    );
+    expect(out).toContain('2 approved');
+  });
+
+  it('--mark-only carries out nothing; what only the app can do is handed over', async () => {
+    const person = await withPlan(
+      ['create_task', { title: 'A' }],
+      ['publish_website', { siteId: 's' }],
+    );
+    const marked = await person.cli(['review', '--mark-only'], 'y\nq\n');
+    expect(marked.out).toContain('Marked as done by hand.');
+    const handed = await person.cli(['review'], 'y\ny\n\n');
+    expect(handed.out).toMatch(
+      /only the app can do this, and it publishes[\s\S]*The app will do it\./,
+    );
+    expect(await rowsOfApps(person)).toEqual([]);
+    expect((await person.cli(['review'])).out).toContain('Nothing waits for you.');
+  });
+
+  it('two at the same moment write each row once', async () => {
+    const calls = ['Milk', 'Bread', 'Eggs'].map((title): [string, object] => [
+      'create_task',
+      { title },
+    ]);
+    const person = await withPlan(...calls);
+    const runs = await Promise.all([1, 2].map(() => person.cli(['review'], 'y\ny\ny\n\n')));
+    expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+    const titles = (await rowsOfApps(person)).map(({ data }) => (data as { title: string }).title);
+    expect(titles.toSorted()).toEqual(['Bread', 'Eggs', 'Milk']);
+  });
+
+  it('a step whose record is gone is said to be one for the hand', async () => {
+    const person = await withPlan(['complete_task', { taskId: 'gone' }]);
+    const { out } = await person.cli(['review'], 'n\n\n');
+    expect(out).toMatch(/There is no task gone any more\.[\s\S]*done by hand/);
+  });
+});
 
 describe('a person at the command line', () => {
   it('adds a mission, watches it planned, reviews it, pauses, resumes and deletes it', async () => {
@@ -92,6 +172,17 @@ describe('a person at the command line', () => {
     const reviewed = await person.cli(['review'], 'what?\ny\nMore of these.\n');
     expect(reviewed).toMatchObject({ code: 0 });
     expect(reviewed.out).toMatch(/create_task \{"title":"Buy milk"\}[\s\S]*1 approved, 0 rejected/);
+    expect(reviewed.out).toMatch(
+      /creates tasks[\s\S]*title: Buy milk[\s\S]*Created the task 'Buy milk'\./,
+    );
+    const records = await person.cli(['records', 'list', 'todo', '--json']);
+    const [task] = (JSON.parse(records.out) as { records: ReadRecord[] }).records;
+    expect(task).toMatchObject({ table: 'tasks', data: { title: 'Buy milk', isCompleted: false } });
+    expect((await person.cli(['records', 'list'])).out).toMatch(/tasks:\S+ +todo .*Buy milk/);
+    expect((await person.cli(['records', 'show', `tasks:${task?.recordId}`])).out).toMatch(
+      /title +Buy milk/,
+    );
+    expect(await person.cli(['records', 'show', 'tasks:none'])).toMatchObject({ code: 1 });
     const shown = await person.cli(['missions', 'show', id, '--json']);
     expect(JSON.parse(shown.out)).toMatchObject({
       mission: {

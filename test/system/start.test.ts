@@ -2,7 +2,9 @@ import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AuditRow } from '../../src/audit/row.ts';
+import type { ReadRecord } from '../../src/carry-out/index.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
+import { runCli } from './support/command-line.ts';
 import {
   type EmbeddedRun,
   processesOf,
@@ -103,6 +105,21 @@ async function expectReadBeforeProposed(running: EmbeddedRun): Promise<void> {
     expect(opened).toContain(`Next step: ${read}`);
 }
 
+/** Approved at the command line, a step is done: the task is in the log, encrypted, and opens for its owner. */
+async function expectApprovedIsDone(running: EmbeddedRun): Promise<void> {
+  const environment = { MANA_DATA_DIR: dataDir };
+  const input = 'y\nq\n';
+  const reviewed = await runCli(['review', 'demo-notes'], environment, { input });
+  expect(reviewed.out).toMatch(/creates tasks[\s\S]*Created the task 'Next step: \w+/);
+  const headers = { authorization: `Bearer ${await tokenOf(running)}` };
+  const response = await fetch(`${running.url}/api/v1/me/records?module=todo`, { headers });
+  const { records } = await response.json<{ records: ReadRecord[] }>();
+  const made = records.filter(({ data }) => data['createdAt'] !== undefined);
+  expect(made).toMatchObject([{ data: { title: expect.stringMatching(/^enc:2:1:/) } }]);
+  const listed = await runCli(['records', 'list', 'todo'], environment);
+  expect(listed.out).toMatch(new RegExp(`tasks:${made[0]?.recordId} .*Next step: `));
+}
+
 // The cases follow one another: they share the data folder.
 let firstIterations: Record<string, unknown[]>;
 
@@ -125,6 +142,7 @@ it('npm start plans the demo mission within 30 s, shows it under the printed tok
   expect(Date.parse(reading?.nextRunAt ?? '')).toBeGreaterThan(Date.now());
   await expectEncryptedNotes(running, missions);
   await expectReadBeforeProposed(running);
+  await expectApprovedIsDone(running);
   firstIterations = iterationIds(await missionsOf(running));
   expect(processesOf(dataDir).length).toBeGreaterThan(2);
   running.interrupt();
