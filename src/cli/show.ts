@@ -141,7 +141,10 @@ const LONGEST_VALUE = 300;
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return '(nothing)';
   const text = typeof value === 'string' ? shown(value) : JSON.stringify(value);
-  const line = text.replaceAll(/\s*\n\s*/g, ' / ');
+  const line = text
+    .split('\n')
+    .map((part) => part.trim())
+    .join(' / ');
   return line.length > LONGEST_VALUE ? `${line.slice(0, LONGEST_VALUE)}…` : line;
 }
 
