@@ -2,7 +2,7 @@ import { checkpointPath, decryptField, encryptField, missionRef } from '../../sr
 import { isRecord } from '../../src/values/fields.ts';
 import type { LlmAnswer } from '../../src/planner/chat.ts';
 import type { PlanState } from '../../src/planner/plan.ts';
-import type { Register } from '../../src/sync/merge.ts';
+import { type RecordState, type Register, register } from '../../src/sync/merge.ts';
 import type { RunIdentity } from '../../src/sync/write-back.ts';
 import type { OpenGrant } from '../opening/grant-access.ts';
 import type { MissionStore, StoredRun } from '../projection/mission-store.ts';
@@ -19,6 +19,26 @@ export type Checkpoint = {
   answer: LlmAnswer | null;
   failure: { name: string; message: string } | null;
 };
+
+/** The register that made a mission due. @throws Error for a mission without nextRunAt, which is never due */
+export function dueRegister(state: RecordState): Register {
+  const due = register(state, 'nextRunAt');
+  if (due === null) throw new Error('a mission without nextRunAt cannot be due');
+  return due;
+}
+
+/** The checkpoint of a run that begins now. */
+export function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
+  return {
+    identity,
+    due: dueRegister(state),
+    startedMs: Date.now(),
+    finishedMs: null,
+    plan: null,
+    answer: null,
+    failure: null,
+  };
+}
 
 /** What may hold the person's words. */
 type Content = Pick<Checkpoint, 'plan' | 'answer'>;

@@ -1,51 +1,40 @@
 import type { GrantReason } from '../../src/grants/index.ts';
-import { backOffMs } from '../../src/missions/back-off.ts';
-import { type CadenceParse, nextDue } from '../../src/missions/cadence.ts';
-import { parseInstantMs } from '../../src/values/instant.ts';
-import { readIterations } from '../../src/missions/iteration.ts';
-import type { Mission } from '../../src/missions/mission.ts';
 import { agentBusyUntilMs } from '../../src/missions/agent-gate.ts';
+import { backOffMs } from '../../src/missions/back-off.ts';
 import { type Hold, standingOf } from '../../src/missions/standing.ts';
-import { linksGiven, type PlanLinks } from '../../src/planner/links.ts';
 import { adviceOf } from '../../src/model/llm-error.ts';
-import { startPlan, type PlanState } from '../../src/planner/plan.ts';
-import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
-import type { Findings } from '../../src/planner/research.ts';
 import type { Database } from '../../src/postgres/port.ts';
-import { type RecordState, type Register, register } from '../../src/sync/merge.ts';
 import { holdsFinished } from '../../src/sync/iterations.ts';
-import {
-  buildIterationRow,
-  buildMoveOnRow,
-  type RunIdentity,
-  runIdentity,
-} from '../../src/sync/write-back.ts';
+import type { RecordState } from '../../src/sync/merge.ts';
+import { type RunIdentity, runIdentity } from '../../src/sync/write-back.ts';
 import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
-import { AuditError, type AuditLog } from '../opening/audit-log.ts';
 import type { DispatcherPort } from '../bindings.ts';
+import { AuditError, type AuditLog } from '../opening/audit-log.ts';
 import type { GrantAccess, OpenGrant } from '../opening/grant-access.ts';
 import { GrantKeySetError } from '../opening/grant-key-set.ts';
 import type { MissionStore } from '../projection/mission-store.ts';
 import type { FinishedRun } from '../projection/occurrence-log.ts';
 import type { MissionEntry, Projection } from '../projection/projection.ts';
+import type { RunnerSettings } from '../settings.ts';
+import { RunBudget } from './budget.ts';
 import {
   type Checkpoint,
+  dueRegister,
   isFinishedPlan,
+  newCheckpoint,
   openStoredCheckpoint,
   saveCheckpoint,
 } from './checkpoint.ts';
-import type { ResearchJobs } from './research-jobs.ts';
-import { RunBudget } from './budget.ts';
-import { agentToOpen, agentWith } from './agent.ts';
 import { resolveInputs } from './inputs.ts';
-import { actorOf, iterationOf, sealedIterationOf } from './iteration.ts';
+import { planOf } from './plan-start.ts';
 import { type PlanStop, RunPlanning } from './planning.ts';
 import { RunRecords } from './records.ts';
-import { researchFor, type RunFindings } from './research.ts';
+import { researchFor } from './research.ts';
+import type { ResearchJobs } from './research-jobs.ts';
 import { openScope, type RunScope, type ScopeVerdict } from './scope.ts';
-import type { RunnerSettings } from '../settings.ts';
 import type { TokenBudget } from './token-budget.ts';
+import { WriteBack, writtenIteration } from './write-back.ts';
 
 /** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
 export type RunOutcome =
@@ -85,11 +74,13 @@ const NOT_YET_VALID_WAIT_MS = 5 * 60_000;
 export class MissionRun {
   readonly #options: MissionRunOptions;
   readonly #log = createLogger({ component: 'mission-run' });
+  readonly #writing: WriteBack;
   /** of the records by which this run decides */
   #revision = 0;
 
   constructor(options: MissionRunOptions) {
     this.#options = options;
+    this.#writing = new WriteBack({ ...options, timeZone: options.settings.timeZone });
   }
 
   /** Starts or resumes the run. Throws PostgresError where the log cannot be reached. */
@@ -123,8 +114,10 @@ export class MissionRun {
     if (permit !== 'granted')
       return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
     if (!(await this.#isStillDue())) return this.#drop();
-    const stop = await this.#planning(checkpoint, scope).plan();
-    return stop === null ? this.#writeBack(checkpoint, scope.grant) : this.#stopped(stop);
+    const planned = await this.#planning(checkpoint, scope).plan();
+    return planned.ok
+      ? this.#writeBack(planned.checkpoint, scope.grant)
+      : this.#stopped(planned.stop);
   }
 
   /** The mission as it stands, if it is still due and nothing stands in its way. */
@@ -147,27 +140,13 @@ export class MissionRun {
 
   /** What is planned and paid for is not planned again: the mission goes to its next time. */
   async #moveOn(): Promise<RunOutcome> {
-    const { projection, exclusively, store, missionId, userId } = this.#options;
-    await exclusively(async () => {
-      const present = await projection.refreshPending();
-      const entry = present ? projection.mission(missionId) : null;
-      if (entry === null || this.#dueEntry() === null || !(await this.#isWritten(entry))) return;
-      const { mission, state } = entry;
-      const nowMs = Date.now();
-      const nextRunAt = this.#nextRunAt(mission, nowMs, nowMs);
-      const due = dueRegister(state);
-      const identity = this.#identity(state);
-      const row = buildMoveOnRow({
-        userId,
-        missionId,
-        state,
-        nowMs,
-        identity,
-        dueRegister: due,
-        nextRunAt,
-      });
-      if (row !== null) await projection.append(row);
-    });
+    const { exclusively, store, missionId } = this.#options;
+    await exclusively(() =>
+      this.#writing.moveOn(async (entry) => {
+        const isOurs = this.#dueEntry() !== null && (await this.#isWritten(entry));
+        return isOurs ? this.#identity(entry.state) : null;
+      }),
+    );
     store.deleteRunOf(missionId);
     return { kind: 'dropped' };
   }
@@ -231,7 +210,9 @@ export class MissionRun {
         ok: false,
         outcome: this.#hold({ reason: 'research-pending', untilMs: found.untilMs }),
       };
-    const plan = await this.#startPlan(scope, iterationId, found);
+    const { settings } = this.#options;
+    const records = this.#records(scope, iterationId);
+    const plan = await planOf({ scope, records, found, settings });
     return plan === null
       ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
       : { ok: true, checkpoint: { ...newCheckpoint(identity, state), plan } };
@@ -245,45 +226,6 @@ export class MissionRun {
   #records(scope: RunScope, iterationId: string): RunRecords {
     const { userId, database, audit, missionId } = this.#options;
     return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
-  }
-
-  async #startPlan(
-    scope: RunScope,
-    iterationId: string,
-    found: RunFindings,
-  ): Promise<PlanState | null> {
-    const { mission } = scope;
-    const records = this.#records(scope, iterationId);
-    const { inputs, refusals, also } = await resolveInputs(
-      mission.inputs,
-      records,
-      agentToOpen(scope),
-    );
-    if (inputs.length === 0 && refusals.length > 0) return null;
-    const agent = agentWith(scope.agent, also[0]);
-    const parts = { mission, inputs, research: researchOf(found) };
-    const delimiter = crypto.randomUUID();
-    const prompt = buildPrompt({
-      ...parts,
-      lastIterations: readIterations(mission.iterations),
-      persona: agent?.systemPrompt ?? null,
-      memory: agent?.memory ?? null,
-      locale: this.#options.settings.locale,
-      nowIso: new Date().toISOString(),
-      timeZone: zoneOf(mission.cadence) ?? this.#options.settings.timeZone,
-      delimiter,
-    });
-    metrics.prompts.inc({ version: String(PROMPT_VERSION) });
-    return startPlan({
-      ...prompt,
-      delimiter,
-      titles: Object.fromEntries(
-        inputs.flatMap(({ id, title }) => (id === undefined ? [] : [[id, title]])),
-      ),
-      notes: found.kind === 'failed' ? [found.note] : [],
-      // A link is a way out for what was read: under a grant none leaves that did not come in.
-      ...(scope.grant === null ? {} : startLinks(linksGiven(parts))),
-    });
   }
 
   #planning(checkpoint: Checkpoint, scope: RunScope): RunPlanning {
@@ -384,63 +326,15 @@ export class MissionRun {
   }
 
   async #writeBack(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<RunOutcome> {
-    const { projection, exclusively, store, research, missionId } = this.#options;
+    const { exclusively, store, research, missionId, settings } = this.#options;
     const lapse = await this.#lapsed(grant);
     if (lapse !== null) return this.#withhold(lapse);
-    const iteration =
-      grant === null
-        ? iterationOf(checkpoint, this.#options.settings.openStatus)
-        : await sealedIterationOf(checkpoint, grant);
-    const outcome = await exclusively(async (): Promise<RunOutcome> => {
-      const present = await projection.refreshPending();
-      const entry = present ? projection.mission(missionId) : null;
-      const row = entry === null ? null : this.#iterationRow(checkpoint, iteration, entry);
-      if (row === null) return { kind: 'dropped' };
-      if ((await projection.append(row)) === 'present') metrics.duplicateWritesAvoided.inc();
-      metrics.plansWrittenBack.inc();
-      return {
-        kind: 'written',
-        plans: checkpoint.plan === null ? 0 : 1,
-        run: finishedRun(checkpoint),
-      };
-    });
+    const iteration = await writtenIteration(checkpoint, grant, settings.openStatus);
+    const run = await exclusively(() => this.#writing.iteration(checkpoint, iteration));
     store.deleteRunOf(missionId);
     research?.finish(missionId, checkpoint.identity.runId);
-    return outcome;
-  }
-
-  #iterationRow(
-    checkpoint: Checkpoint,
-    iteration: { id: string },
-    { mission, state, agent }: MissionEntry,
-  ): ReturnType<typeof buildIterationRow> {
-    const { userId, missionId } = this.#options;
-    const { identity, due } = checkpoint;
-    const nowMs = Date.now();
-    return buildIterationRow({
-      userId,
-      missionId,
-      state,
-      identity,
-      dueRegister: due,
-      iteration,
-      nextRunAt: this.#nextRunAt(mission, checkpoint.startedMs, nowMs),
-      nowMs,
-      actor: actorOf(missionId, identity.iterationId, agent),
-    });
-  }
-
-  /** Computed from now, so that days of absence are one run; an interval counts from the start of this one. */
-  #nextRunAt(mission: Mission, startedMs: number, nowMs: number): string | null {
-    if (!mission.cadence.ok) return null;
-    const { cadence } = mission.cadence;
-    const afterMs = cadence.kind === 'interval' ? startedMs : nowMs;
-    const next = nextDue(cadence, {
-      afterMs,
-      missionId: mission.id,
-      defaultZone: this.#options.settings.timeZone,
-    });
-    return next.ok && next.nextMs !== null ? new Date(next.nextMs).toISOString() : null;
+    if (run === null) return { kind: 'dropped' };
+    return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run };
   }
 
   /** What is no longer due is not run; a finished plan is not here, it is written back whatever became of the due time. */
@@ -463,49 +357,8 @@ export class MissionRun {
   }
 }
 
-function startLinks({ mission, ...readLinks }: PlanLinks): {
-  links: string[];
-  readLinks: Omit<PlanLinks, 'mission'>;
-} {
-  return { links: mission, readLinks };
-}
-
-function researchOf(found: RunFindings): Findings | 'failed' | undefined {
-  if (found.kind === 'none') return undefined;
-  return found.kind === 'ready' ? found.findings : 'failed';
-}
-
-/** The zone that the mission's own days are in. */
-function zoneOf(cadence: CadenceParse): string | null {
-  return cadence.ok && 'timeZone' in cadence.cadence ? (cadence.cadence.timeZone ?? null) : null;
-}
-
 /** Says what to change where the model is the cause. */
 function failureSentence(code: string): string {
   const advice = adviceOf(code) ?? 'It failed several times in a row.';
   return `The mission could not be planned (${code}). ${advice}`;
-}
-
-function newCheckpoint(identity: RunIdentity, state: RecordState): Checkpoint {
-  return {
-    identity,
-    due: dueRegister(state),
-    startedMs: Date.now(),
-    finishedMs: null,
-    plan: null,
-    answer: null,
-    failure: null,
-  };
-}
-
-function dueRegister(state: RecordState): Register {
-  const due = register(state, 'nextRunAt');
-  if (due === null) throw new Error('a mission without nextRunAt cannot be due');
-  return due;
-}
-
-function finishedRun({ due, identity, startedMs, finishedMs, failure }: Checkpoint): FinishedRun {
-  const dueMs = parseInstantMs(due.value) ?? startedMs;
-  const { iterationId: runId } = identity;
-  return { dueMs, runId, startedMs, finishedMs: finishedMs ?? startedMs, failed: failure !== null };
 }

@@ -1,8 +1,7 @@
 import type { GrantReason } from '../../src/grants/index.ts';
-import { type Agent, type PolicyDecision, resolvePolicy } from '../../src/missions/agent.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
 import type { Hold } from '../../src/missions/standing.ts';
-import { UNADAPTED } from '../../src/model/adaptation.ts';
+import { UNADAPTED } from '../../src/planner/adaptation.ts';
 import {
   FIND_TOOLS,
   findTools,
@@ -17,14 +16,7 @@ import {
   type LlmError,
 } from '../../src/model/llm-client.ts';
 import { adviceOf, isUnreadable, llmError } from '../../src/model/llm-error.ts';
-import {
-  applyAnswer,
-  endPlan,
-  type PlanState,
-  refusedNames,
-  usageOfRound,
-} from '../../src/planner/plan.ts';
-import { ALL_READS } from '../../src/planner/reads/index.ts';
+import { applyAnswer, endPlan, type PlanState, usageOfRound } from '../../src/planner/plan.ts';
 import { type Reminder, remindersFor, withReminders } from '../../src/planner/reminders.ts';
 import { rejectedSteps } from '../../src/planner/step-key.ts';
 import { estimatePromptTokens } from '../../src/planner/tokens.ts';
@@ -49,6 +41,7 @@ import type { RunRecords } from './records.ts';
 import type { RunScope } from './scope.ts';
 import type { RunnerSettings } from '../settings.ts';
 import type { TokenBudget } from './token-budget.ts';
+import { countCall, countOutcomes, decisionOf } from './tool-policy.ts';
 
 /** Why planning ended before the plan was done. The checkpoint stands where it was after the last answer. */
 export type PlanStop =
@@ -69,10 +62,13 @@ export type RunPlanningOptions = {
   grants: GrantAccess;
   budget: TokenBudget;
   records: RunRecords;
-  /** advanced in place, and stored after each answer */
+  /** where planning begins */
   checkpoint: Checkpoint;
   scope: RunScope;
 };
+
+/** `ok`: the plan is done, as its checkpoint has it. */
+export type Planned = { ok: true; checkpoint: Checkpoint } | { ok: false; stop: PlanStop };
 
 /** `stop` null: the plan ended with what it has. */
 type Asked =
@@ -87,6 +83,7 @@ type Call = Offer & { size: CallSize; reminders: readonly Reminder[] };
 /** The rounds of one run with the model, under a permit. Each answer is stored before anything else happens to it. */
 export class RunPlanning {
   readonly #options: RunPlanningOptions;
+  #checkpoint: Checkpoint;
   readonly #reads: RunReads;
   readonly #choice: ToolChoice;
   readonly #rejected: ReadonlySet<string>;
@@ -96,6 +93,7 @@ export class RunPlanning {
   constructor(options: RunPlanningOptions) {
     const { scope, records, settings, budget } = options;
     this.#options = options;
+    this.#checkpoint = options.checkpoint;
     this.#reads = new RunReads({ scope, records, timeZone: settings.timeZone });
     this.#choice = toolChoice(scope, { maxTools: settings.llm.maxTools, reads: this.#reads });
     this.#rejected = rejectedSteps(readIterations(scope.mission.iterations));
@@ -103,30 +101,32 @@ export class RunPlanning {
   }
 
   /**
-   * Rounds until the plan is done; null then.
+   * Rounds until the plan is done or something stops it.
    * @throws PostgresError, AuditError: what was asked and paid for by then is stored
    */
-  async plan(): Promise<PlanStop | null> {
-    const { checkpoint, dispatcher, userId } = this.#options;
-    while (checkpoint.plan !== null && !checkpoint.plan.done) {
-      const stop = await this.#round(checkpoint.plan);
-      if (stop !== null) return stop;
+  async plan(): Promise<Planned> {
+    const { dispatcher, userId } = this.#options;
+    for (let plan = this.#checkpoint.plan; plan?.done === false; plan = this.#checkpoint.plan) {
+      const stop = await this.#round(plan);
+      if (stop !== null) return { ok: false, stop };
     }
-    // Stored with the last answer, in one commit.
-    checkpoint.finishedMs ??= Date.now();
+    const { plan, finishedMs } = this.#checkpoint;
+    // Usually set with the last answer, in one commit with it.
+    this.#change({ finishedMs: finishedMs ?? Date.now() });
     await dispatcher.releasePermit(userId);
-    metrics.plannerRounds.observe(checkpoint.plan?.round ?? 0);
+    metrics.plannerRounds.observe(plan?.round ?? 0);
     metrics.plansProduced.inc();
-    return null;
+    return { ok: true, checkpoint: this.#checkpoint };
   }
 
   async #round(plan: PlanState): Promise<PlanStop | null> {
-    const { checkpoint, dispatcher, userId } = this.#options;
+    const { dispatcher, userId } = this.#options;
+    const { answer } = this.#checkpoint;
     const lapse = await this.#lapse();
     if (lapse !== null) return lapse;
     const offer = this.#offer(plan);
-    if (checkpoint.answer !== null) {
-      await this.#apply(plan, checkpoint.answer, offer);
+    if (answer !== null) {
+      await this.#apply(plan, answer, offer);
       return null;
     }
     // By what is used before this call is reserved.
@@ -145,7 +145,7 @@ export class RunPlanning {
       kind: 'ok',
       tools: asked.calls,
     });
-    return word === 'draining' && checkpoint.plan?.done !== true
+    return word === 'draining' && this.#checkpoint.plan?.done !== true
       ? { kind: 'waits', code: 'DRAINING' }
       : null;
   }
@@ -173,7 +173,7 @@ export class RunPlanning {
     metrics.agentDecisions.inc({ decision: hold.reason });
     if (plan.steps.length === 0) return { kind: 'out-of-tokens', hold };
     const note = "The plan ends here because the agent's tokens of these 24 hours are used.";
-    this.#options.checkpoint.plan = endPlan(plan, note);
+    this.#change({ plan: endPlan(plan, note) });
     return null;
   }
 
@@ -205,21 +205,24 @@ export class RunPlanning {
 
   /** What was learnt about the model is kept: the next attempt does not pay for it again. */
   async #keepAdaptation(plan: PlanState, { adaptation }: CompletionResult): Promise<void> {
-    this.#options.checkpoint.plan = { ...plan, adaptation };
+    this.#change({ plan: { ...plan, adaptation } });
     if (adaptation !== (plan.adaptation ?? UNADAPTED)) await this.#save();
   }
 
   /** The answer's place in the plan. */
   async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
-    const { checkpoint, scope } = this.#options;
     await this.#prepareReads(answer, callable);
-    const before = checkpoint.plan ?? plan;
+    const before = this.#checkpoint.plan ?? plan;
     const help = { rejected: this.#rejected, read: this.#read };
-    checkpoint.plan = applyAnswer(before, answer, callable, help);
-    checkpoint.answer = null;
-    if (checkpoint.plan.done) checkpoint.finishedMs = Date.now();
+    const after = applyAnswer(before, answer, callable, help);
+    const { finishedMs } = this.#checkpoint;
+    this.#change({
+      plan: after,
+      answer: null,
+      finishedMs: after.done ? Date.now() : finishedMs,
+    });
     await this.#save();
-    countRound(before, checkpoint.plan, scope.agent);
+    countOutcomes(after.outcomes ?? [], this.#options.scope.agent);
   }
 
   /** For the calls that will be answered alone: what is refused opens nothing. */
@@ -235,7 +238,7 @@ export class RunPlanning {
     try {
       return await read();
     } catch (thrown) {
-      this.#options.checkpoint.answer = answer;
+      this.#change({ answer });
       await this.#save();
       throw thrown;
     }
@@ -250,7 +253,7 @@ export class RunPlanning {
     const { dispatcher, userId } = this.#options;
     this.#countTokens(this.#budget.failed(error.kind, usage, size));
     metrics.providerErrors.inc({ provider: 'openai', kind: error.kind });
-    const { runId } = this.#options.checkpoint.identity;
+    const { runId } = this.#checkpoint.identity;
     this.#log.warn('an LLM call failed', { runId, code: error.code, kind: error.kind });
     const { code, message, retryAfterMs } = error;
     if (error.outage) {
@@ -278,12 +281,12 @@ export class RunPlanning {
 
   /** Steps in hand are paid for: the model's second fault ends the plan with them, instead of being asked until all is given up. */
   #endsWithWhatItHas({ kind, code }: LlmError): boolean {
-    const { store, checkpoint, scope } = this.#options;
-    const { plan } = checkpoint;
+    const { store, scope } = this.#options;
+    const { plan } = this.#checkpoint;
     const isFirst = (store.attempt(scope.mission.id)?.failures ?? 0) === 0;
     if (plan === null || plan.steps.length === 0 || (isFirst && kind !== 'tool-less')) return false;
     const note = `The plan ends here because the language model failed (${code}). ${adviceOf(code) ?? ''}`;
-    checkpoint.plan = endPlan(plan, note.trim());
+    this.#change({ plan: endPlan(plan, note.trim()) });
     return true;
   }
 
@@ -298,33 +301,13 @@ export class RunPlanning {
   }
 
   async #save(): Promise<void> {
-    const { store, scope, checkpoint } = this.#options;
-    await saveCheckpoint(store, scope.mission.id, checkpoint, scope.grant);
+    const { store, scope } = this.#options;
+    await saveCheckpoint(store, scope.mission.id, this.#checkpoint, scope.grant);
   }
-}
 
-/** What the agent's policy says about a tool; without an agent it is the app's own default. */
-function decisionOf(agent: Agent | null, tool: Tool): PolicyDecision {
-  if (agent !== null) return resolvePolicy(agent.policy, tool);
-  return tool.kind === 'read' ? 'auto' : 'propose';
-}
-
-function countRound(before: PlanState, after: PlanState, agent: Agent | null): void {
-  const count = (name: string, outcome: 'recorded' | 'answered' | 'refused'): void =>
-    metrics.toolCalls.inc({ ...toolLabels(name, agent), outcome });
-  for (const { toolName } of after.steps.slice(before.steps.length)) count(toolName, 'recorded');
-  for (const key of after.readings.slice(before.readings.length))
-    count(key.split(' ', 1)[0] ?? '', 'answered');
-  for (const name of refusedNames(before, after)) count(name, 'refused');
-}
-
-/** A model makes names up as well; those are counted without one. */
-function toolLabels(name: string, agent: Agent | null): { tool: string; policy: PolicyDecision } {
-  const tool = [...CATALOG, ...ALL_READS].find((known) => known.name === name);
-  if (tool !== undefined) return { tool: name, policy: decisionOf(agent, tool) };
-  return name === FIND_TOOLS
-    ? { tool: name, policy: 'auto' }
-    : { tool: 'other', policy: 'propose' };
+  #change(part: Partial<Checkpoint>): void {
+    this.#checkpoint = { ...this.#checkpoint, ...part };
+  }
 }
 
 function total({ promptTokens, completionTokens }: PlanState['usage']): number {
@@ -344,12 +327,6 @@ function toolChoice(
     approvals: countApprovals(readIterations(mission.iterations)),
     maxTools,
   });
-}
-
-function countCall({ retried, textCalls, promptTokens }: CompletionResult): void {
-  metrics.promptTokens.observe(promptTokens);
-  if (retried !== null) metrics.llmRetries.inc({ reason: retried });
-  if (textCalls > 0) metrics.textToolCalls.inc(textCalls);
 }
 
 /** What an answer shows of the model's way to call tools. */

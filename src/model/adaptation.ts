@@ -1,24 +1,13 @@
 import type { AnswerReading } from './answer.ts';
+import type { Adaptation } from '../planner/adaptation.ts';
 import type { Usage } from '../planner/chat.ts';
 import type { PromptCount } from '../planner/tokens.ts';
 import { contextTaught, promptRoom } from './context.ts';
-import { type Dialect, USUAL } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { lessonOf, type SentForm } from './lessons.ts';
 import type { Refusal } from './refusal.ts';
 
-/**
- * What the calls of a run have found out about its model, so that no call pays twice for the same lesson; plain JSON, part of the
- * plan. `thoughts`: 'off' asks the model not to think; 'stuck' means that asking did not help. `promptLimit`: longest prompt in
- * our own tokens; null as long as none was too long. `dialect`: what holds for every run with this server and model.
- */
-export type Adaptation = {
-  thoughts: 'free' | 'off' | 'stuck';
-  promptLimit: number | null;
-  dialect: Dialect;
-};
-
-/** Nothing is known. */
-export const UNADAPTED: Adaptation = { thoughts: 'free', promptLimit: null, dialect: USUAL };
+export { type Adaptation, UNADAPTED } from '../planner/adaptation.ts';
 
 /** One request and what came of it. */
 export type Attempt = {

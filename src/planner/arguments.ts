@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isRecord } from '../values/fields.ts';
-import { readLiteral, skipBlanks } from '../model/literal.ts';
+import { readLiteral, skipBlanks } from './literal.ts';
 import { withoutControls } from './text.ts';
 import type { Tool } from './tools/tool.ts';
 

@@ -1,4 +1,4 @@
-import { parseObject } from './arguments.ts';
+import { parseReadingKey } from './reading-key.ts';
 import { matchingTools, type ToolChoice } from './tool-choice.ts';
 import { readingTool, text, type Tool } from './tools/tool.ts';
 
@@ -57,11 +57,10 @@ export function findTools(query: string, choice: ToolChoice): FoundTools {
 
 /** The tools that a plan has looked for so far, from the keys of its answered reading calls, oldest first. */
 export function foundTools(readings: readonly string[], choice: ToolChoice): string[] {
-  const prefix = `${FIND_TOOLS} `;
-  const searches = readings
-    .filter((key) => key.startsWith(prefix))
-    .map((key) => parseObject(key.slice(prefix.length)));
-  return searches.flatMap((params) => findTools(queryOf(params ?? {}), choice).names);
+  return readings
+    .map(parseReadingKey)
+    .filter(({ toolName }) => toolName === FIND_TOOLS)
+    .flatMap(({ params }) => findTools(queryOf(params), choice).names);
 }
 
 /** The words of a search, from its params; '' where there are none. */

@@ -1,11 +1,11 @@
 import { isRecord } from '../values/fields.ts';
-import { canonicalJson } from '../values/canonical-json.ts';
 import { readArguments } from './arguments.ts';
 import type { Moment } from './calendar-days.ts';
 import { withDates } from './dates.ts';
 import type { Language } from './language.ts';
 import { judgeLinks, linksRead, type PlanLinks, readLinksOf } from './links.ts';
 import { foreignMarkup, type Quotable } from './markup.ts';
+import { readingKey } from './reading-key.ts';
 import { stepKey } from './step-key.ts';
 import { cutText, oneLine, withoutTemplateTokens } from './text.ts';
 import { toolMeant } from './tool-name.ts';
@@ -75,11 +75,6 @@ export type Findings = {
 };
 
 export type JudgeHelp = RoundHelp & { rationale: string; quotable: Quotable };
-
-/** Equal for equal calls of a reading tool; its params can be read from it. */
-export function readingKey(toolName: string, params: Record<string, unknown>): string {
-  return `${toolName} ${canonicalJson(params)}`;
-}
 
 /** Decides about the calls of one round, one after the other: each knows of those before it. */
 export class Judge {

@@ -1,5 +1,5 @@
 import type { PlanStep } from '../missions/iteration.ts';
-import type { Adaptation } from '../model/adaptation.ts';
+import type { Adaptation } from './adaptation.ts';
 import { MAX_ARGUMENTS, parseLoosely, parseObject } from './arguments.ts';
 import type { ChatMessage, Extras, LlmAnswer, ToolCall } from './chat.ts';
 import {
@@ -19,7 +19,9 @@ import {
   stripThoughts,
   withoutTurnTokens,
 } from './markup.ts';
+import { FIND_TOOLS } from './find-tools.ts';
 import { OWN_WORDS } from './own-words.ts';
+import { parseReadingKey } from './reading-key.ts';
 import { cutText, oneLine, withoutControls } from './text.ts';
 import { estimatePromptTokens, estimateTokens } from './tokens.ts';
 import type { Tool } from './tools/tool.ts';
@@ -52,6 +54,11 @@ export type PlanUsage = {
   estimated?: boolean;
 };
 
+/** What became of one call, by the name that stands in the history. */
+export type CallOutcome = { toolName: string; outcome: 'recorded' | 'answered' | 'refused' };
+
+const OUTCOMES = { recorded: 'recorded', read: 'answered', refused: 'refused' } as const;
+
 /**
  * A plan in the making, after each answer of the model; plain JSON, bounded, so that every round can be a checkpoint.
  * asking (round < 5, done false) -> done, when an answer has no calls or the rounds are used up.
@@ -74,6 +81,8 @@ export type PlanState = {
   notes: string[];
   /** reading calls that were answered, by tool and params */
   readings: string[];
+  /** of the last round's calls, in their order; absent before the first round and in plans of older builds */
+  outcomes?: CallOutcome[];
   /** what the run has found out about its model; absent: nothing yet */
   adaptation?: Adaptation;
   /** the prompt that was sent last, as we and the server counted it; absent: none was counted */
@@ -147,12 +156,12 @@ export function applyAnswer(
   const rationale = withoutUnknownLinks(content, { plan: state, instead: '' });
   const language = help.language ?? state.language ?? 'en';
   const judge = new Judge(state, offered, { ...help, language, rationale, quotable });
-  const replies = calls.map((call, index): ChatMessage => {
+  const judged = calls.map((call, index) => {
     // Judge what the model sent, not the bounded text that stays in the history.
-    const reply = judge.judge(
-      answer.toolCalls[index]?.name ?? call.name,
-      answer.toolCalls[index]?.arguments ?? '',
-    );
+    const sent = answer.toolCalls[index];
+    return { call, reply: judge.judge(sent?.name ?? call.name, sent?.arguments ?? '') };
+  });
+  const replies = judged.map(({ call, reply }): ChatMessage => {
     return { role: 'tool', toolCallId: call.id, content: replyText(reply, state.delimiter) };
   });
   const refused = judge.refused.length;
@@ -167,6 +176,10 @@ export function applyAnswer(
       : { refusals: [...(state.refusals ?? []), ...judge.refused].slice(0, MAX_REFUSALS) }),
     titles: boundedTitles([...judge.titles]),
     readings: judge.readings,
+    outcomes: judged.map(({ call, reply }) => ({
+      toolName: call.name,
+      outcome: OUTCOMES[reply.status],
+    })),
     links: judge.links,
     fruitlessRounds: refused > 0 && refused === calls.length ? state.fruitlessRounds + 1 : 0,
     done: calls.length === 0 || round >= MAX_ROUNDS,
@@ -222,7 +235,7 @@ export function planFailure(
     ((state.unread ?? 0) > 0 && state.answerText === null && state.refusals === undefined)
   )
     return { name: 'PlannerError', code: 'LLM_BAD_ANSWER', message: UNREAD };
-  const reads = state.readings.filter((key) => !key.startsWith('find_tools '));
+  const reads = state.readings.filter((key) => parseReadingKey(key).toolName !== FIND_TOOLS);
   if (state.refusals === undefined || reads.length > 0) return null;
   const reasons = new Set(
     (state.refusals ?? [])
@@ -240,20 +253,11 @@ export function planFailure(
 const UNREAD =
   'The mission could not be planned (LLM_BAD_ANSWER). The language model answered twice with markup that can be read neither as calls nor as words. Set MANA_LLM_MODEL to one that its server knows better.';
 
-/** The names of the calls that were refused between two states of a plan, as the model wrote them. */
+/** The names of the calls that were refused in the round between two states of a plan. */
 export function refusedNames(before: PlanState, after: PlanState): string[] {
-  const added = after.messages.slice(before.messages.length);
-  const refused = new Set(
-    added.flatMap((m) =>
-      m.role === 'tool' && m.content.startsWith(REFUSED) ? [m.toolCallId] : [],
-    ),
-  );
-  const calls = added.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
-  return calls.filter(({ id }) => refused.has(id)).map(({ name }) => name);
+  const outcomes = after.round === before.round ? [] : (after.outcomes ?? []);
+  return outcomes.flatMap(({ toolName, outcome }) => (outcome === 'refused' ? [toolName] : []));
 }
-
-/** How the reply to a refused call begins. */
-const REFUSED = JSON.stringify({ status: 'refused' }).slice(0, -1);
 
 /** The steps as they are written: `<iterationId>-<n>` from 1 on, all 'planned'. */
 export function planSteps(state: PlanState, iterationId: string): PlanStep[] {

@@ -9,12 +9,9 @@ import {
 
 const FILES = readSources(['src', 'durable-objects']);
 
-/** Rooms without a clock, chance or input of their own; of the model room all but the files that call a server. */
-const PURE = /^src\/(?:values|missions|sync|carry-out|inputs|grants|audit|planner|model)\//;
-const IMPURE_MODEL = ['exchange', 'llm-client', 'probe', 'research-client'].map(
-  (name) => `src/model/${name}.ts`,
-);
-const isPure = ({ path }: SourceFile): boolean => PURE.test(path) && !IMPURE_MODEL.includes(path);
+/** Rooms without a clock, chance or input of their own, all of their files. */
+const PURE = /^src\/(?:values|missions|sync|inputs|grants|audit|planner|carry-out)\//;
+const isPure = ({ path }: SourceFile): boolean => PURE.test(path);
 
 /** Statements for Postgres are plain data; these files name the type of it. */
 const MAY_NAME_POSTGRES = /^src\/(?:sync|audit)\/(?:[a-z-]+-)?queries\.ts$/;
@@ -47,8 +44,13 @@ describe('imports point inward', () => {
     ).toEqual([]);
   });
 
-  test('no pure file calls a server', () => {
-    expect(offences(isPure, (name) => IMPURE_MODEL.includes(name))).toEqual([]);
+  test('the model room, which talks to servers, knows pure rooms and packages alone', () => {
+    expect(
+      offences(
+        within('src/model'),
+        (name) => isOurs(name) && !/^src\/model\//.test(name) && !PURE.test(name),
+      ),
+    ).toEqual([]);
   });
 
   test.each(['src/postgres', 'src/telemetry'])('%s knows itself alone', (room) => {
@@ -78,6 +80,46 @@ describe('imports point inward', () => {
   test('durable objects know no Worker', () => {
     expect(
       offences(within('durable-objects'), (name) => /^src\/mana-(?:ai|auth)\//.test(name)),
+    ).toEqual([]);
+  });
+
+  test('no room of the objects knows an object: they meet in bindings.ts, by their ports', () => {
+    const isObject = (name: string): boolean => /^durable-objects\/[\w-]+\.ts$/.test(name);
+    const shared = ['durable-objects/bindings.ts', 'durable-objects/settings.ts'];
+    expect(
+      offences(
+        ({ path }) => /^durable-objects\/[\w-]+\//.test(path) || shared.includes(path),
+        (name) => isObject(name) && !shared.includes(name),
+      ),
+    ).toEqual([]);
+  });
+
+  test('the objects do not know each other', () => {
+    const objects = FILES.filter(({ path }) => /^durable-objects\/[\w-]+\.ts$/.test(path))
+      .map(({ path }) => path)
+      .filter((path) => !/(?:bindings|settings)\.ts$/.test(path));
+    expect(objects).toHaveLength(6);
+    expect(
+      offences(
+        ({ path }) => objects.includes(path),
+        (name) => objects.includes(name),
+      ),
+    ).toEqual([]);
+  });
+
+  test.each([
+    ['life', []],
+    ['admission', ['life']],
+    ['feed', ['admission', 'life', 'projection']],
+    ['projection', ['life']],
+    ['opening', ['life']],
+    ['run', ['admission', 'life', 'opening', 'projection']],
+  ])('durable-objects/%s knows of the other rooms there: %j', (room, known) => {
+    expect(
+      offences(within(`durable-objects/${room}`), (name) => {
+        const [, other] = /^durable-objects\/([\w-]+)\//.exec(name) ?? [];
+        return other !== undefined && other !== room && !known.includes(other);
+      }),
     ).toEqual([]);
   });
 

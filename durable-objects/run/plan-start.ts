@@ -1,0 +1,81 @@
+import type { Agent } from '../../src/missions/agent.ts';
+import type { CadenceParse } from '../../src/missions/cadence.ts';
+import { readIterations } from '../../src/missions/iteration.ts';
+import { linksGiven, type PlanLinks } from '../../src/planner/links.ts';
+import { type PlanState, startPlan } from '../../src/planner/plan.ts';
+import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
+import type { Findings } from '../../src/planner/research.ts';
+import { metrics } from '../../src/telemetry/metrics.ts';
+import { agentToOpen, agentWith } from './agent.ts';
+import { type InputsReading, resolveInputs } from './inputs.ts';
+import type { RunRecords } from './records.ts';
+import type { RunFindings } from './research.ts';
+import type { RunScope } from './scope.ts';
+
+export type PlanStart = {
+  scope: RunScope;
+  records: RunRecords;
+  found: RunFindings;
+  settings: { locale: string; timeZone: string };
+};
+
+/**
+ * Reads the mission's inputs and makes the prompt of its plan.
+ * @returns null if the mission has inputs and every one of them stays closed
+ * @throws PostgresError, AuditError
+ */
+export async function planOf(start: PlanStart): Promise<PlanState | null> {
+  const { scope, records } = start;
+  const reading = await resolveInputs(scope.mission.inputs, records, agentToOpen(scope));
+  if (reading.inputs.length === 0 && reading.refusals.length > 0) return null;
+  metrics.prompts.inc({ version: String(PROMPT_VERSION) });
+  return planWith(start, reading, agentWith(scope.agent, reading.also[0]));
+}
+
+function planWith(
+  { scope, found, settings }: PlanStart,
+  { inputs }: InputsReading,
+  agent: Agent | null,
+): PlanState {
+  const { mission } = scope;
+  const parts = { mission, inputs, research: researchOf(found) };
+  const delimiter = crypto.randomUUID();
+  const prompt = buildPrompt({
+    ...parts,
+    lastIterations: readIterations(mission.iterations),
+    persona: agent?.systemPrompt ?? null,
+    memory: agent?.memory ?? null,
+    locale: settings.locale,
+    nowIso: new Date().toISOString(),
+    timeZone: zoneOf(mission.cadence) ?? settings.timeZone,
+    delimiter,
+  });
+  const titles = inputs.flatMap(({ id, title }) =>
+    id === undefined ? [] : [[id, title] as const],
+  );
+  return startPlan({
+    ...prompt,
+    delimiter,
+    titles: Object.fromEntries(titles),
+    notes: found.kind === 'failed' ? [found.note] : [],
+    // A link can carry out what was read: under a grant only links that came in may leave.
+    ...(scope.grant === null ? {} : startLinks(linksGiven(parts))),
+  });
+}
+
+function startLinks({ mission, ...readLinks }: PlanLinks): {
+  links: string[];
+  readLinks: Omit<PlanLinks, 'mission'>;
+} {
+  return { links: mission, readLinks };
+}
+
+function researchOf(found: RunFindings): Findings | 'failed' | undefined {
+  if (found.kind === 'none') return undefined;
+  return found.kind === 'ready' ? found.findings : 'failed';
+}
+
+/** The zone that the mission's own days are in. */
+function zoneOf(cadence: CadenceParse): string | null {
+  return cadence.ok && 'timeZone' in cadence.cadence ? (cadence.cadence.timeZone ?? null) : null;
+}
