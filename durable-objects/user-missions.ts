@@ -170,9 +170,12 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
 
   async #refresh(since: string | null): Promise<Refreshed> {
     try {
-      const present = await this.#queue.run(() => this.#read(since));
-      if (!present) await this.#forget();
-      return { ok: true, nextDueMs: present ? this.#nextDueMs() : null };
+      // Asked in one piece with the read: a rebuild that is queued behind it empties the list of due missions for a while.
+      const read = await this.#queue.run(async () => {
+        return { present: await this.#read(since), nextDueMs: this.#nextDueMs() };
+      });
+      if (!read.present) await this.#forget();
+      return { ok: true, nextDueMs: read.present ? read.nextDueMs : null };
     } catch (thrown) {
       if (thrown instanceof PostgresError)
         return { ok: false, code: thrown.code, message: thrown.message, passing: isOutage(thrown) };
@@ -192,16 +195,20 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     const { projection, facts } = this.#parts;
     const { timeZone: defaultZone } = this.#settings;
     const writer = { userId: this.#userId, projection, defaultZone, facts };
-    const outcome = await this.#queue.run(() => writeForPerson(writer, request));
+    const { outcome, entry, nextDueMs } = await this.#queue.run(async () => {
+      const written = await writeForPerson(writer, request);
+      const newest = projection.mission(request.missionId);
+      return { outcome: written, entry: newest, nextDueMs: this.#nextDueMs() };
+    });
     if (!outcome.ok) return outcome;
-    if (outcome.written) await this.#registerNow();
-    return { ...outcome, mission: await this.#owned(request.missionId) };
+    if (outcome.written) await this.#registerNow(nextDueMs);
+    return { ...outcome, mission: entry === null ? null : await this.#shown(entry) };
   }
 
   /** The feed would register it too, but a person who asked for a run should not wait for a poll. */
-  async #registerNow(): Promise<void> {
+  async #registerNow(dueMs: number | null): Promise<void> {
     try {
-      await this.#dispatcher().register([{ userId: this.#userId, dueMs: this.#nextDueMs() }]);
+      await this.#dispatcher().register([{ userId: this.#userId, dueMs }]);
     } catch {
       // The feed registers it then.
     }
@@ -219,9 +226,12 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   }
 
   async #owned(missionId: string): Promise<OwnerMission | null> {
-    const { projection, view } = this.#parts;
-    const entry = projection.mission(missionId);
-    return entry === null ? null : view.owned(entry, await this.#surroundings());
+    const entry = this.#parts.projection.mission(missionId);
+    return entry === null ? null : this.#shown(entry);
+  }
+
+  async #shown(entry: MissionEntry): Promise<OwnerMission> {
+    return this.#parts.view.owned(entry, await this.#surroundings());
   }
 
   async #surroundings(): Promise<Surroundings> {

@@ -27,6 +27,11 @@ export type TurnPorts = {
   forget: () => Promise<void>;
 };
 
+type Choice =
+  | { kind: 'gone' }
+  | { kind: 'nothing-due'; nextDueMs: number | null }
+  | { kind: 'run'; missionId: string };
+
 /** The turns of one user: each reads what is new in the log and gives the mission that is ready first its run. */
 export class Turns {
   readonly #ports: TurnPorts;
@@ -51,35 +56,37 @@ export class Turns {
     } catch (thrown) {
       return this.#postponed(thrown);
     } finally {
+      this.#runningMissionId = null;
       metrics.tickDurationSeconds.observe((Date.now() - startedMs) / 1_000);
     }
   }
 
   async #take(): Promise<TurnReport> {
-    const { userId, store, projection, queue, forget } = this.#ports;
+    const { userId, queue, forget } = this.#ports;
     const nothingDue = { userId, ...NO_RUN, turn: 'nothing-due' } as const;
-    const present = await queue.run(() => projection.refreshPending());
-    if (!present) {
-      await forget();
-      return { ...nothingDue, nextDueMs: null };
-    }
+    const choice = await queue.run(() => this.#choose());
+    if (choice.kind === 'run') return this.#runMission(choice.missionId);
+    if (choice.kind === 'gone') await forget();
+    return { ...nothingDue, nextDueMs: choice.kind === 'gone' ? null : choice.nextDueMs };
+  }
+
+  /** In one piece with the refresh: a rebuild that is queued behind it empties the cache for a while, unless a mission runs. */
+  async #choose(): Promise<Choice> {
+    const { store, projection } = this.#ports;
+    if (!(await projection.refreshPending())) return { kind: 'gone' };
     store.clearTurnFailures();
     const next = store.nextDue();
     if (next === null || next.readyMs > Date.now())
-      return { ...nothingDue, nextDueMs: next?.readyMs ?? null };
-    return this.#runMission(next.missionId);
+      return { kind: 'nothing-due', nextDueMs: next?.readyMs ?? null };
+    this.#runningMissionId = next.missionId;
+    return { kind: 'run', missionId: next.missionId };
   }
 
   async #runMission(missionId: string): Promise<TurnReport> {
-    this.#runningMissionId = missionId;
-    try {
-      const outcome = await this.#ports
-        .run(missionId, MOST_FAILURES)
-        .catch((thrown: unknown) => this.#ownFailure(missionId, thrown));
-      return this.#settle(missionId, outcome);
-    } finally {
-      this.#runningMissionId = null;
-    }
+    const outcome = await this.#ports
+      .run(missionId, MOST_FAILURES)
+      .catch((thrown: unknown) => this.#ownFailure(missionId, thrown));
+    return this.#settle(missionId, outcome);
   }
 
   /** If PostgreSQL serves others, what goes wrong in a run is this mission's trouble: its user's other missions go on. */
