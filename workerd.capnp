@@ -201,7 +201,10 @@ const manaConsole :Workerd.Worker = (
 
 # Without a variable nothing passes: the console calls its bindings alone.
 const manaConsoleEgress :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed "dist/egress/src/egress/worker.js")],
+  modules = [
+    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
+    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
+  ],
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
 );
