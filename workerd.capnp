@@ -84,6 +84,8 @@ const manaAi :Workerd.Worker = (
     (name = "CHANGE_FEED", durableObjectNamespace = "ChangeFeed"),
     (name = "EVENT_HUB", durableObjectNamespace = "EventHub"),
     (name = "POSTGRES_POOL", durableObjectNamespace = "PostgresPool"),
+    # The files of its own objects: one that is damaged cannot be opened to mend itself.
+    (name = "OBJECT_FILES", service = "mana-ai-objects"),
     (name = "POSTGRES_APPLICATION", text = "mana-ai"),
     # npm run variables: mana-ai
     (name = "DATABASE_URL", fromEnvironment = "DATABASE_URL"),

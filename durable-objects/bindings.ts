@@ -12,11 +12,15 @@ import type { TurnReport } from './admission/turn-report.ts';
 import type { Notice } from './life/notice.ts';
 import type { AuditAnswer } from './opening/audit-log.ts';
 import type { CommandOutcome, MissionCommand } from './projection/device-write.ts';
+import type { ObjectFolder } from './life/object-files.ts';
 import type { Refreshed } from './projection/refreshed.ts';
 import type { MissionEvents } from './projection/watched-changes.ts';
 
 /** A namespace of objects: each name stands for one object. The Workers' index binds the classes. */
-export type Named<Port> = { getByName(name: string): Port };
+export type Named<Port> = {
+  getByName(name: string): Port;
+  idFromName(name: string): { toString(): string };
+};
 
 /** What PostgresPool offers. */
 export type PoolPort = TransactionRunner & { health(role: DatabaseRole): Promise<PostgresHealth> };
@@ -30,6 +34,9 @@ export type UserPort = {
   audit(query: AuditQuery): Promise<AuditAnswer>;
   command(request: MissionCommand): Promise<CommandOutcome>;
   eventsAfter(cursor: string, watchUntilMs: number): Promise<MissionEvents>;
+  ping(): Promise<void>;
+  tryDisk(): Promise<void>;
+  forgetCache(): Promise<void>;
   empty(): Promise<void>;
   isEmpty(): Promise<boolean>;
 };
@@ -50,6 +57,7 @@ export type DispatcherPort = {
   modelLocality(): Promise<'local' | 'remote'>;
   dependencies(): Promise<Dependencies>;
   queueState(): Promise<{ queued: number; running: number; lastTickAt: string | null }>;
+  notices(): Promise<Notice[]>;
   agendaId(): Promise<string>;
   startPass(passId: string): Promise<PassState>;
   passState(passId: string): Promise<PassState>;
@@ -86,6 +94,8 @@ export type PostgresEnv = { DATABASE_URL: string; POSTGRES_APPLICATION: string }
 export type RunnerEnv = PostgresEnv & {
   /** another way to the same database, for LISTEN alone; empty or null where there is none */
   MANA_LISTEN_URL?: string | null;
+  /** the folder of the objects' files; absent on Cloudflare */
+  OBJECT_FILES?: ObjectFolder;
   POSTGRES_POOL: Named<PoolPort>;
   USER_MISSIONS: Named<UserPort>;
   DISPATCHER: Named<DispatcherPort>;

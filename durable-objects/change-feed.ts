@@ -18,7 +18,7 @@ import { ECHO, ListenConnection } from './feed/listen-connection.ts';
 import { OutboxPoll } from './feed/outbox-poll.ts';
 import { Sweep } from './feed/sweep.ts';
 import { UserRefresh } from './feed/user-refresh.ts';
-import { callAgainOnReset } from './life/call-again.ts';
+import { callUser } from './life/call-user.ts';
 import { guarded } from './life/guarded.ts';
 import type { RunnerSettings } from './settings.ts';
 
@@ -44,8 +44,7 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     const database = pooledDatabase(env.POSTGRES_POOL.getByName(POOL_NAME));
     const users = new UserRefresh({
       store,
-      refresh: (userId, since) =>
-        callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).refresh(since)),
+      refresh: (userId, since) => callUser(env, userId, (user) => user.refresh(since)),
       register: (entries) => this.#dispatcher().register(entries),
     });
     const sweep = new Sweep({ store, database, users });

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import { backOffMs } from '../src/missions/back-off.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
 import { metrics } from '../src/telemetry/metrics.ts';
 import { admitReady } from './admission/admission.ts';
@@ -12,8 +13,9 @@ import { OwnTimeouts } from './admission/own-timeouts.ts';
 import { Pass, type PassState } from './admission/pass.ts';
 import { type PermitAnswer, Permits, type PermitTerms } from './admission/permits.ts';
 import type { TurnReport } from './admission/turn-report.ts';
-import { callAgainOnReset } from './life/call-again.ts';
+import { callUser, removeUserFile } from './life/call-user.ts';
 import { guarded } from './life/guarded.ts';
+import type { Notice } from './life/notice.ts';
 import type { Dependencies, DispatcherPort, RunnerEnv } from './bindings.ts';
 import type { RunnerSettings } from './settings.ts';
 
@@ -36,6 +38,9 @@ const COLLECT_EVERY_EVENTS = 50;
 
 /** Of all that can be an outage, this alone can also be one mission's fault: a prompt that the model never ends to answer. */
 const TIMEOUT = 'LLM_TIMEOUT';
+
+/** After so many turns in a row without a report the user's object is helped. */
+const HELP_EVERY_UNREPORTED = 3;
 
 const COUNT_QUEUE_EVERY_MS = 1_000;
 
@@ -228,6 +233,15 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     };
   }
 
+  /** What an operator should know of admission. */
+  async notices(): Promise<Notice[]> {
+    const unreported = this.#agenda.unreported();
+    if (unreported === null) return [];
+    const since = new Date(unreported.sinceMs).toISOString();
+    const message = `turns of ${unreported.users} people ended without a report; they are tried again, and others go on`;
+    return [{ code: 'TURN_UNREPORTED', message, since }];
+  }
+
   override async alarm(): Promise<void> {
     const wentWell = await guarded(this.#log, () => this.#admit());
     if (!wentWell)
@@ -248,7 +262,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
 
   async #admit(): Promise<void> {
     const nowMs = Date.now();
-    this.#leases.dropExpired(nowMs);
+    const unreported = this.#leases.dropExpired(nowMs);
+    for (const userId of unreported) this.#noteUnreported(userId, nowMs);
     // A lease that ran out may have held the permit that others wait for.
     this.#permits.passOn(this.#permitTerms());
     const admitted = this.#mayAdmit(nowMs) ? this.#admitReady(nowMs) : [];
@@ -279,13 +294,35 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     metrics.queueLength.set(this.#agenda.readyCount(nowMs));
   }
 
-  /** A poke that fails leaves the lease to run out; the user is then admitted again. */
+  /** A user whose object cannot even be poked had a turn without a report: it is over at once. */
   async #poke(userId: string): Promise<void> {
     try {
-      await callAgainOnReset(() => this.env.USER_MISSIONS.getByName(userId).poke());
+      await callUser(this.env, userId, (user) => user.poke());
     } catch {
-      this.#leases.renew(userId, Date.now() + REPEAT_MS);
+      this.#permits.end(userId);
+      this.#noteUnreported(userId, Date.now());
       await this.#armAlarm(Date.now());
+    }
+  }
+
+  /** One person's trouble takes no turn of others: whoever does not report waits, longer each time, and is helped in the end. */
+  #noteUnreported(userId: string, nowMs: number): void {
+    metrics.turnsUnreported.inc();
+    const retryAtMs = (unreported: number): number => nowMs + backOffMs(unreported, Math.random());
+    const unreported = this.#agenda.serveUnreported(userId, nowMs, retryAtMs);
+    this.#log.warn('a turn ended without a report', { code: 'TURN_UNREPORTED', count: unreported });
+    if (unreported > 0 && unreported % HELP_EVERY_UNREPORTED === 0)
+      this.ctx.waitUntil(this.#help(userId, unreported));
+  }
+
+  /** What is in the user's object may be the trouble: first the cache is rebuilt, and if that does not help the whole object. */
+  async #help(userId: string, unreported: number): Promise<void> {
+    try {
+      if (unreported === HELP_EVERY_UNREPORTED)
+        await callUser(this.env, userId, (user) => user.forgetCache());
+      else await removeUserFile(this.env, userId);
+    } catch {
+      await removeUserFile(this.env, userId).catch(() => undefined);
     }
   }
 

@@ -5,6 +5,7 @@ import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { Database } from '../src/postgres/port.ts';
 import { createLogger } from '../src/telemetry/logs.ts';
+import { metrics } from '../src/telemetry/metrics.ts';
 import {
   type DispatcherPort,
   DISPATCHER_NAME,
@@ -13,6 +14,7 @@ import {
   type RunnerEnv,
   type UserPort,
 } from './bindings.ts';
+import { isDamaged } from './life/damage.ts';
 import { guarded } from './life/guarded.ts';
 import { nameOf } from './life/name.ts';
 import { OpenEvents } from './life/open-events.ts';
@@ -140,6 +142,21 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     await guarded(this.#log, () => this.#attended(() => this.#tick()));
   }
 
+  /** Answers if the object could be opened; asks nothing of its storage. */
+  async ping(): Promise<void> {}
+
+  /** Ends if the disk takes a write. Leaves nothing behind. @throws where it does not */
+  async tryDisk(): Promise<void> {
+    await this.ctx.storage.put('probe', true);
+    await this.ctx.storage.sync();
+    await this.ctx.storage.deleteAll();
+  }
+
+  /** The next event reads the whole log: what was merged may be what keeps this object from its turns. */
+  async forgetCache(): Promise<void> {
+    await this.#attended(async () => this.#parts.store.clearCache());
+  }
+
   /**
    * Empties this object for good and ends it, and with it whatever of the person's is under way: a run that went on would store and
    * write again. The caller therefore meets a reset, and asks `isEmpty` of the object's next life.
@@ -177,6 +194,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
       if (!read.present) await this.#forget();
       return { ok: true, nextDueMs: read.present ? read.nextDueMs : null };
     } catch (thrown) {
+      if (isDamaged(this.ctx.storage.sql, thrown)) throw thrown;
       if (thrown instanceof PostgresError)
         return { ok: false, code: thrown.code, message: thrown.message, passing: isOutage(thrown) };
       this.#log.error(UNREADABLE_LOG.message, { code: UNREADABLE_LOG.code });
@@ -255,11 +273,27 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     return this.#events.attend(this.ctx, async () => {
       const revisionBefore = this.#opened?.store.revision ?? 0;
       try {
-        return await work();
+        return await this.#mended(work);
       } finally {
         this.#tellStreams(revisionBefore);
       }
     });
+  }
+
+  /** Storage that SQLite calls damaged is removed, and the work is done once more: what was in it is in the log. */
+  async #mended<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!isDamaged(this.ctx.storage.sql, thrown)) throw thrown;
+      this.#log.error('the storage of a user was damaged; it is rebuilt from the log', {
+        code: 'OBJECT_DAMAGED',
+      });
+      metrics.objectsRebuilt.inc();
+      await this.ctx.storage.deleteAll();
+      this.#opened = undefined;
+      return work();
+    }
   }
 
   /** Streams are told once an event has changed what they show. */
@@ -306,6 +340,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
         queue: this.#queue,
         run: (missionId, mostFailures) => this.#run(missionId, mostFailures),
         forget: () => this.#forget(),
+        isDamaged: (thrown) => isDamaged(sql, thrown),
       }),
     };
   }

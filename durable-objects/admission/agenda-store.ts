@@ -1,4 +1,4 @@
-import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
+import { addColumn, type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
 export type AgendaEntry = { userId: string; dueMs: number | null };
 
@@ -24,6 +24,9 @@ const TABLES: StorageSteps = {
     create table if not exists agenda_identity (
       one integer primary key check (one = 1), id text not null
     );`,
+    // Turns in a row that ended without a report, and until when the user waits for it.
+    addColumn('agenda', 'unreported', 'integer not null default 0'),
+    addColumn('agenda', 'retry_at_ms', 'integer not null default 0'),
   ],
 };
 
@@ -53,7 +56,8 @@ export class AgendaStore {
       dueMs === null
         ? `update agenda set due_ms = ?2, ready_ms = ?2 where user_id = ?1 and due_ms <> ?2`
         : `insert into agenda (user_id, due_ms, ready_ms) values (?1, ?2, ?2)
-           on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, served_ms) where due_ms <> ?2`,
+           on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, served_ms, retry_at_ms)
+             where due_ms <> ?2`,
       userId,
       dueMs ?? NEVER_MS,
     );
@@ -63,11 +67,49 @@ export class AgendaStore {
   serve(userId: string, nextDueMs: number | null, nowMs: number): void {
     this.#sql.exec(
       `insert into agenda (user_id, due_ms, ready_ms, served_ms) values (?1, ?2, max(?2, ?3), ?3)
-       on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, ?3), served_ms = ?3`,
+       on conflict (user_id) do update set due_ms = ?2, ready_ms = max(?2, ?3), served_ms = ?3,
+         unreported = 0, retry_at_ms = 0`,
       userId,
       nextDueMs ?? NEVER_MS,
       nowMs,
     );
+  }
+
+  /**
+   * A turn ended without a report. It was a turn all the same: the user comes after all who are ready by now, and not before
+   * `retryAtMs` (which takes the number of such turns in a row).
+   * @returns that number
+   */
+  serveUnreported(
+    userId: string,
+    nowMs: number,
+    retryAtMs: (unreported: number) => number,
+  ): number {
+    const [row] = this.#sql
+      .exec<{ unreported: number }>(`select unreported from agenda where user_id = ?`, userId)
+      .toArray();
+    if (row === undefined) return 0;
+    const unreported = row.unreported + 1;
+    this.#sql.exec(
+      `update agenda set served_ms = ?2, unreported = ?3, retry_at_ms = ?4, ready_ms = max(due_ms, ?2, ?4)
+       where user_id = ?1`,
+      userId,
+      nowMs,
+      unreported,
+      retryAtMs(unreported),
+    );
+    return unreported;
+  }
+
+  /** How many users' last turns did not report, and since when at the latest (ms); null where all did. */
+  unreported(): { users: number; sinceMs: number } | null {
+    const [row] = this.#sql
+      .exec<{ users: number; since_ms: number | null }>(
+        `select count(*) as users, min(served_ms) as since_ms from agenda where unreported > 0`,
+      )
+      .toArray();
+    if (row === undefined || row.users === 0) return null;
+    return { users: row.users, sinceMs: row.since_ms ?? 0 };
   }
 
   remove(userId: string): void {

@@ -84,11 +84,16 @@ export class Leases {
     this.#waiting.delete(userId);
   }
 
-  /** Ends the leases whose time has come, but of nobody who waits for a permit: that wait may be longer than any call. */
-  dropExpired(nowMs: number): void {
-    for (const [userId, { expiresMs }] of this.#byUser) {
-      if (expiresMs <= nowMs && !this.#waiting.has(userId)) this.#byUser.delete(userId);
-    }
+  /**
+   * Ends the leases whose time has come, but of nobody who waits for a permit: that wait may be longer than any call.
+   * @returns whose leases ended
+   */
+  dropExpired(nowMs: number): string[] {
+    const expired = [...this.#byUser].flatMap(([userId, { expiresMs }]) =>
+      expiresMs <= nowMs && !this.#waiting.has(userId) ? [userId] : [],
+    );
+    for (const userId of expired) this.#byUser.delete(userId);
+    return expired;
   }
 
   earliestExpiryMs(): number | null {

@@ -25,6 +25,8 @@ export type TurnPorts = {
   run: (missionId: string, mostFailures: number) => Promise<RunOutcome>;
   /** empties the object of a user who has no rows left */
   forget: () => Promise<void>;
+  /** whether what was thrown tells that the object's storage is damaged */
+  isDamaged: (thrown: unknown) => boolean;
 };
 
 type Choice =
@@ -54,6 +56,7 @@ export class Turns {
     try {
       return await this.#take();
     } catch (thrown) {
+      if (this.#ports.isDamaged(thrown)) throw thrown;
       return this.#postponed(thrown);
     } finally {
       this.#runningMissionId = null;
@@ -92,6 +95,7 @@ export class Turns {
   /** If PostgreSQL serves others, what goes wrong in a run is this mission's trouble: its user's other missions go on. */
   #ownFailure(missionId: string, thrown: unknown): RunOutcome {
     if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
+    if (this.#ports.isDamaged(thrown)) throw thrown;
     const isDataRefused = thrown instanceof PostgresError && isOfTheData(thrown);
     const code = isDataRefused ? 'DATA_REFUSED' : codeOf(thrown);
     const runId = this.#ports.store.runOf(missionId)?.runId;

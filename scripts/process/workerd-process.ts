@@ -6,6 +6,7 @@ import { ensureBuilt } from './built-workers.ts';
 import { atStop } from './command.ts';
 import { endLeftoverWorkerd, noteWorkerd } from './leftover-workerd.ts';
 import { assertPortFree, type Environment, StartError } from './environment.ts';
+import { removeDamagedObjects } from './object-files.ts';
 import { projectPath } from './project.ts';
 import { type Trust, writeTrust } from './trust.ts';
 import { prepareWayToPostgres } from './way-to-postgres.ts';
@@ -56,6 +57,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<WorkerdProc
   // Known to this process and the Worker alone: draining needs no service key to be configured.
   const drainToken = randomUUID();
   const { environment, trust } = await prepareWayToPostgres(options.environment);
+  for (const { name } of served) mendObjects(`${options.dataDir}/${name}-objects`);
   const child = spawnWorkerd({ ...options, environment }, trust, drainToken);
   if (child.pid !== undefined) noteWorkerd(options.dataDir, child.pid);
   const exited = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 128)));
@@ -73,6 +75,11 @@ function assertDistinctPorts(served: readonly Served[]): void {
     if (first !== undefined && first.variable !== variable)
       throw new StartError(`${variable} wants another port than ${first.variable}`);
   }
+}
+
+function mendObjects(folder: string): void {
+  for (const path of removeDamagedObjects(folder))
+    process.stderr.write(`${path} was damaged and is removed; what was in it is found again\n`);
 }
 
 function raise(error: StartError): never {

@@ -1,4 +1,4 @@
-import { callAgainOnReset } from '../../durable-objects/life/call-again.ts';
+import { callUser } from '../../durable-objects/life/call-user.ts';
 import {
   CHANGE_FEED_NAME,
   DISPATCHER_NAME,
@@ -41,7 +41,7 @@ async function emptyObject(env: RunnerEnv, userId: string): Promise<void> {
 }
 
 async function placesWith(env: RunnerEnv, userId: string): Promise<Place[]> {
-  const isEmpty = await callAgainOnReset(() => env.USER_MISSIONS.getByName(userId).isEmpty());
+  const isEmpty = await callUser(env, userId, (user) => user.isEmpty());
   const onAgenda = await env.DISPATCHER.getByName(DISPATCHER_NAME).knows(userId);
   const inFeed = await env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).knows(userId);
   const places: [Place, boolean][] = [

@@ -1,12 +1,11 @@
 import type { Hono } from 'hono';
-import { callAgainOnReset } from '../../durable-objects/life/call-again.ts';
+import { callUser } from '../../durable-objects/life/call-user.ts';
 import {
   CHANGE_FEED_NAME,
   DISPATCHER_NAME,
   EVENT_HUB_NAME,
   POOL_NAME,
   type RunnerEnv,
-  type UserPort,
 } from '../../durable-objects/bindings.ts';
 import { createLogger } from '../telemetry/logs.ts';
 import { metrics } from '../telemetry/metrics.ts';
@@ -32,7 +31,7 @@ export function createWorkerApp(config: ParsedConfig, env: RunnerEnv): Hono {
     verifyUserToken: config.ok
       ? userTokenVerifier(config.config)
       : async () => ({ ok: false, code: 'UNAUTHENTICATED' }),
-    userMissions: (userId) => missionsOf(() => env.USER_MISSIONS.getByName(userId)),
+    userMissions: (userId) => missionsOf(env, userId),
     records: (userId) => recordsOf(env, userId),
     openEvents: (userId, lastEventId) =>
       env.EVENT_HUB.getByName(EVENT_HUB_NAME).open(userId, lastEventId),
@@ -58,13 +57,13 @@ function userTokenVerifier({ userTokens, ownIssuerJwksUrl }: ManaAiConfig): User
   ]);
 }
 
-/** One user's object, called again if it leaves memory during a call. */
-function missionsOf(stub: () => UserPort): UserMissionsPort {
+/** One user's object. */
+function missionsOf(env: RunnerEnv, userId: string): UserMissionsPort {
   return {
-    listMissions: () => callAgainOnReset(() => stub().listMissions()),
-    listMissionsForOwner: () => callAgainOnReset(() => stub().listMissionsForOwner()),
-    audit: (_userId, query) => callAgainOnReset(() => stub().audit(query)),
-    command: (_userId, request) => callAgainOnReset(() => stub().command(request)),
+    listMissions: () => callUser(env, userId, (user) => user.listMissions()),
+    listMissionsForOwner: () => callUser(env, userId, (user) => user.listMissionsForOwner()),
+    audit: (_userId, query) => callUser(env, userId, (user) => user.audit(query)),
+    command: (_userId, request) => callUser(env, userId, (user) => user.command(request)),
   };
 }
 
@@ -81,13 +80,19 @@ async function readHealth(config: ParsedConfig, env: RunnerEnv): Promise<RunnerH
     woken = true;
   }
   const dispatcher = env.DISPATCHER.getByName(DISPATCHER_NAME);
-  const [postgres, { llm }, queue, notices] = await Promise.all([
+  const [postgres, { llm }, queue, ...notices] = await Promise.all([
     env.POSTGRES_POOL.getByName(POOL_NAME).health('mana_ai_runner'),
     dispatcher.dependencies(),
     dispatcher.queueState(),
+    dispatcher.notices(),
     env.CHANGE_FEED.getByName(CHANGE_FEED_NAME).notices(),
   ]);
-  return { postgres, llm, tick: { enabled: config.config.tick.enabled, ...queue }, notices };
+  return {
+    postgres,
+    llm,
+    tick: { enabled: config.config.tick.enabled, ...queue },
+    notices: notices.flat(),
+  };
 }
 
 async function drain(env: RunnerEnv): Promise<{ drained: boolean }> {

@@ -65,6 +65,14 @@ function runCounters(registry: Registry) {
       'mana_ai_checkpoint_resumes_total',
       'Runs continued from a checkpoint',
     ),
+    objectsRebuilt: counter(
+      'mana_ai_objects_rebuilt_total',
+      'Objects of users whose damaged storage was removed and rebuilt from the change log',
+    ),
+    turnsUnreported: counter(
+      'mana_ai_turns_unreported_total',
+      'Turns that ended without a report: a crash of the object, or a lease that ran out',
+    ),
     auditBreaks: counter(
       'mana_ai_audit_breaks_total',
       'Times that an audit in Postgres was found cut, changed or restored',

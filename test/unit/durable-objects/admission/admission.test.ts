@@ -214,3 +214,49 @@ describe('leases', () => {
     ]).toEqual([T0, T0 + 5, 0]);
   });
 });
+
+describe('users whose turns never report', () => {
+  it('take no more than a turn each time that all others had theirs, and less each time', () => {
+    const state = freshState();
+    const silent = ['s1', 's2', 's3', 's4', 's5'];
+    for (const userId of silent) state.agenda.setDue({ userId, dueMs: T0 - 1_000 });
+    const others = Array.from({ length: 40 }, (_, n) => `other-${n}`);
+    for (const userId of others) state.agenda.setDue({ userId, dueMs: T0 - 1 });
+    const served: string[] = [];
+    let nowMs = T0;
+    let silentTurns = 0;
+    for (; served.length < others.length && nowMs < T0 + 3_600_000; nowMs += LEASE_MS) {
+      for (const userId of state.leases.dropExpired(nowMs)) {
+        silentTurns += 1;
+        state.agenda.serveUnreported(userId, nowMs, (count) => nowMs + 60_000 * 2 ** count);
+      }
+      for (const userId of admit(state, 5, nowMs)) {
+        if (silent.includes(userId)) continue;
+        served.push(userId);
+        release(state, userId, null, nowMs);
+      }
+    }
+    expect(new Set(served)).toEqual(new Set(others));
+    expect(silentTurns).toBe(silent.length);
+  });
+
+  it('are counted until they report, and wait for their back-off even if a mission becomes due', () => {
+    const { agenda } = freshState();
+    agenda.setDue({ userId: 'a', dueMs: T0 });
+    expect(agenda.serveUnreported('a', T0, () => T0 + 5_000)).toBe(1);
+    expect(agenda.serveUnreported('a', T0 + 5_000, () => T0 + 20_000)).toBe(2);
+    agenda.setDue({ userId: 'a', dueMs: T0 + 1 });
+    expect(agenda.ready(T0 + 19_999, 1)).toEqual([]);
+    expect(agenda.ready(T0 + 20_000, 1)).toHaveLength(1);
+    expect(agenda.unreported()).toEqual({ users: 1, sinceMs: T0 + 5_000 });
+    agenda.serve('a', T0 + 1, T0 + 20_000);
+    expect(agenda.unreported()).toBeNull();
+    expect(agenda.serveUnreported('a', T0 + 30_000, () => T0 + 40_000)).toBe(1);
+  });
+
+  it('are nobody on the agenda once they are forgotten', () => {
+    const { agenda } = freshState();
+    expect(agenda.serveUnreported('gone', T0, () => T0)).toBe(0);
+    expect(agenda.has('gone')).toBe(false);
+  });
+});
