@@ -108,6 +108,7 @@ const manaAi :Workerd.Worker = (
     (name = "MANA_AUTH_PORT", fromEnvironment = "MANA_AUTH_PORT"),
     (name = "MANA_SERVICE_KEY", fromEnvironment = "MANA_SERVICE_KEY"),
     (name = "MANA_DRAIN_TOKEN", fromEnvironment = "MANA_DRAIN_TOKEN"),
+    (name = "MANA_WORKERD_VERSION", fromEnvironment = "MANA_WORKERD_VERSION"),
     (name = "MANA_JWKS_URL", fromEnvironment = "MANA_JWKS_URL"),
     (name = "MANA_JWT_ISSUER", fromEnvironment = "MANA_JWT_ISSUER"),
     (name = "MANA_JWT_AUDIENCE", fromEnvironment = "MANA_JWT_AUDIENCE"),
@@ -148,12 +149,15 @@ const manaAuth :Workerd.Worker = (
   ],
 );
 
+# Each Worker has a way out of its own, of the same code.
+const egressModules :List(Workerd.Worker.Module) = [
+  (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
+  (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
+];
+
 # The runner reaches PostgreSQL, the model, the research endpoint and the two key sets.
 const manaAiEgress :Workerd.Worker = (
-  modules = [
-    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
-    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
-  ],
+  modules = .egressModules,
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
@@ -173,10 +177,7 @@ const manaAiEgress :Workerd.Worker = (
 
 # mana-auth reaches PostgreSQL and the key set of user tokens.
 const manaAuthEgress :Workerd.Worker = (
-  modules = [
-    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
-    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
-  ],
+  modules = .egressModules,
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
   bindings = [
@@ -203,10 +204,7 @@ const manaConsole :Workerd.Worker = (
 
 # Without a variable nothing passes: the console calls its bindings alone.
 const manaConsoleEgress :Workerd.Worker = (
-  modules = [
-    (name = "egress/worker.js", esModule = embed "dist/egress/src/egress/worker.js"),
-    (name = "postgres/start-tls.js", esModule = embed "dist/egress/src/postgres/start-tls.js"),
-  ],
+  modules = .egressModules,
   compatibilityDate = "2026-11-01",
   globalOutbound = "internet",
 );

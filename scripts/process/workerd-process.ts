@@ -113,7 +113,11 @@ function spawnWorkerd(options: WorkerdOptions, trust: Trust, drainToken: string)
     ],
     {
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...environment, MANA_DRAIN_TOKEN: drainToken },
+      env: {
+        ...environment,
+        MANA_DRAIN_TOKEN: drainToken,
+        MANA_WORKERD_VERSION: workerd.version,
+      },
     },
   );
 }

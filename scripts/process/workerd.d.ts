@@ -1,5 +1,5 @@
-/** A CommonJS package that exports the path of its binary and brings no types. */
+/** A CommonJS package that exports the path of its binary and its version, and brings no types. */
 declare module 'workerd' {
-  const workerd: { default: string };
+  const workerd: { default: string; version: string };
   export default workerd;
 }

@@ -11,8 +11,8 @@ export type Values = Readonly<
   Record<string, string | boolean | readonly (string | boolean)[] | undefined>
 >;
 
-/** One command: its words, what it takes, what it does. Throws CliError. */
-export type Command = {
+/** What the help shows of a command. */
+export type CommandWords = {
   /** `missions add` */
   name: string;
   /** positional arguments, as the help shows them */
@@ -21,6 +21,15 @@ export type Command = {
   options?: Readonly<
     Record<string, { type: 'string' | 'boolean'; multiple?: boolean; help: string }>
   >;
+};
+
+/** A command that asks no Worker and so needs no token. Throws CliError. */
+export type LocalCommand = CommandWords & {
+  runHere(terminal: Terminal, values: Values): void;
+};
+
+/** One command: its words, what it takes, what it does. Throws CliError. */
+export type Command = CommandWords & {
   run(context: Context, positionals: readonly string[], values: Values): Promise<void>;
 };
 

@@ -6,19 +6,21 @@ import { GRANT_COMMANDS } from './commands/grants.ts';
 import { MISSION_COMMANDS } from './commands/missions.ts';
 import { RECORD_COMMANDS } from './commands/records.ts';
 import { REVIEW } from './commands/review.ts';
+import { SERVICE_COMMANDS } from './commands/service.ts';
 import { STATUS } from './commands/status.ts';
-import type { Command, Values } from './context.ts';
+import type { Command, CommandWords, LocalCommand, Values } from './context.ts';
 import { createOpener } from './opener.ts';
 import { COMMON_OPTIONS, readSettings } from './settings.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
-const COMMANDS: readonly Command[] = [
+const COMMANDS: readonly (Command | LocalCommand)[] = [
   ...MISSION_COMMANDS,
   REVIEW,
   ...RECORD_COMMANDS,
   ...GRANT_COMMANDS,
   AUDIT_VERIFY,
   STATUS,
+  ...SERVICE_COMMANDS,
 ];
 
 const COMMON_HELP = [
@@ -69,6 +71,10 @@ async function dispatch(
     terminal.print(helpOf(command));
     return EXIT.done;
   }
+  if ('runHere' in command) {
+    command.runHere(terminal, values);
+    return EXIT.done;
+  }
   const settings = readSettings(values, environment);
   const api = createApi(settings);
   const opener = createOpener(api, settings.keyFile, (text) => terminal.note(text));
@@ -76,7 +82,7 @@ async function dispatch(
   return EXIT.done;
 }
 
-function commandOf(args: readonly string[]): Command | null {
+function commandOf(args: readonly string[]): Command | LocalCommand | null {
   return (
     COMMANDS.find(({ name }) => name === args.slice(0, name.split(' ').length).join(' ')) ?? null
   );
@@ -98,7 +104,7 @@ function helpWithout(args: readonly string[], terminal: Terminal): ExitCode {
 }
 
 function readArguments(
-  command: Command,
+  command: CommandWords,
   args: readonly string[],
 ): { values: Values; positionals: string[] } {
   const own = Object.entries(command.options ?? {}).map(([name, { type, multiple = false }]) => [
@@ -126,7 +132,7 @@ function readArguments(
   }
 }
 
-function overview(commands: readonly Command[]): string {
+function overview(commands: readonly CommandWords[]): string {
   const lines = commands.map(
     ({ name, takes, summary }) =>
       [`${name}${takes === undefined ? '' : ` ${takes}`}`, summary] as const,
@@ -134,7 +140,7 @@ function overview(commands: readonly Command[]): string {
   return `mana-edge: missions from the command line\n\n${columns(lines)}\n\n${columns(COMMON_HELP)}\n\nexit code 0: done   1: refused, or something is wrong   2: wrong usage   3: not reachable`;
 }
 
-function helpOf({ name, takes = '', summary, options = {} }: Command): string {
+function helpOf({ name, takes = '', summary, options = {} }: CommandWords): string {
   const own = Object.entries(options).map(
     ([option, { type, help }]) => [`--${option}${type === 'string' ? ' TEXT' : ''}`, help] as const,
   );

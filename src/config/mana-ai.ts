@@ -10,6 +10,8 @@ export type ManaAiConfig = {
   serviceKey: string | null;
   /** made by `serve` at each start, so that draining needs no service key */
   drainToken: string | null;
+  /** which workerd this is; null on Cloudflare */
+  workerdVersion: string | null;
   tick: { enabled: boolean; intervalMs: number };
   llm: LlmConfig;
   /** where people decide about steps: by this runner, or in the existing app, which carries them out unasked */
@@ -78,6 +80,7 @@ function configOf(values: RunnerValues): ManaAiConfig {
     dataDir: values.MANA_DATA_DIR,
     serviceKey: values.MANA_SERVICE_KEY,
     drainToken: values.MANA_DRAIN_TOKEN,
+    workerdVersion: values.MANA_WORKERD_VERSION,
     tick: { enabled: values.MANA_AI_TICK_ENABLED, intervalMs: values.MANA_AI_TICK_INTERVAL_MS },
     llm: llmOf(values),
     decide: values.MANA_DECIDE,

@@ -299,6 +299,15 @@ export const VARIABLES = {
     readers: ['mana-ai'],
     secret: true,
   },
+  MANA_WORKERD_VERSION: {
+    group: 'each start',
+    schema: line,
+    default: null,
+    unset: 'the platform says nothing of its version',
+    meaning: 'Which workerd runs, and with it whose rules of time zones hold.',
+    readers: ['mana-ai'],
+    secret: false,
+  },
   MANA_JWKS_URL: {
     group: 'Who may call',
     schema: httpUrl,

@@ -44,7 +44,7 @@ export function docsPage(document: OpenApiDocument): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escape(info.title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>${STYLE}</style></head><body>
 <h1>${escape(info.title)} <small>${escape(info.version)}</small></h1><p>${escape(info.description)}</p>
-<p>For programs: <a href="/openapi.json">openapi.json</a></p>${groups.join('')}<h2>Types</h2>${schemas.join('')}</body></html>`;
+<p>For programs: <a href="openapi.json">openapi.json</a></p>${groups.join('')}<h2>Types</h2>${schemas.join('')}</body></html>`;
 }
 
 function operationHtml({

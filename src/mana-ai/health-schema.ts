@@ -24,6 +24,10 @@ export const healthAnswer = z
       queued: z.int().nullable(),
       running: z.int().nullable(),
     }),
+    workerd: z
+      .string()
+      .nullable()
+      .describe('which workerd runs: the rules of time zones come with it; null elsewhere'),
     notices: z
       .array(z.object({ code: z.string(), message: z.string(), since: z.string() }))
       .describe('what an operator should know besides, each with what to do'),

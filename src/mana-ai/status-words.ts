@@ -3,7 +3,7 @@ import type { HealthAnswer } from './routes/health.ts';
 
 /** The state of the runner in sentences, the most pressing first; `nowMs` since the epoch. */
 export function statusWords(
-  { postgres, llm, tick, notices }: HealthAnswer,
+  { postgres, llm, tick, notices }: Omit<HealthAnswer, 'workerd'>,
   nowMs: number,
 ): string[] {
   const wrong = [

@@ -47,7 +47,8 @@ const MAX_EXPRESSION_LENGTH = 512;
 
 /**
  * Reads a cron expression: five fields of lists, ranges, steps and English names, or one of five
- * macros. The result is null if a value is out of range, a range wraps around, an extension is used
+ * macros. Days of the week may wrap around (`FRI-MON`). The result is null if a value is out of range,
+ * any other range wraps around, an extension is used
  * (`L`, `W`, `#`, `?`, seconds), or no day can ever match (30 February).
  */
 export function parseCron(expression: string): WallPattern | null {
@@ -99,9 +100,15 @@ function parsePart(
   const from = first === undefined ? shape.min : parseValue(first, shape);
   const open = first === undefined || steps !== undefined;
   const to = last === undefined ? (open ? shape.last : from) : parseValue(last, shape);
-  if (from === null || to === null || from > to || step < 1 || step > shape.last - shape.min + 1)
-    return null;
-  return { from, to, step };
+  if (from === null || to === null || step < 1 || step > shape.last - shape.min + 1) return null;
+  const range = shape === DAY_OF_WEEK && last !== undefined ? weekRange(from, to) : { from, to };
+  return range.from > range.to ? null : { ...range, step };
+}
+
+/** Days from one to another through the week: `FRI-MON` and `SAT-SUN` go over its end, `7-2` begins anew. */
+function weekRange(from: number, to: number): { from: number; to: number } {
+  if (from <= to) return { from, to };
+  return from === 7 ? { from: 0, to } : { from, to: to + 7 };
 }
 
 function parseValue(text: string, shape: FieldShape): number | null {

@@ -313,6 +313,9 @@ describe('a person at the command line', () => {
   it('tells the state in words where it has the service key', async () => {
     const person = await somebody();
     expect((await person.cli(['status'])).out).toMatch(
+      /^Rules of time zones: those of workerd 1\.\d{8}\.\d+\.$/m,
+    );
+    expect((await person.cli(['status'])).out).toMatch(
       /runner +ok +PostgreSQL[\s\S]*0 missions of yours/,
     );
     const environment = { ...(await environmentOf(person.userId)), MANA_SERVICE_KEY: SERVICE_KEY };

@@ -56,6 +56,7 @@ const portOf = (server: Server | TcpServer): number => (server.address() as Addr
 function configText(port: number): string {
   const capnp = readFileSync(projectPath('workerd.capnp'), 'utf8');
   const [egress = ''] = /const manaAiEgress[\s\S]*?\n\);/.exec(capnp) ?? [];
+  const [modules = ''] = /const egressModules[\s\S]*?\n\];/.exec(capnp) ?? [];
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -66,7 +67,8 @@ const config :Workerd.Config = (
   ],
   sockets = [(name = "probe", http = (), address = "127.0.0.1:${port}", service = "probe")],
 );
-${egress.replaceAll('embed "dist/egress/src/', 'embed "')}`;
+${modules.replaceAll('embed "dist/egress/src/', 'embed "')}
+${egress}`;
 }
 
 async function ask(what: 'url' | 'socket', value: string): Promise<string> {

@@ -68,7 +68,8 @@ async function expectEncryptedNotes(
   const notes = missions.find(({ id }) => id === 'demo-notes');
   expect(notes).toMatchObject({ title: expect.stringMatching(/^enc:2:/), grant: { state: 'ok' } });
   expect(JSON.stringify(notes)).not.toContain('Garden');
-  const opened = await runScriptIn(dataDir, 'read', running.ports);
+  // Without the ports that npm start was given: the session that it left names them.
+  const opened = await runScriptIn(dataDir, 'read', { ai: '', auth: '' });
   expect(JSON.parse(opened)).toMatchObject([
     { plan: [{ summary: expect.stringContaining('Garden') }, {}, {}] },
   ]);

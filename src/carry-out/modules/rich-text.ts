@@ -164,8 +164,39 @@ function tokensOf(html: string): Token[] {
   return tokens;
 }
 
+/** Where each unseen part ends, by the text that begins it. */
+const UNSEEN = new Map([
+  ['<!--', /-->/g],
+  ['<script', /<\/script\s{0,9}>/gi],
+  ['<style', /<\/style\s{0,9}>/gi],
+]);
+
+/** Cuts in one pass: text that begins a comment again and again must not be searched anew each time. */
 function withoutScripts(html: string): string {
-  return html.replaceAll(/<!--[\s\S]*?-->|<(script|style)\b[\s\S]*?<\/\1\s*>/gi, '');
+  let kept = '';
+  for (let from = 0; from < html.length;) {
+    const { start, end } = nextUnseen(html, from);
+    kept += html.slice(from, start);
+    from = end;
+  }
+  return kept;
+}
+
+/** The next unseen part; one that is never closed goes on to the end. */
+function nextUnseen(html: string, from: number): { start: number; end: number } {
+  const opening = firstFrom(/<!--|<(?:script|style)\b/gi, html, from);
+  if (opening === null) return { start: html.length, end: html.length };
+  const closing = UNSEEN.get(opening[0].toLowerCase());
+  const close = closing === undefined ? null : firstFrom(closing, html, opening.index);
+  return {
+    start: opening.index,
+    end: close === null ? html.length : close.index + close[0].length,
+  };
+}
+
+function firstFrom(pattern: RegExp, text: string, from: number): RegExpExecArray | null {
+  pattern.lastIndex = from;
+  return pattern.exec(text);
 }
 
 function decoded(text: string): string {

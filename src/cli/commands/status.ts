@@ -7,6 +7,7 @@ type Health = {
   status: string;
   postgres: Component;
   llm?: Component & { locality: string; tools?: string };
+  workerd?: string | null;
 };
 
 export const STATUS: Command = {
@@ -34,6 +35,8 @@ export const STATUS: Command = {
         );
       }
       line(context, 'grants', auth.postgres.ok, 'PostgreSQL', auth.postgres);
+      if (runner.workerd)
+        terminal.print(`Rules of time zones: those of workerd ${printable(runner.workerd)}.`);
       for (const word of operator?.words ?? []) terminal.print(`- ${printable(word)}`);
       terminal.print(missions);
     }

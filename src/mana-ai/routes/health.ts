@@ -10,6 +10,7 @@ const LONGEST_PROBE_MS = 1_500;
 
 /** What is not known is null. */
 export type HealthAnswer = Omit<RunnerHealth, 'tick'> & {
+  workerd: string | null;
   tick: {
     enabled: boolean;
     lastTickAt: string | null;
@@ -53,7 +54,7 @@ export function withStatus(health: HealthAnswer): HealthAnswer & { status: 'ok' 
 /** The health as far as it can be read in time. */
 export async function probeHealth(deps: RouteDeps): Promise<HealthAnswer> {
   const asked = await within(LONGEST_PROBE_MS, deps.health);
-  if (asked.ok) return asked.answer;
+  if (asked.ok) return { workerd: deps.config.workerdVersion, ...asked.answer };
   if (asked.reason === 'late')
     return unknown(deps, 'PROBE_TIMEOUT', 'the state could not be read in time');
   deps.logger.error('health could not be read', { code: 'PROBE_FAILED' });
@@ -66,6 +67,7 @@ function unknown({ config }: RouteDeps, code: string, message: string): HealthAn
     postgres: component,
     llm: { ...component, locality: config.llm.locality },
     tick: { enabled: config.tick.enabled, lastTickAt: null, queued: null, running: null },
+    workerd: config.workerdVersion,
     notices: [],
   };
 }

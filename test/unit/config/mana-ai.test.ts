@@ -95,6 +95,7 @@ describe('defaults', () => {
       dataDir: './.data',
       serviceKey: null,
       drainToken: null,
+      workerdVersion: null,
       tick: { enabled: true, intervalMs: 60_000 },
       llm: {
         baseUrl: null,

@@ -87,7 +87,7 @@ describe('GET /health', () => {
   test('tells what the probes say', async () => {
     const answer = await setUp().app.request('/health');
     expect(answer.status).toBe(200);
-    expect(await answer.json()).toEqual({ status: 'ok', ...HEALTH });
+    expect(await answer.json()).toEqual({ status: 'ok', workerd: null, ...HEALTH });
   });
 
   test('is 200 and degraded while a dependency is down', async () => {
@@ -99,7 +99,7 @@ describe('GET /health', () => {
     const health = { ...HEALTH, llm: { ...down, locality: 'local' as const } };
     const answer = await setUp({ health: async () => health }).app.request('/health');
     expect(answer.status).toBe(200);
-    expect(await answer.json()).toEqual({ status: 'degraded', ...health });
+    expect(await answer.json()).toEqual({ status: 'degraded', workerd: null, ...health });
   });
 
   test('answers within 2 s while the probes hang', async () => {

@@ -263,6 +263,27 @@ describe('rule 7: cron', () => {
       expected,
     );
   });
+  const OF_WEEK = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
+  it.each([
+    ['MON-SUN', OF_WEEK],
+    ['SAT-SUN', ['SUN', 'SAT']],
+    ['FRI-MON', ['SUN', 'MON', 'FRI', 'SAT']],
+    ['SUN-TUE', ['SUN', 'MON', 'TUE']],
+    ['5-7', ['SUN', 'FRI', 'SAT']],
+    ['7-2', ['SUN', 'MON', 'TUE']],
+    ['0-7', OF_WEEK],
+    ['6-1', ['SUN', 'MON', 'SAT']],
+    ['FRI-MON/2', ['SUN', 'FRI']],
+    ['THU-SUN,TUE', ['SUN', 'TUE', 'THU', 'FRI', 'SAT']],
+  ])('days of the week %s are %j', (field, expected) => {
+    const days = new Set(
+      // 2027-06-06 is a Sunday.
+      series(cron(`0 0 * * ${field}`), '2027-06-05T12:00:00Z', expected.length, 'UTC').map(
+        (instant) => OF_WEEK[new Date(instant).getUTCDay()] ?? '',
+      ),
+    );
+    expect([...days].toSorted()).toEqual(expected.toSorted());
+  });
   it.each([
     '',
     '* * * *',
@@ -284,7 +305,7 @@ describe('rule 7: cron', () => {
     '0 0 * 13 *',
     '0 0 * * 8',
     '0 22-2 * * *',
-    '0 0 * * FRI-MON',
+    '0 0 * OCT-MAR *',
     '0 0 * * MONDAY',
     '0 0 MON * *',
     '0 0 * ABC *',
