@@ -13,7 +13,8 @@ import { createOpener } from './opener.ts';
 import { COMMON_OPTIONS, readSettings } from './settings.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
-const COMMANDS: readonly (Command | LocalCommand)[] = [
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly (Command | LocalCommand)[] = [
   ...MISSION_COMMANDS,
   REVIEW,
   ...RECORD_COMMANDS,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { PROMPT_VERSION } from '../../src/planner/prompt.ts';
 import { dueMission, type MissionFields, PAST, runnerRows, writeRecord } from './support/device.ts';
 import {
@@ -7,25 +7,16 @@ import {
   type ChatBody,
   finalAnswer,
   isSecondRound,
-  type LlmStub,
   plan,
   toolCall,
 } from './support/llm-stub.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Stage;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ llm, runner } = stage);
-});
+const stage = useStage();
+const { llm, runner } = stage;
 
 beforeEach(() => llm.behave('plan'));
-
-afterAll(() => stage?.dispose());
 
 async function writeAgent(userId: string, fields: MissionFields, op = 'insert'): Promise<void> {
   const data =

@@ -2,34 +2,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { compactAudits, dropEndedGrants, dropVaultUses } from '../../scripts/retention.ts';
 import { migrate } from '../../scripts/migrate.ts';
 import { verifyAudit } from '../../scripts/verify-audit.ts';
 import type { AuditPage } from '../../src/audit/row.ts';
 import { PAST, runnerRows, writeRecord } from './support/device.ts';
-import { type LlmStub } from './support/llm-stub.ts';
-import { Person } from './support/person.ts';
-import { type TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openGrantStage } from './support/stage.ts';
+import { grantKeys, Person } from './support/person.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
 const NOTES = ['notes:n1', 'notes:n2', 'notes:n3'];
 const folder = mkdtempSync(join(tmpdir(), 'mana-edge-audit-'));
 
-let stage: Awaited<ReturnType<typeof openGrantStage>>;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-let keys: Record<string, string>;
-
-beforeAll(async () => {
-  stage = await openGrantStage();
-  ({ postgres, llm, runner, keys } = stage);
-});
+const { postgres, llm, runner, environment: keys } = useStage({ environment: grantKeys });
 
 afterAll(async () => {
-  await stage?.dispose();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,35 +1,22 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { build } from '../../scripts/build.ts';
 import type { ReadRecord } from '../../src/carry-out/index.ts';
-import { migrate } from '../../scripts/migrate.ts';
 import { projectPath } from '../../scripts/process/project.ts';
 import { deriveRecordKeys, encryptRecord, importMasterKey } from '../../src/grants/index.ts';
 import { type Run, runCli } from './support/command-line.ts';
 import { dueMission, writeRecord } from './support/device.ts';
-import { type LlmStub, startLlmStub } from './support/llm-stub.ts';
 import { grantKeys } from './support/person.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
-import { type Runner, SERVICE_KEY, startRunner, waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
+import { SERVICE_KEY, waitFor } from './support/runner.ts';
 
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  const environment = { ...(await grantKeys()), MANA_AUTH_KEK: randomBytes(32).toString('base64') };
-  runner = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url, environment });
-});
-
-afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
+const { postgres, runner } = useStage({
+  environment: async () => ({
+    ...(await grantKeys()),
+    MANA_AUTH_KEK: randomBytes(32).toString('base64'),
+  }),
 });
 
 type Person = { userId: string; cli(args: readonly string[], input?: string): Promise<Run> };

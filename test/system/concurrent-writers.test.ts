@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { InternalMission } from '../../src/missions/views.ts';
 import {
   Device,
@@ -10,24 +10,13 @@ import {
   runnerRows,
   writeRecord,
 } from './support/device.ts';
-import { type ChatBody, type LlmStub, plan } from './support/llm-stub.ts';
-import type { TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { type ChatBody, plan } from './support/llm-stub.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Stage;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ postgres, llm, runner } = stage);
-});
+const { postgres, llm, runner } = useStage();
 
 beforeEach(() => llm.behave('plan'));
-
-afterAll(() => stage?.dispose());
 
 type MissionOf = { userId: string; recordId: string };
 

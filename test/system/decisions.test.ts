@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   carriedRecordId,
   carryOut,
@@ -14,18 +14,10 @@ import {
 import { encryptLegacyField, importAppKey, importMasterKey } from '../../src/grants/index.ts';
 import { stepDigest } from '../../src/missions/step-digest.ts';
 import { dueMission, writeRecord } from './support/device.ts';
-import type { Runner } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Stage;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ runner } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const stage = useStage();
+const { runner } = stage;
 
 type Step = Record<string, unknown> & { id: string; status: string };
 type Answer = {

@@ -1,20 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { OwnerMission } from '../../src/missions/views.ts';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
 import { readEvents } from './support/event-reader.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Stage;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ runner } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const stage = useStage();
+const { runner } = stage;
 
 type Answer = { status: number; mission: OwnerMission; code?: string; error?: string };
 type Step = { id: string; digest: string; status: string };

@@ -1,39 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrate } from '../../scripts/migrate.ts';
+import { describe, expect, it } from 'vitest';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
-import { type LlmStub, plan, startLlmStub } from './support/llm-stub.ts';
+import { plan } from './support/llm-stub.ts';
 import { grantKeys, Person } from './support/person.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
-import { type Runner, runScript, SERVICE_KEY, startRunner, waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
+import { runScript, SERVICE_KEY, waitFor } from './support/runner.ts';
 
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-let keys: Record<string, string>;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await migrate(postgres.databaseUrl);
-  llm = await startLlmStub();
-  keys = {
+const {
+  postgres,
+  llm,
+  runner,
+  environment: keys,
+} = useStage({
+  environment: async () => ({
     ...(await grantKeys()),
     MANA_AUTH_KEK: randomBytes(32).toString('base64'),
     MANA_LLM_MAX_CONCURRENCY: '1',
     MANA_AI_TICK_INTERVAL_MS: '300',
-  };
-  runner = await startRunner({
-    databaseUrl: postgres.databaseUrl,
-    llmUrl: llm.url,
-    environment: keys,
-  });
-});
-
-afterAll(async () => {
-  await runner?.dispose();
-  await llm?.close();
-  await postgres?.stop();
+  }),
 });
 
 function forget(

@@ -1,25 +1,13 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { openIteration } from '../../src/grants/index.ts';
 import { readIteration } from '../../src/missions/iteration.ts';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
-import { type ChatBody, finalAnswer, type LlmStub, toolCalls } from './support/llm-stub.ts';
-import { Person } from './support/person.ts';
-import { type TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openGrantStage } from './support/stage.ts';
+import { type ChatBody, finalAnswer, toolCalls } from './support/llm-stub.ts';
+import { grantKeys, Person } from './support/person.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Awaited<ReturnType<typeof openGrantStage>>;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-let keys: Record<string, string>;
-
-beforeAll(async () => {
-  stage = await openGrantStage();
-  ({ postgres, llm, runner, keys } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const { postgres, llm, runner, environment: keys } = useStage({ environment: grantKeys });
 
 /** What the tools answered, by the order of the calls. */
 function repliesIn({

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { importRunnerPublicKey, openIteration } from '../../src/grants/index.ts';
 import type { OwnerMission } from '../../src/missions/views.ts';
 import { PAST, runnerRows, writeRecord } from './support/device.ts';
@@ -7,31 +7,18 @@ import {
   type ChatBody,
   finalAnswer,
   isSecondRound,
-  type LlmStub,
   plan,
   toolCall,
   toolCalls,
 } from './support/llm-stub.ts';
-import { type GrantChanges, Person } from './support/person.ts';
-import { type TestPostgres } from './support/postgres.ts';
-import { type Runner, startRunner, waitFor } from './support/runner.ts';
-import { openGrantStage } from './support/stage.ts';
+import { grantKeys, type GrantChanges, Person } from './support/person.ts';
+import { startRunner, waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
 const SECRET_NOTE = 'The blue heron nests behind the old mill';
 const SECRET_OBJECTIVE = 'Prepare the heron census';
 
-let stage: Awaited<ReturnType<typeof openGrantStage>>;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-let keys: Record<string, string>;
-
-beforeAll(async () => {
-  stage = await openGrantStage();
-  ({ postgres, llm, runner, keys } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const { postgres, llm, runner, environment: keys } = useStage({ environment: grantKeys });
 
 const NOTES = [
   { module: 'notes', table: 'notes', id: 'n1' },

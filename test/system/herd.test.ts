@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { measureHerd } from '../../scripts/bench/herd.ts';
 import { onStage } from '../../scripts/bench/stage.ts';
 import { dueMission, writeRecord } from './support/device.ts';
 import { isSecondRound, plan } from './support/llm-stub.ts';
 import { waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { useStage } from './support/stage.ts';
 
 it('a thousand users due at one second are each planned once, in bounded memory and files, never more at once than allowed', async () => {
   const options = { missions: 1_000, latencyMs: 0, concurrency: 16, countFsyncs: false };
@@ -18,13 +18,7 @@ it('a thousand users due at one second are each planned once, in bounded memory 
   expect(figures.workerd.peakFiles).toBeLessThan(600);
 }, 600_000);
 
-let stage: Stage;
-
-beforeAll(async () => {
-  stage = await openStage();
-});
-
-afterAll(() => stage?.dispose());
+const stage = useStage();
 
 it('a user with 200 missions due keeps nobody who is due later waiting for more than his share', async () => {
   const { postgres, llm, runner } = stage;

@@ -1,26 +1,16 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { InternalMission, OwnerMission, TickResult } from '../../src/missions/views.ts';
 import { dueMission, PAST, runnerRows, writeRecord } from './support/device.ts';
-import { isSecondRound, type LlmStub, plan } from './support/llm-stub.ts';
-import { Person } from './support/person.ts';
-import type { TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openGrantStage } from './support/stage.ts';
+import { isSecondRound, plan } from './support/llm-stub.ts';
+import { grantKeys, Person } from './support/person.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Awaited<ReturnType<typeof openGrantStage>>;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openGrantStage();
-  ({ postgres, llm, runner } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const stage = useStage({ environment: grantKeys });
+const { postgres, llm, runner } = stage;
 
 async function firstRow(userId: string, withinMs = 20_000) {
   return waitFor(
@@ -175,7 +165,7 @@ describe('a mission that failed six times', () => {
 
 describe('a granted run whose grant cannot be looked up after a call', () => {
   it('keeps the answer, and does not pay for it again', async () => {
-    const person = new Person(postgres, stage.keys);
+    const person = new Person(postgres, stage.environment);
     const objective = `Looked up later ${randomUUID()}`;
     llm.behave(async (body) => {
       if (!isSecondRound(body))

@@ -1,34 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
 import {
   type Behaviour,
   type ChatBody,
   finalAnswer,
   isSecondRound,
-  type LlmStub,
   plan,
   toolCall,
 } from './support/llm-stub.ts';
-import type { TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { waitFor } from './support/runner.ts';
+import { openStage, useStage } from './support/stage.ts';
 
 /** What the real process makes of servers and models that behave as small ones do; row by row in test/unit/planner. */
 
-let stage: Stage;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ postgres, llm, runner } = stage);
-});
+const { postgres, llm, runner } = useStage();
 
 afterEach(() => llm.behave('plan'));
-
-afterAll(() => stage?.dispose());
 
 type Health = { llm: { ok: boolean; locality: string; tools?: string } };
 
@@ -212,7 +200,7 @@ describe('a server', () => {
 
 describe('a bad model', () => {
   it('that never answers the probe keeps nobody from starting, planning or stopping', async () => {
-    const other = await openStage((stub) => stub.answerProbe('hang'));
+    const other = await openStage({ script: (stub) => stub.answerProbe('hang') });
     try {
       await waitFor(() => other.llm.probes[0], 'the probe');
       await writeRecord(other.postgres, { userId: 'u', recordId: 'm', data: dueMission() });
@@ -226,9 +214,11 @@ describe('a bad model', () => {
   });
 
   it('that calls no tools is shown, and its talk is no plan: the iteration says what to change', async () => {
-    const other = await openStage((stub) => {
-      stub.answerProbe(talk);
-      stub.behave(talk);
+    const other = await openStage({
+      script: (stub) => {
+        stub.answerProbe(talk);
+        stub.behave(talk);
+      },
     });
     try {
       await waitFor(async () => {

@@ -1,24 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
-import type { LlmStub } from './support/llm-stub.ts';
-import type { TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
-let stage: Stage;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ postgres, llm, runner } = stage);
-});
-
-afterAll(() => stage?.dispose());
+const { postgres, llm, runner } = useStage();
 
 async function firstRow(userId: string, recordId: string) {
   return waitFor(

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeSchema } from '../../scripts/database/schema.ts';
 import { startEmbeddedPostgres } from '../../scripts/embedded/embedded-postgres.ts';
+import { withClient } from '../../scripts/embedded/own-database.ts';
 import { checkDatabase, migrate, MigrateError } from '../../scripts/migrate.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 
@@ -144,6 +146,14 @@ describe('migrate', () => {
     await migrate(url.href);
     expect(await checkDatabase(url.href)).toEqual({ ok: true });
     await db.end();
+  });
+
+  test('what all migrations make is committed: after a change, `npm run schema` writes it', async () => {
+    const db = await freshDatabase();
+    await migrate(db.url);
+    await db.end();
+    const made = await withClient(db.url, 'schema', describeSchema);
+    expect(made).toBe(await readFile('migrations/schema.sql', 'utf8'));
   });
 
   test('an owner who may not grant the roles is told what to do; once a superuser granted them it may migrate', async () => {

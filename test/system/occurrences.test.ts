@@ -1,27 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Occurrence, OwnerMission } from '../../src/missions/views.ts';
 import { Device, dueMission, runnerRows, writeRecord } from './support/device.ts';
-import type { LlmStub } from './support/llm-stub.ts';
-import type { TestPostgres } from './support/postgres.ts';
-import { type Runner, waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { waitFor } from './support/runner.ts';
+import { useStage } from './support/stage.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-let stage: Stage;
-let postgres: TestPostgres;
-let llm: LlmStub;
-let runner: Runner;
-
-beforeAll(async () => {
-  stage = await openStage();
-  ({ postgres, llm, runner } = stage);
-});
+const { postgres, llm, runner } = useStage();
 
 beforeEach(() => llm.behave('plan'));
-
-afterAll(() => stage?.dispose());
 
 async function missionOf(userId: string): Promise<OwnerMission | undefined> {
   const response = await runner.asUser(userId, '/api/v1/me/missions');

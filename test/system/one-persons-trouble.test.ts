@@ -1,17 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { dueMission, runnerRows, writeRecord } from './support/device.ts';
 import { waitFor } from './support/runner.ts';
-import { openStage, type Stage } from './support/stage.ts';
+import { useStage } from './support/stage.ts';
 
-let on: Stage;
-
-beforeAll(async () => {
-  on = await openStage(undefined, { MANA_AI_TICK_INTERVAL_MS: '2000' });
-});
-
-afterAll(() => on?.dispose());
+const on = useStage({ environment: async () => ({ MANA_AI_TICK_INTERVAL_MS: '2000' }) });
 
 function people(count: number): string[] {
   return Array.from({ length: count }, () => randomUUID());

@@ -1,15 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { SECRET_NAMES, VARIABLE_NAMES } from '../../../src/config/variables.ts';
+import { DOCUMENTS } from './document-checks.ts';
 import { readProjectFile, readSources } from './source-files.ts';
 
 const TROUBLESHOOTING = readProjectFile('docs/troubleshooting.md');
-const DOCUMENTS = [
-  ...readdirSync('.').filter((name) => name.endsWith('.md')),
-  ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
 
 /** What a pattern's first group finds in a file. */
 function found(path: string, pattern: RegExp): string[] {
@@ -56,17 +51,6 @@ describe('troubleshooting says what to do about', () => {
     );
     expect(missing).toEqual([]);
   });
-});
-
-test('every npm script that a document names is one', () => {
-  const { scripts } = JSON.parse(readProjectFile('package.json')) as {
-    scripts: Record<string, string>;
-  };
-  const named = DOCUMENTS.flatMap((path) =>
-    found(path, /npm run (?:--silent )?([a-z-]+(?::[a-z]+)*)/g),
-  );
-  expect(named.length).toBeGreaterThan(20);
-  expect(named.filter((name) => !(name in scripts))).toEqual([]);
 });
 
 test('every variable that a document names is one', () => {
