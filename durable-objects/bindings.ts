@@ -16,7 +16,9 @@ import type { ObjectFolder } from './life/object-files.ts';
 import type { Refreshed } from './projection/refreshed.ts';
 import type { MissionEvents } from './projection/watched-changes.ts';
 
-/** A namespace of objects: each name stands for one object. The Workers' index binds the classes. */
+/**
+ * A namespace of objects: each name stands for one object. The Workers' index binds the classes.
+ */
 export type Named<Port> = {
   getByName(name: string): Port;
   idFromName(name: string): { toString(): string };
@@ -25,7 +27,10 @@ export type Named<Port> = {
 /** What PostgresPool offers. */
 export type PoolPort = TransactionRunner & { health(role: DatabaseRole): Promise<PostgresHealth> };
 
-/** What one user's object offers; its name is the user's id. The methods are described at UserMissions. */
+/**
+ * What one user's object offers; its name is the user's id. The methods are described at
+ * UserMissions.
+ */
 export type UserPort = {
   refresh(since: string | null): Promise<Refreshed>;
   poke(): Promise<void>;
@@ -90,7 +95,10 @@ export type HubPort = {
 /** The texts that PostgresPool and the listening connection are given. */
 export type PostgresEnv = { DATABASE_URL: string; POSTGRES_APPLICATION: string };
 
-/** The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare them. */
+/**
+ * The bindings that the objects of the runner share, as wrangler.toml and workerd.capnp declare
+ * them.
+ */
 export type RunnerEnv = PostgresEnv & {
   /** another way to the same database, for LISTEN alone; empty or null where there is none */
   MANA_LISTEN_URL?: string | null;

@@ -23,8 +23,9 @@ import { guarded } from './life/guarded.ts';
 import type { RunnerSettings } from './settings.ts';
 
 /**
- * Finds users whose log changed and refreshes their objects: on a notification at once, by a poll at every tick interval, and
- * by a sweep over all users if the outbox cannot be trusted (first start, a database that went back, once a day).
+ * Finds users whose log changed and refreshes their objects: on a notification at once, by a poll
+ * at every tick interval, and by a sweep over all users if the outbox cannot be trusted (first
+ * start, a database that went back, once a day).
  */
 export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
   readonly #settings: RunnerSettings;
@@ -67,10 +68,14 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     this.#sweep = sweep;
   }
 
-  /** Nothing runs by itself after a start: whoever serves /health calls this, and the alarm goes on from there. */
+  /**
+   * The first /health of a process calls this, since workerd starts nothing by itself; the alarm
+   * goes on from there.
+   */
   async wake(): Promise<void> {
     if (!this.#settings.tickEnabled || this.#stopped) return;
-    // The alarm of a killed process may be an interval away, and nobody was notified of what was committed meanwhile.
+    // The alarm of a killed process may be an interval away, and nobody was notified of what was
+    // committed meanwhile.
     if (!this.#listen.isOpen) await this.ctx.storage.setAlarm(Date.now());
   }
 
@@ -99,7 +104,10 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     return this.#listen.notices();
   }
 
-  /** The process is about to end: no more polls, and the connection is closed without waiting for the server's answer. */
+  /**
+   * The process is about to end: no more polls, and the connection is closed without waiting for
+   * the server's answer.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.ctx.storage.deleteAlarm();
@@ -110,7 +118,8 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     const startedMs = Date.now();
     await guarded(this.#log, async () => {
       const report = reportOf(await this.#round());
-      // The feed reads PostgreSQL even if nobody is due, so it is often the first to learn that it went away or came back.
+      // The feed reads PostgreSQL even if nobody is due, so it is often the first to learn that it
+      // went away or came back.
       if (report !== null) await this.#dispatcher().reportPostgres(report);
     });
     if (!this.#stopped)
@@ -136,7 +145,10 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     }
   }
 
-  /** An agenda that began anew (its storage was lost) knows nobody: a sweep registers all users with it. */
+  /**
+   * An agenda that began anew (its storage was lost) knows nobody: a sweep registers all users with
+   * it.
+   */
   async #noticeLostAgenda(): Promise<void> {
     const id = await this.#dispatcher().agendaId();
     if (id === this.#store.agendaId()) return;
@@ -154,7 +166,10 @@ export class ChangeFeed extends DurableObject<RunnerEnv> implements FeedPort {
     return this.#store.noteGrantSettings(JSON.stringify([kids, jwksUrl, modelIsLocal]));
   }
 
-  /** Notifications of a lost connection are gone: the alarm comes soon, listens again and polls for what was missed. */
+  /**
+   * Notifications of a lost connection are gone: the alarm comes soon, listens again and polls for
+   * what was missed.
+   */
   #comeBackSoon(): void {
     if (!this.#stopped) void this.ctx.storage.setAlarm(Date.now() + this.#listenAgainMs());
   }

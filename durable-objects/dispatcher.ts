@@ -24,19 +24,28 @@ export type { TurnReport } from './admission/turn-report.ts';
 /** Admitted users beyond the permits: they read and prepare while others talk to the LLM. */
 const PREPARING_USERS = 4;
 
-/** From admission to the request for a permit a user only reads the log: an admission that got lost is noticed this soon. */
+/**
+ * From admission to the request for a permit a user only reads the log, so a lost poke is noticed
+ * after this time.
+ */
 const ADMISSION_LEASE_MS = 60_000;
 
-/** After something in our own house went wrong. */
+/** If the Dispatcher itself fails, it tries again after this time. */
 const REPEAT_MS = 5_000;
 
-/** What a lease outlives the longest LLM call by. */
+/** A lease lasts this much longer than the longest call of the model. */
 const LEASE_MARGIN_MS = 60_000;
 
-/** What grows under load is V8's garbage; collecting it after so many turns and registrations keeps memory flat. */
+/**
+ * V8's garbage grows under load. Memory stays flat if it is collected after this many turns and
+ * registrations.
+ */
 const COLLECT_EVERY_EVENTS = 50;
 
-/** Of all that can be an outage, this alone can also be one mission's fault: a prompt that the model never ends to answer. */
+/**
+ * A timeout is the one outage that can also be a single mission's fault: its prompt may make the
+ * model talk without end.
+ */
 const TIMEOUT = 'LLM_TIMEOUT';
 
 /** After so many turns in a row without a report the user's object is helped. */
@@ -61,9 +70,11 @@ function processStateOf(objectId: string): OfProcess {
 /**
  * The agenda (who is due when) and admission (how many at once, in what order).
  *
- * A user is: absent -> on the agenda (register) -> admitted, holding a lease (alarm or a release admits) -> on the agenda again
- * (release). The agenda is stored and the leases are not: one that runs out, or whose process ended, leaves the user due on the
- * agenda. An admitted user holds one of the LLM permits from the first call to the last (acquirePermit, releasePermit or release).
+ * A user is absent, then on the agenda (`register`), then admitted with a lease (by the alarm or by
+ * a `release`), then on the agenda again (`release`). The agenda is stored, leases are not: if a
+ * lease or the process ends early, the user is still due on the agenda. An admitted user holds a
+ * permit from the first call of the model to the last (`acquirePermit` to `releasePermit` or
+ * `release`).
  */
 export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPort {
   readonly #settings: RunnerSettings;
@@ -90,37 +101,50 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     this.#model = new ModelProbe(ctx.storage.sql, settings.llm);
   }
 
-  /** Takes over the next due times of users; null removes one from the agenda. */
+  /** Notes when users are due next; a user with null leaves the agenda. */
   async register(entries: readonly AgendaEntry[]): Promise<void> {
     for (const entry of entries) this.#agenda.setDue(entry);
     await this.#admit();
     this.#collectGarbage(entries.length);
   }
 
-  /** Called at process start: what was admitted before a crash is admitted again at once. Nobody waits for the probe. */
+  /**
+   * Called at process start. Users who were admitted before a crash are admitted again at once;
+   * nobody waits for the probe.
+   */
   async wake(): Promise<void> {
     this.#agenda.forgetServed(Date.now());
     this.#testOutagesOnce();
-    // Set anew: where workerd's own list of alarms was lost, one stands stored here that nothing would fire.
+    // If workerd's own list of alarms was lost, an alarm is stored here that nothing would fire, so
+    // it is set anew.
     if (this.#settings.tickEnabled && !this.#draining) await this.ctx.storage.setAlarm(Date.now());
     await this.#admit();
     if (!this.#draining) this.ctx.waitUntil(this.#model.ask(Date.now()));
   }
 
-  /** Who restarts has often mended what was away, by another address in the configuration: it is tested at once, not after up to an hour. */
+  /**
+   * An operator who restarts has often mended what was away, so it is tested at once and not after
+   * up to an hour.
+   */
   #testOutagesOnce(): void {
     if (!this.#ofProcess.isNew) return;
     this.#ofProcess.isNew = false;
     this.#outages.testNow(Date.now());
   }
 
-  /** Where the model runs: 'remote' too where a local server passes it on, which takes a moment to find out after a start. */
+  /**
+   * Where the model runs. If a local server passes it on to another host it is 'remote'; after a
+   * start that takes a moment to find out.
+   */
   async modelLocality(): Promise<'local' | 'remote'> {
     await this.#model.whoServes();
     return this.#locality();
   }
 
-  /** A user's turn is over: its lease and permit are free, its next due time is known, others may come. */
+  /**
+   * A user's turn is over: its lease and permit are freed, the user's next moment is noted, and
+   * others are admitted.
+   */
   async release(report: TurnReport): Promise<void> {
     this.#permits.end(report.userId);
     this.#agenda.serve(report.userId, report.nextDueMs, Date.now());
@@ -131,7 +155,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     this.#collectGarbage(1);
   }
 
-  /** A person is to be forgotten: off the agenda, and a turn under way has lost its lease and permit. */
+  /**
+   * A person is to be forgotten: they leave the agenda, and a turn under way loses its lease and
+   * permit.
+   */
   async forget(userId: string): Promise<void> {
     this.#permits.end(userId);
     this.#agenda.remove(userId);
@@ -144,7 +171,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return this.#agenda.has(userId) || this.#leases.has(userId);
   }
 
-  /** Waits for an LLM permit. While the LLM is down only one holder tests it, and not before its back-off is over. */
+  /**
+   * Waits for a permit. While the model is down one user at a time may test it, and only after the
+   * back-off.
+   */
   async acquirePermit(userId: string): Promise<PermitAnswer> {
     const askedMs = Date.now();
     const refusal = this.#permitRefusal();
@@ -154,12 +184,15 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return answer;
   }
 
-  /** The last LLM call of the turn is over; the write-back needs no permit. */
+  /** The turn's last call of the model is over; the write-back needs no permit. */
   async releasePermit(userId: string): Promise<void> {
     this.#permits.giveBack(userId, this.#permitTerms());
   }
 
-  /** After each LLM call: renews the lease and keeps the one state of the LLM for all. */
+  /**
+   * A call of the model has ended: renews the lease, and notes for all users whether the model
+   * answers.
+   */
   async reportCall(userId: string, report: LlmReport): Promise<CallWord> {
     this.#leases.renew(userId, this.#leaseEndMs());
     const nowMs = Date.now();
@@ -177,7 +210,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return this.#draining ? 'draining' : 'go-on';
   }
 
-  /** One full pass over everything that is due now, on demand; a second one meanwhile is refused. */
+  /** Starts a pass over everybody who is ready now. While one is open, another is refused. */
   async startPass(passId: string): Promise<PassState> {
     if (this.#pass !== undefined) return { state: 'overlap' };
     const nowMs = Date.now();
@@ -192,7 +225,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return this.#passState(this.#pass);
   }
 
-  /** Ends the pass; its users go on if they hold leases, and are not admitted any more where ticks are disabled. */
+  /**
+   * Ends the pass. Users who hold leases finish their turns; if ticks are disabled, nobody else is
+   * admitted.
+   */
   async endPass(passId: string): Promise<void> {
     if (this.#pass?.id === passId) this.#pass = undefined;
   }
@@ -206,13 +242,16 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return this.#leases.count() === 0;
   }
 
-  /** The change feed reads Postgres by itself, whether anything is due or not. */
+  /** The change feed tells what it found out: it reads PostgreSQL even if nobody is due. */
   async reportPostgres(report: PostgresReport): Promise<void> {
     const isNews = this.#outages.judgePostgres(report, Date.now(), Math.random());
     if (isNews) await this.#admit();
   }
 
-  /** Another one than before where the agenda was lost: then whoever knows all users has to register them again. */
+  /**
+   * Names this agenda. If its storage was lost, the name is another one, and the change feed
+   * registers all users again.
+   */
   async agendaId(): Promise<string> {
     return this.#agenda.id(() => crypto.randomUUID());
   }
@@ -256,7 +295,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     this.#eventsSinceCollection += events;
     if (this.#eventsSinceCollection < COLLECT_EVERY_EVENTS) return;
     this.#eventsSinceCollection = 0;
-    // Present only where workerd runs with --expose-gc (workerd.capnp).
+    // workerd has this function only with --expose-gc (workerd.capnp).
     (globalThis as { gc?: () => void }).gc?.();
   }
 
@@ -264,7 +303,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     const nowMs = Date.now();
     const unreported = this.#leases.dropExpired(nowMs);
     for (const userId of unreported) this.#noteUnreported(userId, nowMs);
-    // A lease that ran out may have held the permit that others wait for.
+    // A lease that has just ended may have held a permit that others wait for.
     this.#permits.passOn(this.#permitTerms());
     const admitted = this.#mayAdmit(nowMs) ? this.#admitReady(nowMs) : [];
     this.#countQueue(nowMs);
@@ -287,7 +326,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     return admitted.map(({ userId }) => userId);
   }
 
-  /** Counting goes through the whole queue, which nobody needs to the millisecond. */
+  /** To count reads the whole agenda, so it is done once a second at most. */
   #countQueue(nowMs: number): void {
     if (nowMs - this.#queueCountedMs < COUNT_QUEUE_EVERY_MS) return;
     this.#queueCountedMs = nowMs;
@@ -305,7 +344,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     }
   }
 
-  /** One person's trouble takes no turn of others: whoever does not report waits, longer each time, and is helped in the end. */
+  /**
+   * One person's trouble takes no turn of others: whoever does not report waits, longer each time,
+   * and is helped in the end.
+   */
   #noteUnreported(userId: string, nowMs: number): void {
     metrics.turnsUnreported.inc();
     const retryAtMs = (unreported: number): number => nowMs + backOffMs(unreported, Math.random());
@@ -315,7 +357,10 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
       this.ctx.waitUntil(this.#help(userId, unreported));
   }
 
-  /** What is in the user's object may be the trouble: first the cache is rebuilt, and if that does not help the whole object. */
+  /**
+   * What is in the user's object may be the trouble: first the cache is rebuilt, and if that does
+   * not help the whole object.
+   */
   async #help(userId: string, unreported: number): Promise<void> {
     try {
       if (unreported === HELP_EVERY_UNREPORTED)
@@ -327,8 +372,8 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
   }
 
   /**
-   * An alarm that comes too early is left as it is: setting one costs two waits for the disk, and the moment that it stands for has
-   * most often moved again before it comes.
+   * An alarm that is set too early stays: to set one costs two waits for the disk, and the wanted
+   * moment has most often moved again before the alarm comes.
    */
   async #armAlarm(nowMs: number): Promise<void> {
     if (this.#draining || !this.#settings.tickEnabled) return;
@@ -338,7 +383,7 @@ export class Dispatcher extends DurableObject<RunnerEnv> implements DispatcherPo
     await this.ctx.storage.setAlarm(wantedMs);
   }
 
-  /** The next moment at which admission can change by time alone. */
+  /** The next moment (ms) at which time alone can let a user be admitted; null if there is none. */
   #nextWakeMs(nowMs: number): number | null {
     const expiryMs = this.#leases.earliestExpiryMs();
     const full = this.#leases.count() >= this.#admissionLimit();

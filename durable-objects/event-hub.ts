@@ -4,22 +4,26 @@ import type { HubPort, OpenedStream, RunnerEnv } from './bindings.ts';
 import type { MissionEvents } from './projection/watched-changes.ts';
 
 /**
- * A person has a few devices; a client that leaks streams must not take everybody's places. An idle stream costs about 155 KB, request and
- * buffers included (measured with 1,000).
+ * A person has a few devices. The limits keep a client that leaks streams from taking everybody's
+ * places: an idle stream costs about 155 KB with its request and buffers (measured with 1,000
+ * streams).
  */
 const MOST_STREAMS_OF_A_USER = 8;
 const MOST_STREAMS = 256;
 
-/** Below the 60 s after which proxies take a silent connection for dead. */
+/** Proxies take a connection for dead that is silent for 60 s. */
 const HEARTBEAT_MS = 25_000;
 
-/** A stream ends after that, and its client comes back with a token that is judged anew. */
+/** A stream ends after this time, so that its client comes back and its token is checked again. */
 const LIFETIME_MS = 15 * 60_000;
 
-/** The user's object tells of changes for that long after a stream was opened. */
+/** After a read for a stream, the user's object tells the hub of changes for this long. */
 const WATCH_MS = LIFETIME_MS + 60_000;
 
-/** Bytes of events that a slow reader may leave unread before it is told no more; what it misses it gets later, in its newest state. */
+/**
+ * If a slow reader leaves this many bytes unread, it gets no more until it has caught up, and then
+ * the newest state.
+ */
 const MOST_UNREAD_BYTES = 256 * 1_024;
 
 const ENCODER = new TextEncoder();
@@ -31,14 +35,15 @@ type Stream = {
   cursor: string;
   openedMs: number;
   controller: ReadableByteStreamController;
-  /** a read of changes is under way; `again`: more were told of meanwhile */
+  /** a read of changes is under way; `again`: the hub was told of more since it began */
   busy: boolean;
   again: boolean;
 };
 
 /**
- * All event streams of the process. The object of a stream's user (240 KB in memory) sleeps until something changes, then tells
- * `notify`, and is asked once for what changed. Nothing is stored: a client resumes from its Last-Event-ID.
+ * All event streams of the process. A user's object (240 KB in memory) sleeps until something
+ * changes, then calls `notify`, and is asked once what changed. The hub stores nothing: a client
+ * resumes from its Last-Event-ID.
  */
 export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
   readonly #streams = new Map<string, Set<Stream>>();
@@ -52,14 +57,14 @@ export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
     if (this.#count >= MOST_STREAMS) return { ok: false, reason: 'limit' };
     const ofUser = [...(this.#streams.get(userId) ?? [])];
     if (ofUser.length >= MOST_STREAMS_OF_A_USER) {
-      // That a client has gone shows only when something is sent to it.
+      // Only sending to a client shows that it is gone.
       for (const known of ofUser) this.#tick(known, Date.now());
       return { ok: false, reason: 'user-limit' };
     }
     let stream: Stream | undefined;
     const body = new ReadableStream(
       {
-        // What crosses from one object to another has to be bytes.
+        // Only a stream of bytes can cross from one object to another.
         type: 'bytes',
         start: (controller: ReadableByteStreamController) => {
           stream = {
@@ -73,7 +78,7 @@ export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
           this.#add(stream);
         },
         pull: () => {
-          // The reader has caught up: what was held back for it goes out.
+          // The reader has caught up, so it gets what was held back.
           if (stream?.again === true) void this.#send(stream);
         },
         cancel: () => {
@@ -97,13 +102,16 @@ export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
     for (const stream of this.#streams.get(userId) ?? []) this.#end(stream);
   }
 
-  /** Ends all streams and opens no more: the process is about to stop, and waits for requests in flight. */
+  /**
+   * Ends all streams and opens no more: the process is about to stop, and waits for requests in
+   * flight.
+   */
   async drain(): Promise<void> {
     this.#draining = true;
     for (const stream of this.#all()) this.#end(stream);
   }
 
-  /** Changes told of while a read is under way lead to one more read after it. */
+  /** If the hub is told of changes during a read, one more read follows. */
   async #send(stream: Stream): Promise<void> {
     stream.again = true;
     if (stream.busy) return;
@@ -131,7 +139,7 @@ export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
     );
   }
 
-  /** Runs while there are streams. */
+  /** Sends heartbeats as long as there are streams. */
   async #beat(): Promise<void> {
     if (this.#beating) return;
     this.#beating = true;
@@ -146,7 +154,7 @@ export class EventHub extends DurableObject<RunnerEnv> implements HubPort {
     if (nowMs - stream.openedMs >= LIFETIME_MS) return this.#end(stream);
     if ((stream.controller.desiredSize ?? 0) <= 0) return;
     try {
-      // Encoded each time: a byte stream takes the buffer away.
+      // Encoded each time, because a byte stream takes the buffer for itself.
       stream.controller.enqueue(ENCODER.encode(HEARTBEAT));
     } catch {
       this.#remove(stream);

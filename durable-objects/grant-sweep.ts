@@ -6,22 +6,25 @@ import { type GrantsEnv, POOL_NAME } from './bindings.ts';
 import { eraseExpiredKeys, removeEndedSignIns } from './opening/grant-queries.ts';
 import { guarded } from './life/guarded.ts';
 const EVERY_MS = 60 * 60_000;
-/** After a failure: Postgres may be away for a moment. */
+/** After a failure it tries again this soon: PostgreSQL may be away for a moment. */
 const AGAIN_MS = 60_000;
 
 /**
- * Erases the keys of expired grants every hour, so that neither the database nor the runner's private key opens what is
- * over, and removes links and sessions that have ended.
+ * Erases the keys of expired grants every hour, so that neither the database nor the runner's
+ * private key opens records any more, and removes links and sessions that have ended.
  */
 export class GrantSweep extends DurableObject<GrantsEnv> {
   readonly #log = createLogger({ component: 'grant-sweep' });
   #awake = false;
 
-  /** Nothing runs by itself after a start: the first /health of a process calls this, and the alarm goes on from there. */
+  /**
+   * The first /health of a process calls this, since workerd starts nothing by itself; the alarm
+   * goes on from there.
+   */
   async wake(): Promise<void> {
     if (this.#awake) return;
     this.#awake = true;
-    // Whatever expired while the process was down is erased now, not within the hour.
+    // Grants that expired while the process was down are erased now, not within the hour.
     await this.ctx.storage.setAlarm(Date.now());
   }
 

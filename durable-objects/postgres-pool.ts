@@ -10,13 +10,15 @@ import type { PoolPort, PostgresEnv } from './bindings.ts';
 
 export type { PostgresEnv as PostgresPoolEnv } from './bindings.ts';
 
-/** With the LISTEN connection of the change feed that makes four. */
+/** The change feed's LISTEN connection is one more. */
 const MAX_CONNECTIONS = 3;
 
-/** /health gives the whole of its answer 1.5 s. */
+/** /health has 1.5 s for its whole answer. */
 const PROBE_TIMEOUT_MS = 1_200;
 
-/** The one object that owns connections to Postgres: everything else sends it whole transactions. */
+/**
+ * The one object that owns connections to PostgreSQL. Everything else sends it whole transactions.
+ */
 export class PostgresPool extends DurableObject<PostgresEnv> implements PoolPort {
   #database: Database | undefined;
   #failingSinceMs: number | undefined;
@@ -34,7 +36,7 @@ export class PostgresPool extends DurableObject<PostgresEnv> implements PoolPort
     }
   }
 
-  /** Answers within 1.2 s: a server that does not, or that takes no writes, is reported as not ok. */
+  /** Answers within 1.2 s. A server that is slower, or that takes no writes, is not ok. */
   async health(role: DatabaseRole): Promise<PostgresHealth> {
     const outcome = await Promise.race([this.#probe(role), timeout(PROBE_TIMEOUT_MS)]);
     if (outcome.ok) return { ok: true };

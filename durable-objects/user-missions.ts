@@ -55,11 +55,12 @@ type Parts = {
 };
 
 /**
- * One user's missions: the projection of their log, and the tick, which runs one ready mission per admission. The object's
- * name is the user's id.
+ * One user's missions: the projection of their log, and the tick, which runs one ready mission per
+ * admission. The object's name is the user's id.
  *
- * The object sleeps until the change feed refreshes it or the Dispatcher pokes it. A poke sets the alarm to now; the alarm runs
- * the tick and reports back, whatever happens. Ticks cannot overlap: the platform runs one alarm of an object at a time.
+ * The object sleeps until the change feed refreshes it or the Dispatcher pokes it. A poke sets the
+ * alarm to now; the alarm runs the tick, and the tick reports its end to the Dispatcher whatever
+ * happens. Ticks cannot overlap, because the platform runs one alarm of an object at a time.
  */
 export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   readonly #settings: RunnerSettings;
@@ -76,14 +77,20 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     this.#userId = nameOf(ctx.id);
   }
 
-  /** Reads the user's changes from `since` (an instant of the log; null: all of it) and answers when a mission is due next. */
+  /**
+   * Reads the user's changes from `since` (an instant of the log; null: all of it) and answers when
+   * a mission is due next.
+   */
   async refresh(since: string | null): Promise<Refreshed> {
     return this.#attended(() => this.#refresh(since));
   }
 
-  /** Admission: the tick starts in the object's own alarm, which outlives the caller and a crash. */
+  /**
+   * Admission: the tick starts in the object's own alarm, which outlives the caller and a crash.
+   */
   async poke(): Promise<void> {
-    // Set anew even if one is set: after a kill or an abort its time may be stored without anything that would fire it.
+    // Set anew even if one is set: after a kill or an abort its time may be stored without anything
+    // that would fire it.
     await this.ctx.storage.setAlarm(Date.now());
   }
 
@@ -126,7 +133,10 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     });
   }
 
-  /** What changed for a stream of events, and that the hub wants to be told of changes until then (ms). */
+  /**
+   * What changed for a stream of events, and that the hub wants to be told of changes until then
+   * (ms).
+   */
   async eventsAfter(cursor: string, watchUntilMs: number): Promise<MissionEvents> {
     return this.#attended(async () => {
       await this.#readOnce();
@@ -152,14 +162,18 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     await this.ctx.storage.deleteAll();
   }
 
-  /** The next event reads the whole log: what was merged may be what keeps this object from its turns. */
+  /**
+   * The next event reads the whole log: what was merged may be what keeps this object from its
+   * turns.
+   */
   async forgetCache(): Promise<void> {
     await this.#attended(async () => this.#parts.store.clearCache());
   }
 
   /**
-   * Empties this object for good and ends it, and with it whatever of the person's is under way: a run that went on would store and
-   * write again. The caller therefore meets a reset, and asks `isEmpty` of the object's next life.
+   * Empties this object for good and ends it, and with it whatever of the person's is under way: a
+   * run that went on would store and write again. The caller therefore meets a reset, and asks
+   * `isEmpty` of the object's next life.
    */
   async empty(): Promise<void> {
     await this.ctx.storage.deleteAlarm();
@@ -180,14 +194,16 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
 
   async #tick(): Promise<void> {
     const report = await this.#parts.turns.take();
-    // Deleted in the commit of the turn's last write, not in one of its own: until the report has arrived, the agenda keeps the user.
+    // Deleted in the commit of the turn's last write, not in one of its own: until the report has
+    // arrived, the agenda keeps the user.
     await this.ctx.storage.deleteAlarm();
     await this.#dispatcher().release(report);
   }
 
   async #refresh(since: string | null): Promise<Refreshed> {
     try {
-      // Asked in one piece with the read: a rebuild that is queued behind it empties the list of due missions for a while.
+      // Asked in one piece with the read: a rebuild that is queued behind it empties the list of
+      // due missions for a while.
       const read = await this.#queue.run(async () => {
         return { present: await this.#read(since), nextDueMs: this.#nextDueMs() };
       });
@@ -202,7 +218,10 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     }
   }
 
-  /** While a mission runs its record must not vanish for a moment: then the log is merged over what is there. */
+  /**
+   * While a mission runs its record must not vanish for a moment: then the log is merged over what
+   * is there.
+   */
   async #read(since: string | null): Promise<boolean> {
     const { projection, turns } = this.#parts;
     if (since !== null) return projection.refresh(since);
@@ -223,7 +242,9 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     return { ...outcome, mission: entry === null ? null : await this.#shown(entry) };
   }
 
-  /** The feed would register it too, but a person who asked for a run should not wait for a poll. */
+  /**
+   * The feed would register it too, but a person who asked for a run should not wait for a poll.
+   */
   async #registerNow(dueMs: number | null): Promise<void> {
     try {
       await this.#dispatcher().register([{ userId: this.#userId, dueMs }]);
@@ -232,7 +253,10 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     }
   }
 
-  /** A list that is asked for before the feed has come by reads the log first; if that fails, what is known is shown. */
+  /**
+   * A list that is asked for before the feed has come by reads the log first; if that fails, what
+   * is known is shown.
+   */
   async #list(): Promise<[readonly MissionEntry[], Surroundings]> {
     await this.#readOnce();
     const around = await this.#surroundings();
@@ -280,7 +304,10 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     });
   }
 
-  /** Storage that SQLite calls damaged is removed, and the work is done once more: what was in it is in the log. */
+  /**
+   * Storage that SQLite calls damaged is removed, and the work is done once more: what was in it is
+   * in the log.
+   */
   async #mended<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

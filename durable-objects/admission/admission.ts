@@ -4,7 +4,8 @@ import type { Leases } from './leases.ts';
 type Admitted = { userId: string; dueMs: number };
 
 /**
- * Gives leases to the users who became ready first, until `limit` users hold one; answers who was admitted.
+ * Gives leases to the users who became ready first, until `limit` users hold one; answers who was
+ * admitted.
  * @param moment now and the end of a lease that begins now, in ms
  */
 export function admitReady(
@@ -14,7 +15,7 @@ export function admitReady(
 ): Admitted[] {
   const free = limit - leases.count();
   if (free <= 0) return [];
-  // Those who are admitted already may stand before the others, so as many more are looked at.
+  // The first on the agenda may be admitted already, so as many more entries are read.
   const ready = agenda.ready(moment.nowMs, free + leases.count());
   const admitted = ready.filter(({ userId }) => !leases.has(userId)).slice(0, free);
   for (const { userId } of admitted) leases.admit(userId, moment.nowMs, moment.expiresMs);

@@ -2,17 +2,21 @@ import { addColumn, type StorageSteps, takeSteps } from '../life/storage-steps.t
 
 export type AgendaEntry = { userId: string; dueMs: number | null };
 
-/** The last instant of Date: of users who have nothing to wait for. */
+/** The last instant of Date stands for users who have nothing due. */
 const NEVER_MS = 8_640_000_000_000_000;
 
-/** A user who has nothing due any more is remembered this long, or a new mission would start from the head of the queue each time. */
+/**
+ * A user with nothing due is remembered this long. If not, each new mission would start from the
+ * head of the queue.
+ */
 const REMEMBER_SERVED_MS = 24 * 60 * 60_000;
 
 const TABLES: StorageSteps = {
   store: 'agenda',
   steps: [
-    // A user comes after those who were due before this user's last turn ended: ready_ms keeps that order. Thousands of a herd are
-    // ready at the same millisecond; without the user id in the index every turn would sort them all.
+    // A user comes after those who were due before this user's last turn ended: ready_ms keeps that
+    // order. Thousands of a herd are ready at the same millisecond; without the user id in the
+    // index every turn would sort them all.
     `create table if not exists agenda (
       user_id text primary key,
       due_ms integer not null,
@@ -30,7 +34,10 @@ const TABLES: StorageSteps = {
   ],
 };
 
-/** The dispatcher's tables. Every method is one synchronous step: what it reads and writes belongs to one commit. */
+/**
+ * The Dispatcher's agenda. Every method is one synchronous step, so what it reads and writes
+ * belongs to one commit.
+ */
 export class AgendaStore {
   readonly #sql: SqlStorage;
 
@@ -39,7 +46,7 @@ export class AgendaStore {
     takeSteps(sql, TABLES);
   }
 
-  /** Made once, and lost with everything else that is stored here. */
+  /** The agenda's name: made once, and lost with everything else that is stored here. */
   id(make: () => string): string {
     const [row] = this.#sql.exec<{ id: string }>(`select id from agenda_identity`).toArray();
     if (row !== undefined) return row.id;
@@ -48,7 +55,7 @@ export class AgendaStore {
     return id;
   }
 
-  /** A user without a due time stays on the agenda only if there was a turn to remember. */
+  /** A user without a due time stays on the agenda only if a turn of theirs is to be remembered. */
   setDue({ userId, dueMs }: AgendaEntry): void {
     if (dueMs === null)
       this.#sql.exec(`delete from agenda where user_id = ? and served_ms = 0`, userId);
@@ -63,7 +70,7 @@ export class AgendaStore {
     );
   }
 
-  /** A turn has ended: the user's next one comes after all who are ready by now. */
+  /** A turn has ended. The user's next one comes after everybody who is ready by now. */
   serve(userId: string, nextDueMs: number | null, nowMs: number): void {
     this.#sql.exec(
       `insert into agenda (user_id, due_ms, ready_ms, served_ms) values (?1, ?2, max(?2, ?3), ?3)
@@ -76,8 +83,8 @@ export class AgendaStore {
   }
 
   /**
-   * A turn ended without a report. It was a turn all the same: the user comes after all who are ready by now, and not before
-   * `retryAtMs` (which takes the number of such turns in a row).
+   * A turn ended without a report. It was a turn all the same: the user comes after all who are
+   * ready by now, and not before `retryAtMs` (which takes the number of such turns in a row).
    * @returns that number
    */
   serveUnreported(
@@ -101,7 +108,10 @@ export class AgendaStore {
     return unreported;
   }
 
-  /** How many users' last turns did not report, and since when at the latest (ms); null where all did. */
+  /**
+   * How many users' last turns did not report, and since when at the latest (ms); null where all
+   * did.
+   */
   unreported(): { users: number; sinceMs: number } | null {
     const [row] = this.#sql
       .exec<{ users: number; since_ms: number | null }>(
@@ -120,7 +130,7 @@ export class AgendaStore {
     return this.#sql.exec(`select 1 from agenda where user_id = ?`, userId).toArray().length > 0;
   }
 
-  /** Forgets turns that are long over of users who wait for nothing. */
+  /** Forgets users who have nothing due and whose last turn is long over. */
   forgetServed(nowMs: number): void {
     this.#sql.exec(
       `delete from agenda where ready_ms = ? and served_ms < ?`,
@@ -129,7 +139,7 @@ export class AgendaStore {
     );
   }
 
-  /** The first users who are ready, those first who became ready first. */
+  /** The users who are ready, in the order in which they became ready; at most `limit`. */
   ready(nowMs: number, limit: number): { userId: string; dueMs: number }[] {
     return this.#sql
       .exec<{ user_id: string; due_ms: number }>(
@@ -141,7 +151,7 @@ export class AgendaStore {
       .map(({ user_id: userId, due_ms: dueMs }) => ({ userId, dueMs }));
   }
 
-  /** All who are ready; of a herd these are many. */
+  /** All users who are ready; a herd makes them many. */
   readyUsers(nowMs: number): string[] {
     return this.ready(nowMs, -1).map(({ userId }) => userId);
   }
@@ -152,7 +162,7 @@ export class AgendaStore {
       .one().users;
   }
 
-  /** When the next user becomes ready, those in `except` left out. */
+  /** When (ms) the next user becomes ready who is not in `except`; null if nobody does. */
   earliestReadyMs(except: { has(userId: string): boolean; count(): number }): number | null {
     const first = this.#sql
       .exec<{ user_id: string; ready_ms: number }>(

@@ -1,9 +1,9 @@
 type Lease = { expiresMs: number; permit: boolean; callSinceMs: number };
 
 /**
- * Who is admitted, who of them holds a permit to call the model, and who waits for one. In memory alone: a lease says that
- * something is going on in this process, so it has nothing to say once the process has ended, and what is not stored costs no wait
- * for the disk. Time comes in as an argument.
+ * Who is admitted, which of them holds a permit to call the model, and who waits for one. Leases
+ * are kept in memory alone: a lease tells of work in this process, so it means nothing once the
+ * process has ended, and to store it would cost a wait for the disk. Time comes in as an argument.
  */
 export class Leases {
   readonly #byUser = new Map<string, Lease>();
@@ -32,13 +32,16 @@ export class Leases {
     this.#lastAdmissionMs = nowMs;
   }
 
-  /** Moves the end of a lease, later or sooner; where there is none, none begins. */
+  /** Moves the end of a lease, later or sooner. A user without a lease gets none. */
   renew(userId: string, expiresMs: number): void {
     const lease = this.#byUser.get(userId);
     if (lease !== undefined) lease.expiresMs = expiresMs;
   }
 
-  /** A call of the model has ended; one that follows under the same permit begins now. Answers when the ended one began, 0 if unknown. */
+  /**
+   * A call of the model has ended; the next one under this permit begins now. Answers when the
+   * ended call began, in ms; 0 if unknown.
+   */
   endCall(userId: string, nowMs: number): number {
     const lease = this.#byUser.get(userId);
     if (lease === undefined) return 0;
@@ -47,9 +50,12 @@ export class Leases {
     return since;
   }
 
-  /** Gives a permit if one of `limit` is free and nobody asked before; else the user waits for `passOn`. */
+  /**
+   * Gives a permit if one of `limit` is free and nobody waits; otherwise the user waits for
+   * `passOn`.
+   */
   askPermit(userId: string, limit: number, nowMs: number, expiresMs: number): 'granted' | 'waits' {
-    // A lease that ran out before its user asked is restored.
+    // If the lease ended before its user asked, it begins again.
     if (!this.#byUser.has(userId))
       this.#byUser.set(userId, { expiresMs, permit: false, callSinceMs: nowMs });
     this.renew(userId, expiresMs);
@@ -57,7 +63,7 @@ export class Leases {
     return this.passOn(limit, nowMs, expiresMs).includes(userId) ? 'granted' : 'waits';
   }
 
-  /** Hands free permits to those who have waited longest, and answers who got one. */
+  /** Gives free permits to those who have waited longest, and answers who got one. */
   passOn(limit: number, nowMs: number, expiresMs: number): string[] {
     const granted = [...this.#waiting].slice(0, Math.max(0, limit - this.permitsHeld()));
     for (const userId of granted) {
@@ -67,7 +73,7 @@ export class Leases {
     return granted;
   }
 
-  /** Sends all who wait for a permit away; their leases stay until they say that their turns are over. */
+  /** Ends every wait for a permit. The leases stay until their turns are reported as over. */
   dismissWaiting(): string[] {
     const dismissed = [...this.#waiting];
     this.#waiting.clear();
@@ -85,7 +91,8 @@ export class Leases {
   }
 
   /**
-   * Ends the leases whose time has come, but of nobody who waits for a permit: that wait may be longer than any call.
+   * Ends the leases whose time is over, except of users who wait for a permit: that wait may last
+   * longer than any call.
    * @returns whose leases ended
    */
   dropExpired(nowMs: number): string[] {

@@ -1,7 +1,10 @@
 import type { ToolAbility } from '../../src/model/probe.ts';
 import type { DependencyState, OutageReport } from './outage-state.ts';
 
-/** How a call of the model ended. `tools`: how the model made calls in this answer; null or absent if it made none. */
+/**
+ * How a call of the model ended. `tools`: how the model made calls in this answer; null or absent
+ * if it made none.
+ */
 export type LlmReport = { missionId: string } & (
   { kind: 'ok'; tools?: 'native' | 'text' | null } | ({ kind: 'outage' } & OutageReport)
 );

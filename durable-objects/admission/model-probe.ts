@@ -3,15 +3,21 @@ import { createLogger } from '../../src/telemetry/logs.ts';
 import type { LlmSettings } from '../settings.ts';
 import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
-/** What is known of the model that the settings name. `passedOn`: a local server hands it to another host. */
+/**
+ * What is known of the configured model. `passedOn`: a local server hands its prompts to another
+ * host.
+ */
 export type ModelFacts = { tools: ToolAbility | null; passedOn: boolean };
 
 type Stored = ModelFacts & { model: string; isOllama: boolean; askedMs: number };
 
-/** What can be asked of a server. */
+/** The questions that a server is asked. */
 type Questions = { probeModel: typeof probeModel; isPassedOn: typeof isPassedOn };
 
-/** A remote model that could not be judged is asked again after this long: every question costs money. */
+/**
+ * If a remote model could not be judged, it is asked again after this time, because every question
+ * costs money.
+ */
 const ASK_REMOTE_AGAIN_MS = 24 * 3_600_000;
 
 const OLLAMA_PORT = '11434';
@@ -27,8 +33,9 @@ const TABLES: StorageSteps = {
 };
 
 /**
- * What the configured model can do, kept in the dispatcher's storage: asked at most once per start, not at all where it is known
- * for this URL and model, and learnt from every run besides. Knowing nothing is no fault: a bad model keeps nobody from starting.
+ * What the configured model can do, kept in the Dispatcher's storage. The model is asked at most
+ * once a start, and not at all if the answer for this URL and model is known; every run teaches
+ * more. If nothing is known, everything goes on: a bad model keeps no process from starting.
  */
 export class ModelProbe {
   readonly #sql: SqlStorage;
@@ -37,7 +44,7 @@ export class ModelProbe {
   readonly #abort = new AbortController();
   readonly #log = createLogger({ component: 'model-probe' });
   #asked = false;
-  /** as stored: each run asks, and nobody else writes */
+  /** as stored; kept here because each run asks, and nobody else writes it */
   #known: Stored | undefined;
   #whoServes: Promise<void> | undefined;
 
@@ -57,24 +64,30 @@ export class ModelProbe {
     return { tools, passedOn };
   }
 
-  /** What a run has shown, for nothing. A model that sometimes writes its calls as text can still do better. */
+  /**
+   * Notes what a run has shown. A model that once made native calls counts as able to, even if it
+   * writes calls as text later.
+   */
   learn(tools: 'native' | 'text'): void {
     const stored = this.#stored();
     if (stored.tools !== 'native' && stored.tools !== tools) this.#store({ ...stored, tools });
   }
 
-  /** Ends a question under way: a process that stops does not wait for it. */
+  /** Ends a question under way, so that a process that stops need not wait for it. */
   stop(): void {
     this.#abort.abort();
   }
 
-  /** Asks the model where that is needed. Never throws; may take as long as a cold model takes to load. */
+  /**
+   * Asks the model if that is needed. Never throws, and may take as long as a cold model needs to
+   * load.
+   */
   async ask(nowMs: number): Promise<void> {
     if (this.#asked || this.#settings.baseUrl === '') return;
     this.#asked = true;
     await this.whoServes();
     if (!this.#isWorthAsking(nowMs)) return;
-    // Stored first: a process that crashes over and over must not pay over and over.
+    // Stored first, so that a process that crashes again and again does not pay each time.
     this.#store({ ...this.#stored(), askedMs: nowMs });
     const result = await this.#server.probeModel({ ...this.#settings, signal: this.#abort.signal });
     if (!result.ok) {
@@ -87,7 +100,10 @@ export class ModelProbe {
     if (result.isOllama && !stored.isOllama) await this.#askWhoServes();
   }
 
-  /** Ends when it is known whether the model is passed on, after 5 s at most; at once where nobody can say. */
+  /**
+   * Ends once it is known whether the model is passed on, after 5 s at most; at once if no server
+   * can tell.
+   */
   whoServes(): Promise<void> {
     this.#whoServes ??= this.#askWhoServes();
     return this.#whoServes;
@@ -113,7 +129,7 @@ export class ModelProbe {
     return this.#known;
   }
 
-  /** Facts of another model are none. */
+  /** Facts that were stored of another model do not count. */
   #read(): Stored {
     const model = `${this.#settings.baseUrl} ${this.#settings.model}`;
     const [row] = this.#sql

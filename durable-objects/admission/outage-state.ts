@@ -11,8 +11,8 @@ export type Outage = {
 };
 
 /**
- * One failure that is the dependency's, not of who met it. `retryAfterMs`: what it asked for itself, or null. `sinceMs`: when the
- * call that failed began, where that is known.
+ * One failure of a dependency that would have met any user. `retryAfterMs`: the wait that the
+ * dependency itself asked for, or null. `sinceMs`: when the failed call began, if that is known.
  */
 export type OutageReport = {
   code: string;
@@ -46,8 +46,8 @@ const TABLES: StorageSteps = {
 };
 
 /**
- * What is known of one dependency that all missions share: up, or down with a back-off after which one user may test it.
- * Every method is one synchronous step.
+ * Whether one dependency that all users share is up, or down with a back-off after which one user
+ * may test it. Every method is one synchronous step.
  */
 export class OutageState {
   readonly #sql: SqlStorage;
@@ -70,8 +70,9 @@ export class OutageState {
   }
 
   /**
-   * Counts a failure. One of a call that began before the dependency could be tested again is an echo of the last one, however
-   * late it comes: only a test makes the back-off longer. `random` in [0, 1).
+   * Counts a failure. If the failed call began before the test was due, it tells of the outage that
+   * is known already, however late it comes; only a failed test makes the back-off longer. `random`
+   * in [0, 1).
    */
   record(
     { code, message, retryAfterMs, sinceMs }: OutageReport,
@@ -91,7 +92,7 @@ export class OutageState {
     });
   }
 
-  /** Ends the wait for the next test; what is known of the outage stays. */
+  /** Makes the test due now; what is known of the outage stays. */
   testNow(nowMs: number): void {
     this.#sql.exec(
       `update outages set retry_at_ms = ? where dependency = ? and retry_at_ms > ?`,

@@ -1,9 +1,10 @@
-/** More missions than that do not hang at once; the longest remembered are forgotten first. */
+/** So many missions do not hang at once. Beyond that the oldest are forgotten first. */
 const MOST_REMEMBERED = 1_000;
 
 /**
- * Tells a mission that hangs by itself from a model that is away. A call that ran out of time is the model's, at first; where others were
- * answered since and the same mission runs out of time again, it is the mission's own.
+ * Tells a mission that makes the model hang from a model that is away. A first timeout counts as
+ * the model's fault. If the model answered others since then and the same mission times out again,
+ * the fault is the mission's own.
  */
 export class OwnTimeouts {
   readonly #timedOutMs = new Map<string, number>();
@@ -15,7 +16,7 @@ export class OwnTimeouts {
     this.#timedOutMs.delete(mission);
   }
 
-  /** A call of a mission ran out of time; true where that is the mission's own failure. */
+  /** A call of a mission timed out; answers whether that is the mission's own failure. */
   isOwn(mission: string, nowMs: number): boolean {
     const earlierMs = this.#timedOutMs.get(mission);
     this.#timedOutMs.delete(mission);

@@ -46,7 +46,9 @@ export class Pass {
     this.#waiting.delete(userId);
   }
 
-  /** @param isBlocked an outage keeps everybody from a turn, so that waiting for the rest is useless */
+  /**
+   * @param isBlocked an outage keeps everybody from a turn, so that waiting for the rest is useless
+   */
   state(isBlocked: boolean): PassState {
     const open = isBlocked ? 0 : this.#waiting.size;
     return {

@@ -1,7 +1,9 @@
 import { isOutage, PostgresError } from '../../src/postgres/errors.ts';
 import type { PostgresReport } from '../admission/outages.ts';
 
-/** A user's object could not reach PostgreSQL: the round of the feed ends and has to be repeated. */
+/**
+ * A user's object could not reach PostgreSQL: the round of the feed ends and has to be repeated.
+ */
 export class FeedError extends Error {
   override name = 'FeedError';
   readonly code: string;
@@ -11,7 +13,10 @@ export class FeedError extends Error {
   }
 }
 
-/** What a round that ended with this failure (null: with none) shows of PostgreSQL; null if it shows nothing. */
+/**
+ * What a round that ended with this failure (null: with none) shows of PostgreSQL; null if it shows
+ * nothing.
+ */
 export function reportOf(failure: unknown): PostgresReport | null {
   if (failure === null) return { kind: 'readable' };
   if (failure instanceof FeedError || (failure instanceof PostgresError && isOutage(failure)))

@@ -7,7 +7,8 @@ type Delivered = { id: string; xid: string };
 const TABLES: StorageSteps = {
   store: 'feed',
   steps: [
-    // xid is text of 20 digits: transaction numbers have 64 bits, and their text sorts only if it is padded.
+    // xid is text of 20 digits: transaction numbers have 64 bits, and their text sorts only if it
+    // is padded.
     `create table if not exists feed (name text primary key, value text not null);
     create table if not exists delivered (id text primary key, xid text not null);
     create table if not exists failures (
@@ -16,7 +17,10 @@ const TABLES: StorageSteps = {
   ],
 };
 
-/** What the change feed remembers: its horizon in the outbox, what it delivered above it, and where a sweep stands. */
+/**
+ * What the change feed remembers: its horizon in the outbox, what it delivered above it, and where
+ * a sweep stands.
+ */
 export class FeedStore {
   readonly #sql: SqlStorage;
 
@@ -35,7 +39,7 @@ export class FeedStore {
     this.#sql.exec(`delete from delivered where xid < ?`, padded(horizon));
   }
 
-  /** Forgets everything about transactions of a server that is no more. */
+  /** Forgets the transactions of a server that was replaced or restored. */
   reset(horizon: string): void {
     this.#sql.exec(`delete from delivered`);
     this.#set('horizon', horizon);
@@ -51,7 +55,7 @@ export class FeedStore {
     }
   }
 
-  /** Users whose log could not be read and who are to be tried again now. */
+  /** Users whose log could not be read and whose back-off is over. */
   failuresDue(nowMs: number, limit: number): UnreadableUser[] {
     return this.#sql
       .exec<{ user_id: string; since: string | null }>(
@@ -63,7 +67,10 @@ export class FeedStore {
       .map((row) => ({ userId: row.user_id, since: row.since }));
   }
 
-  /** Keeps the earliest `since`, null standing for the whole log; `retryAt` takes the number of failures in a row. */
+  /**
+   * Notes that a user's log could not be read. The earliest `since` is kept (null: the whole log);
+   * `retryAt` takes the number of failures in a row.
+   */
   noteFailure(userId: string, since: string | null, retryAt: (failures: number) => number): void {
     const [known] = this.#sql
       .exec<{ since: string | null; failures: number }>(
@@ -90,18 +97,26 @@ export class FeedStore {
     this.#sql.exec(`delete from failures where user_id = ?`, userId);
   }
 
-  /** The count of changes that nobody noted, as of the last poll; null before the first one. */
+  /**
+   * How many changes the trigger could not note, as of the last poll; null before the first poll.
+   */
   missedChanges(): string | null {
     return this.#get('missed_changes');
   }
 
-  /** `sweepFromXid`: the transactions that they belong to are below it; null: nothing is to be done about them. */
+  /**
+   * `sweepFromXid`: the transactions of the missed changes are below it; null: no sweep is needed
+   * for them.
+   */
   noteMissedChanges(count: string, sweepFromXid: string | null): void {
     this.#set('missed_changes', count);
     if (sweepFromXid !== null) this.#set('missed_below_xid', sweepFromXid);
   }
 
-  /** Once the horizon has passed this one, a sweep finds what was missed; null: nothing was. */
+  /**
+   * Once the horizon has passed this transaction, a sweep finds what was missed; null if nothing
+   * was missed.
+   */
   missedBelowXid(): string | null {
     return this.#get('missed_below_xid');
   }
@@ -110,7 +125,7 @@ export class FeedStore {
     this.#sql.exec(`delete from feed where name = 'missed_below_xid'`);
   }
 
-  /** Which agenda knows all users; null before the first sweep. */
+  /** The name of the agenda that knows all users; null before the first sweep. */
   agendaId(): string | null {
     return this.#get('agenda_id');
   }
@@ -124,7 +139,7 @@ export class FeedStore {
     return this.#get('sweep_cursor');
   }
 
-  /** True where they are others than at the last start; nothing secret is in them. */
+  /** Answers whether the settings differ from those of the last start. They hold nothing secret. */
   noteGrantSettings(settings: string): boolean {
     const known = this.#get('grant_settings');
     if (known !== settings) this.#set('grant_settings', settings);

@@ -13,7 +13,10 @@ const ECHO_MS = 1_000;
 
 const FIRST_RETRY_MS = 1_000;
 
-/** While a pooler keeps notifications from us the polls alone find changes, so they come often, in ms. */
+/**
+ * While a pooler keeps notifications from us the polls alone find changes, so they come often, in
+ * ms.
+ */
 const DEAF_POLL_MS = 2_000;
 
 /** What happens on the connection. */
@@ -28,7 +31,8 @@ export type ListenEvents = {
 export const ECHO = { channel: 'mana_ai_changes', payload: 'echo' } as const;
 
 /**
- * The one connection outside the pool, which waits for notifications. HTTP transports (Neon) have none.
+ * The one connection outside the pool, which waits for notifications. HTTP transports (Neon) have
+ * none.
  *
  * It is _closed_, _open_ (a notification of our own came back), or _deaf_: the server takes LISTEN
  * and no notification arrives, as behind a pooler in transaction mode.
@@ -62,7 +66,10 @@ export class ListenConnection {
     return this.#client !== undefined;
   }
 
-  /** Opens the connection, or a new one if it does not answer. Never throws: the polls go on without it. */
+  /**
+   * Opens the connection, or a new one if it does not answer. Never throws: the polls go on without
+   * it.
+   */
   async ensure(): Promise<void> {
     if (isNeonUrl(this.#url)) return;
     if (this.#client !== undefined && (await answers(this.#client))) return;
@@ -103,14 +110,20 @@ export class ListenConnection {
     return [{ ...DEAF, since: new Date(this.#deafSinceMs).toISOString() }];
   }
 
-  /** Closes without waiting. If a slow connection stayed open, each successor would cost the server one more. */
+  /**
+   * Closes without waiting. If a slow connection stayed open, each successor would cost the server
+   * one more.
+   */
   hangUp(): void {
     const client = this.#client;
     this.#client = undefined;
     client?.end().catch(() => undefined);
   }
 
-  /** How long to wait before the connection is opened again, in ms; null while nothing is wrong with it. */
+  /**
+   * How long to wait before the connection is opened again, in ms; null while nothing is wrong with
+   * it.
+   */
   retryMs(): number | null {
     if (this.#deafSinceMs !== undefined) return DEAF_POLL_MS;
     if (this.#failures === 0) return null;

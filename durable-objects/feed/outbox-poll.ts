@@ -70,7 +70,8 @@ export class OutboxPoll {
     const wentBack = startHorizon !== null && BigInt(startHorizon) > BigInt(first.newest);
     await this.#startSweepIfNeeded(first, startHorizon === null || wentBack);
     if (wentBack) {
-      // The server is another one or was restored, and its transaction numbers start lower: none that is stored here holds.
+      // The server is another one or was restored, and its transaction numbers start lower: none
+      // that is stored here holds.
       store.reset(first.horizon);
       return;
     }
@@ -83,18 +84,20 @@ export class OutboxPoll {
   /** A sweep finds what the outbox does not tell. */
   async #startSweepIfNeeded(first: FirstPage, isOutboxUseless: boolean): Promise<void> {
     const { sweep, grantsChanged } = this.#ports;
-    // Missions that wait for a grant may run under other keys or another model, and no change of theirs will tell.
+    // Missions that wait for a grant may run under other keys or another model, and no change of
+    // theirs will tell.
     const haveGrantsChanged = await grantsChanged();
     const nowMs = Date.now();
-    // In one commit with the start of the sweep: a crash between the two would lose what was missed.
+    // In one commit with the start of the sweep: a crash between the two would lose what was
+    // missed.
     const hasMissed = this.#areMissedChangesVisible(first);
     if (isOutboxUseless || hasMissed || haveGrantsChanged || sweep.isDue(nowMs)) sweep.start(nowMs);
   }
 
   /**
-   * The trigger counts the changes that it could not note. The count rises at once, but the rows can be seen only once
-   * their transaction has ended. All transactions that the count can be about are below the newest one of now, so the
-   * sweep waits until the horizon has passed that.
+   * The trigger counts the changes that it could not note. The count rises at once, but the rows
+   * can be seen only once their transaction has ended. All transactions that the count can be about
+   * are below the newest one of now, so the sweep waits until the horizon has passed that.
    */
   #areMissedChangesVisible({ missed, horizon, newest }: FirstPage): boolean {
     const { store } = this.#ports;
@@ -116,7 +119,10 @@ export class OutboxPoll {
     }
   }
 
-  /** Users are refreshed before their entries count as delivered: a crash between the two repeats a refresh, which changes nothing. */
+  /**
+   * Users are refreshed before their entries count as delivered: a crash between the two repeats a
+   * refresh, which changes nothing.
+   */
   async #deliver(entries: readonly OutboxEntry[]): Promise<void> {
     const { store, users } = this.#ports;
     const fresh = entries.filter((entry) => !store.isDelivered(entry.id));
@@ -129,7 +135,10 @@ export class OutboxPoll {
     store.markDelivered(fresh);
   }
 
-  /** The count is read before the snapshot of the page, so it holds no transaction that began after the page was read. */
+  /**
+   * The count is read before the snapshot of the page, so it holds no transaction that began after
+   * the page was read.
+   */
   async #readFirstPage(position: OutboxPosition): Promise<FirstPage> {
     const statements = [selectMissedChanges(), selectOutboxPage(position)];
     const [missed, page] = await this.#ports.database.transaction({ ...ASKER, statements });

@@ -4,7 +4,10 @@ import { selectUsersAfter } from '../../src/sync/feed-queries.ts';
 import type { FeedStore } from './feed-store.ts';
 import { SLICE_USERS, type UserRefresh } from './user-refresh.ts';
 
-/** From the start of one slice to the next, at least: ten thousand users within three minutes if the disk keeps up. */
+/**
+ * From the start of one slice to the next, at least: ten thousand users within three minutes if the
+ * disk keeps up.
+ */
 const SLICE_MS = 1_000;
 
 /** Runs get a turn between two slices, however slow the slices are. */
@@ -12,7 +15,9 @@ const PAUSE_MS = 100;
 
 const EVERY_MS = 24 * 60 * 60_000;
 
-/** The sweep over all users, slice by slice, for what the outbox cannot tell. Its place is stored. */
+/**
+ * The sweep over all users, slice by slice, for what the outbox cannot tell. Its place is stored.
+ */
 export class Sweep {
   readonly #store: FeedStore;
   readonly #database: Database;
@@ -37,7 +42,10 @@ export class Sweep {
     this.#store.startSweep(nowMs);
   }
 
-  /** Refreshes the next users of a running sweep. @throws PostgresError, FeedError: the slice is repeated */
+  /**
+   * Refreshes the next users of a running sweep. @throws PostgresError, FeedError: the slice is
+   * repeated
+   */
   async slice(): Promise<void> {
     const cursor = this.#store.sweepCursor();
     if (cursor === null) return;

@@ -9,7 +9,10 @@ import type { FeedStore } from './feed-store.ts';
 /** Objects called by one event stay in memory until it ends, so users are refreshed in slices. */
 export const SLICE_USERS = 64;
 
-/** More objects at once would only be open for longer: they wait for the few connections to PostgreSQL. */
+/**
+ * More objects at once would only be open for longer: they wait for the few connections to
+ * PostgreSQL.
+ */
 const USERS_AT_ONCE = 16;
 
 /** `since`: an instant of the log, from which on the user's rows are read; null: all of them. */
@@ -28,7 +31,10 @@ type Outcome =
   | { kind: 'away'; code: string; message: string }
   | { kind: 'unreadable' };
 
-/** Refreshes users' objects and registers when they are due. A user whose log cannot be read is tried again later. */
+/**
+ * Refreshes users' objects and registers when they are due. A user whose log cannot be read is
+ * tried again later.
+ */
 export class UserRefresh {
   readonly #ports: RefreshPorts;
   readonly #log = createLogger({ component: 'change-feed' });

@@ -13,8 +13,8 @@ export type UserWay = Pick<RunnerEnv, 'USER_MISSIONS' | 'OBJECT_FILES'>;
 const PROBE = '\u0000probe';
 
 /**
- * Calls one user's object: again if it left memory meanwhile, and again if its file could not be opened, which is removed then.
- * What it held is in PostgreSQL.
+ * Calls one user's object: again if it left memory meanwhile, and again if its file could not be
+ * opened, which is removed then. What it held is in PostgreSQL.
  * @param call must be safe to repeat
  */
 export async function callUser<T>(
@@ -34,8 +34,8 @@ export async function callUser<T>(
 }
 
 /**
- * workerd tells nobody why it cannot open an object. Where the disk takes what another object of the same kind writes, it is
- * this object's file.
+ * workerd tells nobody why it cannot open an object. Where the disk takes what another object of
+ * the same kind writes, it is this object's file.
  */
 async function isDamaged({ USER_MISSIONS }: UserWay, userId: string): Promise<boolean> {
   const opens = await isOk(callAgainOnReset(() => USER_MISSIONS.getByName(userId).ping()));

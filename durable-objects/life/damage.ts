@@ -4,8 +4,8 @@ import { PostgresError } from '../../src/postgres/errors.ts';
 const DAMAGE = /SQLITE_(?:CORRUPT|NOTADB)/;
 
 /**
- * Whether the storage of an object is damaged, judged by what its work threw. workerd hides what SQLite says behind an
- * internal error, so SQLite is asked again.
+ * Whether the storage of an object is damaged, judged by what its work threw. workerd hides what
+ * SQLite says behind an internal error, so SQLite is asked again.
  * @see SQLite manual, "PRAGMA quick_check"
  */
 export function isDamaged(sql: SqlStorage, thrown: unknown): boolean {

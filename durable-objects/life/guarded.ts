@@ -1,7 +1,8 @@
 import type { createLogger } from '../../src/telemetry/logs.ts';
 
 /**
- * Runs a part of an alarm handler and lets nothing out of it: workerd repeats an alarm that threw, a few times, and then deletes it.
+ * Runs a part of an alarm handler and throws nothing: workerd repeats an alarm that threw a few
+ * times, and then deletes it.
  * @returns whether it went well
  */
 export async function guarded(

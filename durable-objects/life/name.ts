@@ -1,6 +1,6 @@
 /**
- * The name by which an object was made: the platform gives it in calls and in alarms, also in an alarm that is repeated
- * after a crash.
+ * The name by which an object was made: the platform gives it in calls and in alarms, also in an
+ * alarm that is repeated after a crash.
  * @throws Error for an object that was reached by a unique id; ours never are
  */
 export function nameOf(id: DurableObjectId): string {

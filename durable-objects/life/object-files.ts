@@ -1,10 +1,15 @@
 /** The folder of the objects as a service that takes DELETE. Self-hosted workerd alone has it. */
 export type ObjectFolder = { fetch(url: string, init?: RequestInit): Promise<Response> };
 
-/** What belongs to one database: the file, what is not yet merged into it, and the index of that. */
+/**
+ * What belongs to one database: the file, what is not yet merged into it, and the index of that.
+ */
 const SUFFIXES = ['', '-wal', '-shm'];
 
-/** The file of one object, from outside: an object whose file is damaged cannot be opened to mend itself. */
+/**
+ * The file of one object, from outside: an object whose file is damaged cannot be opened to mend
+ * itself.
+ */
 export class ObjectFile {
   readonly #folder: ObjectFolder;
   readonly #url: string;

@@ -8,8 +8,9 @@ const LINGER_MS = 100;
 const ALARM_NEAR_MS = 2_000;
 
 /**
- * Counts the open events (calls and alarms) of an object, and lets the object leave memory soon after the last one.
- * An object in memory costs 240 KB, and workerd would keep it for 10 s, which a herd cannot afford.
+ * Counts the open events (calls and alarms) of an object, and lets the object leave memory soon
+ * after the last one. An object in memory costs 240 KB, and workerd would keep it for 10 s, which a
+ * herd cannot afford.
  */
 export class OpenEvents {
   #open = 0;

@@ -1,8 +1,12 @@
-/** Work of one object that must not interleave: each piece begins once the one before it has ended. */
+/**
+ * Work of one object that must not interleave: each piece begins once the one before it has ended.
+ */
 export class WorkQueue {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Runs the work after everything that was queued before it. An error reaches its own caller only. */
+  /**
+   * Runs the work after everything that was queued before it. An error reaches its own caller only.
+   */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const earlier = this.#last;
     const mine = (async () => {

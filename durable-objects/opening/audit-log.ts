@@ -23,7 +23,10 @@ import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { WorkQueue } from '../life/work-queue.ts';
 
-/** Where the object keeps the head of its chain, in its own storage. Both are one synchronous step. */
+/**
+ * Where the object keeps the head of its chain, in its own storage. Both methods are one
+ * synchronous step.
+ */
 export type HeadStore = { read(): AuditHead | null; write(head: AuditHead): void };
 
 /** A page of the audit. `code`: why PostgreSQL could not be asked. */
@@ -40,7 +43,9 @@ export type Attempt = AuditContext & AuditedRecord & { seq: number };
 /** `reason` says why a record was not opened (design: "Reasons"); null for 'ok'. */
 export type Outcome = { attempt: Attempt; status: OutcomeStatus; reason: string | null };
 
-/** Others kept writing to this user's chain; nothing was written and nothing may be opened. */
+/**
+ * Somebody else kept writing to this user's chain. Nothing was written, so nothing may be opened.
+ */
 export class AuditError extends Error {
   override name = 'AuditError';
   readonly code = 'AUDIT_BUSY';
@@ -53,26 +58,40 @@ export type AuditLogOptions = { userId: string; database: Database; head: HeadSt
 
 type NewContent = Omit<AuditContent, 'seq'> & { attemptSeq: number | null };
 
-/** Where the next row goes: what Postgres ends in, and the row that ours continues. They differ only where the log was tampered with or restored. */
+/**
+ * Where the next row goes. `log`: the last row in PostgreSQL; `chain`: the row that ours continues.
+ * They differ only if the log was changed or restored.
+ */
 type Place = { log: AuditHead; chain: AuditHead };
 
-/** One object writes a user's chain; another writer is a rare thing, such as a process that is about to end. */
+/**
+ * One object writes a user's chain. A second writer is rare: a process that is about to end, for
+ * one.
+ */
 const MOST_TRIES = 10;
 const READ_ROWS = 1_000;
 const UNIQUE_VIOLATION = '23505';
-/** Ids in Postgres and in canonical JSON; what a device names beyond that cannot be opened anyway. */
+/**
+ * The longest id that PostgreSQL and canonical JSON hold; a record with a longer one cannot be
+ * opened anyway.
+ */
 const LONGEST_NAME = 256;
 
 /**
- * The audit of one user, written through the user's object. Attempts stand in Postgres before anything is opened: a method that throws
- * means that nothing may be opened, or that what was opened may not be used.
+ * The audit of one user, written through the user's object. Attempts are in PostgreSQL before
+ * anything is opened. If a method throws, nothing may be opened, and what was opened may not be
+ * used.
  *
- * The chain's head is kept in the object and in the log itself. A row is appended only where the log still ends where we think; if not,
- * the rows above our head are read: do they continue it (a crash after the INSERT, another writer), the chain goes on from them. Do they
- * not, or is the log shorter than our head, somebody cut or rewrote it, or restored a backup: our next row names our own head as its
- * predecessor, above all that is there, so that every later verification shows the break. It is never mended in silence.
+ * The chain's head is kept in the object and in the log itself. A row is appended only if the log
+ * still ends with our head. If it does not, the rows above our head are read. If they continue our
+ * head (after a crash behind the INSERT, or another writer), the chain goes on from them. If they
+ * do not, or if the log is shorter than our head, somebody cut or rewrote it, or restored a backup.
+ * Then our next row is placed above everything that is there and names our own head as its
+ * predecessor, so that every later verification shows the break. A break is never mended in
+ * silence.
  *
- * An attempt whose run was cut off before its outcome stays pending: whether the record was opened is not known, and the row says so.
+ * If a run is cut off between an attempt and its outcome, the attempt stays pending: nobody knows
+ * whether the record was opened.
  */
 export class AuditLog {
   readonly #userId: string;
@@ -160,7 +179,7 @@ export class AuditLog {
     });
   }
 
-  /** Null where the log does not end where we thought. */
+  /** Answers null if the log does not end with `log`. */
   async #tryAppend(
     { log, chain }: Place,
     contents: readonly Omit<NewContent, 'ts'>[],
@@ -188,10 +207,10 @@ export class AuditLog {
     return rows;
   }
 
-  /** Compares the object's head with the log, and moves it over rows that continue it. */
+  /** Compares the object's head with the log, and moves the head over rows that continue it. */
   async #place(): Promise<Place> {
     const kept = this.#head.read();
-    // A new object, or one that lost its storage: the log is all there is.
+    // A new object, or one that lost its storage, knows only what the log says.
     const { reached, whole } =
       kept === null ? { reached: await this.#newest(), whole: true } : await this.#follow(kept);
     if (reached.seq > (kept?.seq ?? 0)) this.#head.write(reached);
@@ -206,7 +225,7 @@ export class AuditLog {
     return { log: await this.#newest(), chain: reached };
   }
 
-  /** How far the log is an unbroken chain from `kept` on; `whole` where that is its end. */
+  /** How far the log is an unbroken chain from `kept` on; `whole`: up to its end. */
   async #follow(kept: AuditHead): Promise<{ reached: AuditHead; whole: boolean }> {
     let reached = kept;
     for (;;) {
@@ -240,7 +259,10 @@ export class AuditLog {
   }
 }
 
-/** A name that a device wrote, as Postgres and canonical JSON can hold it. Names that are changed here are never opened. */
+/**
+ * A name that a device wrote, made fit for PostgreSQL and canonical JSON. A record whose name is
+ * changed here is never opened.
+ */
 function storable(name: string): string {
   return name.slice(0, LONGEST_NAME).toWellFormed().replaceAll('\u0000', '\ufffd');
 }

@@ -19,7 +19,7 @@ import type { GrantSettings } from '../settings.ts';
 
 const EXPIRES_SOON_MS = 24 * 60 * 60_000;
 
-/** A grant whose keys are open; it stays in memory, for one run. */
+/** A grant whose keys are open. It stays in memory, for one run. */
 export type OpenGrant = { claims: GrantClaims; keys: GrantKeys; missionKeys: RecordKeys };
 
 export type GrantVerdict = { ok: true; grant: OpenGrant } | { ok: false; reason: GrantReason };
@@ -29,7 +29,10 @@ type Verified = { ok: true; claims: GrantClaims; keysJwe: string } | Refused;
 /** A mission's field `grant`, as far as it can be shown. */
 type NamedGrant = Readonly<Record<string, unknown>> & { grantId: string };
 
-/** Judges and opens the grants of one user's missions. Every use asks the database: a revocation counts at once. */
+/**
+ * Judges and opens the grants of one user's missions. Every use asks PostgreSQL, so that a
+ * revocation counts at once.
+ */
 export class GrantAccess {
   readonly #userId: string;
   readonly #database: Database;
@@ -40,7 +43,7 @@ export class GrantAccess {
     userId: string;
     database: Database;
     settings: GrantSettings;
-    /** a local server may pass its model on, which the settings do not show */
+    /** asked because a local server may pass its model on, which the settings do not show */
     modelLocality: () => Promise<'local' | 'remote'>;
   }) {
     this.#userId = options.userId;
@@ -50,8 +53,9 @@ export class GrantAccess {
   }
 
   /**
-   * Everything that design.md section 6 asks for before a key is used; then the keys.
-   * @throws PostgresError, GrantKeySetError: nothing is known about the grant then
+   * Checks everything that has to hold before a key is used (token, mission, model, the grant's
+   * row), and then opens the keys.
+   * @throws PostgresError, GrantKeySetError: then nothing is known about the grant
    */
   async open(missionId: string, grant: unknown): Promise<GrantVerdict> {
     if (this.#settings.privateKeysPem === null) return refused('not-configured');
@@ -68,7 +72,7 @@ export class GrantAccess {
   }
 
   /**
-   * Why an open grant must not be used any more; null while it may.
+   * Why an open grant must not be used any more; null while it may be used.
    * @throws PostgresError
    */
   async lapsed({ claims }: OpenGrant): Promise<GrantReason | null> {
@@ -77,14 +81,16 @@ export class GrantAccess {
     return row.ok ? null : row.reason;
   }
 
-  /** How a mission's grant stands, as its owner sees it; undefined where the mission carries none. */
+  /**
+   * The state of a mission's grant, as its owner sees it; undefined if the mission carries none.
+   */
   async view(missionId: string, grant: unknown): Promise<GrantView | undefined> {
     return isNamed(grant) ? this.#shown(grant, await this.#verify(missionId, grant)) : undefined;
   }
 
   /**
-   * The same of a mission that waits for its grant: the keys are opened and let go again, since only that shows whether they are those that
-   * were signed for.
+   * The same for a mission that waits for its grant. The keys are opened and dropped again, since
+   * only that shows whether they are the keys that were signed for.
    */
   async viewOpened(missionId: string, grant: unknown): Promise<GrantView | undefined> {
     if (!isNamed(grant)) return undefined;
@@ -132,14 +138,14 @@ export class GrantAccess {
     return this.#settings.modelIsLocal && (await this.#modelLocality()) === 'local';
   }
 
-  /** The row that says whether the keys still exist; a signature alone opens nothing. */
+  /** Reads the row that says whether the keys still exist: a good signature alone opens nothing. */
   async #row(
     claims: GrantClaims,
   ): Promise<{ ok: true; keysJwe: string } | { ok: false; reason: GrantReason }> {
     const asker = { role: 'mana_ai_runner', userId: this.#userId } as const;
     const [found] = await ask(this.#database, asker, selectGrantUse(claims));
     const row = judgeRow(found, claims);
-    // Other keys than those that were signed for, at any use: somebody wrote to the table.
+    // If these are other keys than those that were signed for, somebody wrote to the table.
     return row.ok && (await hashOfKeys(row.keysJwe)) !== claims.keysHash
       ? refused('wrap-rejected')
       : row;

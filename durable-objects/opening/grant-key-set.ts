@@ -1,10 +1,13 @@
 import { type GrantKeyFinder, grantKeyFinder } from '../../src/grants/index.ts';
 import { isRecord } from '../../src/values/fields.ts';
 
-/** A key that was taken out of the set is trusted for at most this long (SECURITY.md). */
+/** A key that was removed from the set is trusted for at most this long (SECURITY.md). */
 const LONGEST_TRUST_MS = 5 * 60_000;
 
-/** An unknown kid asks for the set anew, but within this time each only once, and not many of them: forged tokens must not become requests. */
+/**
+ * An unknown kid has the set fetched again, but within this time only once for each kid and for few
+ * kids in all: forged tokens must not become requests.
+ */
 const REFETCH_PAUSE_MS = 10_000;
 const MOST_REFETCHES = 8;
 
@@ -22,7 +25,7 @@ export class GrantKeySetError extends Error {
   }
 }
 
-/** `unknown`: kids that it was asked for in vain since `unknownSinceMs`. */
+/** `unknown`: the kids that were not found since `unknownSinceMs`. */
 type KeySet = {
   url: string;
   fetchedMs: number;
@@ -31,11 +34,12 @@ type KeySet = {
   unknownSinceMs: number;
 };
 
-/** Objects come and go with every run, so the set is kept beside them, for all of the process. */
+/** Objects come and go with every run, so the process keeps the set for all of them. */
 let kept: KeySet | undefined;
 
 /**
- * The public key that signed a grant, by its `kid` (RFC 7638 thumbprint); null where the set does not hold it.
+ * The public key that signed a grant, by its `kid` (RFC 7638 thumbprint); null where the set does
+ * not hold it.
  * @throws GrantKeySetError
  */
 export async function grantKey(url: string, kid: string): Promise<CryptoKey | null> {
@@ -46,7 +50,8 @@ export async function grantKey(url: string, kid: string): Promise<CryptoKey | nu
   const isRecent = known !== null && nowMs - known.unknownSinceMs < REFETCH_PAUSE_MS;
   const unknown = isRecent ? known.unknown : new Set<string>();
   if (unknown.has(kid)) return null;
-  // Of a key that was not looked for nothing is known: a refusal would stay with the mission, this passes.
+  // The key was not looked for, so nothing is known of it. A refusal would stay with the mission;
+  // this error passes.
   if (unknown.size >= MOST_REFETCHES) throw new GrantKeySetError();
   const find = await grantKeyFinder(await fetchKeySet(url));
   const found = await find(kid);
@@ -63,7 +68,7 @@ export async function grantKey(url: string, kid: string): Promise<CryptoKey | nu
 
 async function fetchKeySet(url: string): Promise<unknown> {
   try {
-    // A redirect could lead to keys of somebody else.
+    // A redirect could lead to somebody else's keys.
     const response = await fetch(url, {
       redirect: 'manual',
       signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
@@ -72,7 +77,7 @@ async function fetchKeySet(url: string): Promise<unknown> {
     const body: unknown = text.length <= LONGEST_SET ? JSON.parse(text) : null;
     if (isRecord(body) && Array.isArray(body['keys'])) return body;
   } catch {
-    // Told below, like every other answer that is no key set.
+    // Reported below, like every other answer that is no key set.
   }
   throw new GrantKeySetError();
 }

@@ -1,7 +1,10 @@
 import type { GrantClaims } from '../../src/grants/index.ts';
 import type { Statement } from '../../src/postgres/port.ts';
 
-/** The row that says whether a grant's keys still exist: none, or columns `mission`, `keys_jwe`, `revoked` and `expired`. */
+/**
+ * The row that says whether a grant's keys still exist: none, or columns `mission`, `keys_jwe`,
+ * `revoked` and `expired`.
+ */
 export function selectGrantUse({ jti, sub }: GrantClaims): Statement {
   return {
     text: `select mission, keys_jwe, (revoked_at is not null)::text as revoked,

@@ -7,10 +7,13 @@ import {
 import type { Projection } from './projection.ts';
 import type { ReviewFactReader } from './review-facts.ts';
 
-/** A command of the device API. `rowId` is the uuid of the row that it writes: the same request repeated has the same one. */
+/**
+ * A command of the device API. `rowId` is the uuid of the row that it writes; a repeated request
+ * has the same one.
+ */
 export type MissionCommand = { missionId: string; rowId: string; command: DeviceCommand };
 
-/** `written` is false where an earlier try had written it, or nothing had to change. */
+/** `written` is false if an earlier try had written the row, or if nothing had to change. */
 export type DeviceWritten = { ok: true; written: boolean } | { ok: false; refusal: DeviceRefusal };
 
 /** A command's outcome as the device API answers it. `mission` null: it is deleted. */
@@ -28,7 +31,8 @@ export type DeviceWriter = {
 };
 
 /**
- * Writes one change row for the person, as a device of theirs would, on top of the newest state of the log.
+ * Writes one change row for the person, as a device of theirs would, on top of the newest state of
+ * the log.
  * @throws PostgresError
  */
 export async function writeForPerson(
@@ -44,7 +48,7 @@ export async function writeForPerson(
     { userId, missionId, rowId, state, defaultZone, nowMs: Date.now(), ...facts },
     command,
   );
-  // A request that is repeated finds its own effect in its way.
+  // A repeated request may be refused because of what its first try has changed.
   if (!write.ok) return (await projection.holds(rowId)) ? { ok: true, written: false } : write;
   return {
     ok: true,

@@ -27,7 +27,7 @@ export class LogReader {
     });
   }
 
-  /** Rows in log order: a long history never stands in memory as a whole. */
+  /** The rows in log order, page by page: a long history is never in memory as a whole. */
   async *changes(page: (cursor: ChangeCursor) => Statement): AsyncGenerator<ChangeRow> {
     for await (const rows of this.pages(page, FROM_THE_BEGINNING)) yield* rows;
   }

@@ -9,13 +9,19 @@ import type { AGENTS_TABLE, MISSIONS_TABLE } from '../../src/values/tables.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
 import { repeatSteps, type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
-/** Raised whenever merged records or their meaning change: an object with another number rebuilds its cache from the log. */
+/**
+ * To be raised whenever merged records or their meaning change: an object with another version
+ * rebuilds its cache from the log.
+ */
 const CACHE_VERSION = '1';
 
 /** Makes the next refresh read the whole log, which clears the cache first. */
 export const CACHE_IS_STALE = `delete from meta where name in ('complete', 'epoch')`;
 
-/** SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code unit needs. */
+/**
+ * SQLite in an object takes values of up to 2 MB; three bytes are the most that one UTF-16 code
+ * unit needs.
+ */
 const PART_LENGTH = 500_000;
 
 type OccurrenceRow = {
@@ -36,7 +42,7 @@ export type StoredRun = { runId: string; missionId: string; body: string };
 /** The newest change of a mission (`iterationId` is '') or of one of its iterations. */
 export type NotedChange = { missionId: string; iterationId: string; revision: number };
 
-/** Later than any time: only a change ends such a hold. */
+/** Stored for a hold that only a change ends: later than any time. */
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
 const TABLES: StorageSteps = {
@@ -54,8 +60,8 @@ const TABLES: StorageSteps = {
       primary key (mission_id, iteration_id)
     );
     create index if not exists changes_by_revision on changes (revision);`,
-    // Of the runner alone. carriers: the rows that wrote a mission's iterations and were looked at, newest last. doubts: the
-    // missions whose iterations may need a repair.
+    // Of the runner alone. carriers: the rows that wrote a mission's iterations and were looked at,
+    // newest last. doubts: the missions whose iterations may need a repair.
     `create table if not exists runs (
       run_id text not null, mission_id text not null, part integer not null, body text not null,
       primary key (run_id, part)
@@ -92,7 +98,9 @@ export class MissionStore {
     if (this.meta('cache_version') !== CACHE_VERSION) this.#emptyCache();
   }
 
-  /** Rises with every record that is saved: who decided something by an older one has to look again. */
+  /**
+   * Rises with every record that is saved. Whoever decided by an older revision has to look again.
+   */
   get revision(): number {
     return this.#revision;
   }
@@ -149,7 +157,10 @@ export class MissionStore {
     this.setMeta('complete', 'true');
   }
 
-  /** Forgets the merged records, so that the next refresh reads the whole log; runs and attempts stay. */
+  /**
+   * Forgets the merged records, so that the next refresh reads the whole log; runs and attempts
+   * stay.
+   */
   clearCache(): void {
     this.#sql.exec(
       `delete from records; delete from due; delete from holds; delete from carriers; delete from changes;
@@ -162,7 +173,10 @@ export class MissionStore {
     return body === null ? null : (JSON.parse(body) as RecordState);
   }
 
-  /** A row that is read again, as those are which the feed has not delivered yet, changes nothing and costs no commit. */
+  /**
+   * A record that has not changed is not written: rows are often read again, and a commit costs a
+   * wait for the disk.
+   */
   saveRecord(tableName: CachedTable, recordId: string, state: RecordState): void {
     const text = JSON.stringify(state);
     if (this.#recordBody(tableName, recordId) === text) return;
@@ -193,7 +207,7 @@ export class MissionStore {
       .map((row) => row.record_id);
   }
 
-  /** Records that hold a text somewhere; a cheap look before they are read. */
+  /** Ids of the records that hold a text somewhere: a cheap test before they are parsed. */
   recordIdsWith(tableName: CachedTable, text: string): string[] {
     return this.#sql
       .exec<{ record_id: string }>(
@@ -218,8 +232,9 @@ export class MissionStore {
   }
 
   /**
-   * The mission that is ready first: due, and held back neither by its failures nor by a hold. One that had a turn and has to come
-   * again stands behind those that were ready when its turn ended.
+   * The mission that is ready first: it is due, and neither a back-off nor a hold delays it. A
+   * mission that had a turn and has to come again stands behind those that were ready when its turn
+   * ended.
    */
   nextDue(): { missionId: string; readyMs: number } | null {
     const [row] = this.#sql
@@ -236,7 +251,7 @@ export class MissionStore {
       : { missionId: row.mission_id, readyMs: row.ready_ms };
   }
 
-  /** A turn ended without the mission being done with: others of the user go first now. */
+  /** A turn ended before the mission was finished: the user's other missions go first now. */
   noteTurn(missionId: string, endedMs: number): void {
     this.#sql.exec(
       `insert or replace into turns (mission_id, ended_ms) values (?, ?)`,
@@ -302,7 +317,10 @@ export class MissionStore {
     this.#sql.exec(`delete from turns where mission_id = ?`, missionId);
   }
 
-  /** Remembers that a row was looked at; false where it had been. Of very many the oldest are forgotten, and looked at once more. */
+  /**
+   * Remembers that a row was looked at; false if it had been. Only the newest are remembered; an
+   * older one is looked at once more.
+   */
   noteCarrier(rowId: string): boolean {
     const isNew =
       this.#sql.exec(`select 1 from carriers where row_id = ?`, rowId).toArray().length === 0;
@@ -336,7 +354,10 @@ export class MissionStore {
     return row?.due_ms ?? null;
   }
 
-  /** A moment has one fate: one that it has already gives way to a run for that very moment alone. True where it had none. */
+  /**
+   * Saves the fate of a due moment. A moment keeps the fate it has, unless a run for that very
+   * moment replaces it. Answers whether it had none.
+   */
   saveOccurrence(missionId: string, occurrence: Occurrence): boolean {
     const { dueMs, fate, atMs } = occurrence;
     const known = this.#sql
@@ -364,7 +385,7 @@ export class MissionStore {
     );
   }
 
-  /** Whether a run of the mission led to this iteration, as far as its moments are kept. */
+  /** Whether a run of the mission led to this iteration, as far as its due moments are kept. */
   hasRun(missionId: string, iterationId: string): boolean {
     const query = `select 1 from occurrences where mission_id = ? and run_id = ?`;
     return this.#sql.exec(query, missionId, iterationId).toArray().length > 0;
@@ -378,7 +399,7 @@ export class MissionStore {
     this.#sql.exec(`delete from doubts where mission_id = ?`, missionId);
   }
 
-  /** Missions whose iterations have to be compared with the log. */
+  /** Missions whose iterations may need a repair, and so have to be compared with the log. */
   doubts(): string[] {
     return this.#sql
       .exec<{ mission_id: string }>(`select mission_id from doubts order by mission_id`)
@@ -416,7 +437,10 @@ export class MissionStore {
     this.#sql.exec(`delete from holds where mission_id = ?`, missionId);
   }
 
-  /** Notes what of a mission has just changed, so that event streams can tell; an iteration '' is the mission itself. */
+  /**
+   * Notes which parts of a mission have just changed, for event streams. The iteration id '' stands
+   * for the mission itself.
+   */
   noteChanges(missionId: string, iterationIds: readonly string[]): void {
     for (const iterationId of iterationIds) {
       this.#sql.exec(
@@ -462,7 +486,10 @@ export class MissionStore {
     return parts.length === 0 ? null : parts.map((row) => row.body).join('');
   }
 
-  /** Another build may have cached records in other shapes, or in other tables. What a run has paid for is not cache and stays. */
+  /**
+   * Another build may have cached records in other shapes, or in other tables. What a run has paid
+   * for is not cache and stays.
+   */
   #emptyCache(): void {
     this.#sql.exec(`
       drop table if exists records;
@@ -490,7 +517,7 @@ function partsOf(text: string): string[] {
   const parts: string[] = [];
   for (let start = 0; start < text.length;) {
     const end = start + PART_LENGTH;
-    // A cut inside a surrogate pair would not survive SQLite's UTF-8.
+    // SQLite's UTF-8 would lose a surrogate pair that is cut in two.
     const cut = isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
     parts.push(text.slice(start, cut));
     start = cut;

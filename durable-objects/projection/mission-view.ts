@@ -46,7 +46,10 @@ export class MissionView {
     };
   }
 
-  /** For the owner. A grant that cannot be judged now (PostgreSQL or the key set is away) is not shown. */
+  /**
+   * For the owner. A grant that cannot be judged now (PostgreSQL or the key set is away) is not
+   * shown.
+   */
   async owned(entry: MissionEntry, around: Surroundings): Promise<OwnerMission> {
     const { mission } = entry;
     const view: OwnerMission = {
@@ -80,7 +83,10 @@ export class MissionView {
     return reason === undefined ? { status } : { status, reason };
   }
 
-  /** Only opening the keys shows whether they are those that were signed for; a mission that waits for its grant needs to know. */
+  /**
+   * Only opening the keys shows whether they are those that were signed for; a mission that waits
+   * for its grant needs to know.
+   */
   async #grant({ mission }: MissionEntry, isWaitingForIt: boolean): Promise<GrantView | undefined> {
     const { grants } = this.#ports;
     try {

@@ -13,7 +13,7 @@ import { metrics } from '../../src/telemetry/metrics.ts';
 import type { MissionStore } from './mission-store.ts';
 import type { MissionEntry } from './projection.ts';
 
-/** A run whose iteration stands in the log; times in ms. `runId` is the iteration's id. */
+/** A run whose iteration is in the log; times in ms. `runId` is the iteration's id. */
 export type FinishedRun = {
   dueMs: number;
   runId: string;
@@ -22,7 +22,10 @@ export type FinishedRun = {
   failed: boolean;
 };
 
-/** What became of each due moment of a user's missions (facts: cadence): noted once, the newest of each mission kept. */
+/**
+ * The fates of the due moments of a user's missions: noted once, and kept for the newest moments of
+ * each mission.
+ */
 export class OccurrenceLog {
   readonly #store: MissionStore;
   readonly #timeZone: string;
@@ -32,14 +35,20 @@ export class OccurrenceLog {
     this.#timeZone = options.timeZone;
   }
 
-  /** A run was written. An interval counts on from its start, everything else from its end. */
+  /**
+   * A run was written. The next moments of an interval count from the run's start, those of any
+   * other cadence from its end.
+   */
   ran(mission: Mission, run: FinishedRun, nowMs: number): void {
     const isInterval = mission.cadence.ok && mission.cadence.cadence.kind === 'interval';
     const moments = this.#moments(mission, run.dueMs, isInterval ? run.startedMs : nowMs);
     this.#save(mission.id, fatesOfRun({ ...run, moments }));
   }
 
-  /** Somebody moved the time of a mission that had been due: `before` is how it stood until then, `iterations` what it has now. */
+  /**
+   * Somebody moved the time of a mission that was due. `before`: the mission until then;
+   * `iterations`: those it has now.
+   */
   moved(before: MissionEntry, iterations: readonly unknown[], movedMs: number): void {
     const { mission } = before;
     if (
@@ -54,7 +63,10 @@ export class OccurrenceLog {
     this.#save(mission.id, fatesOfSkip(this.#moments(mission, dueMs, movedMs), reason, movedMs));
   }
 
-  /** All that is known of a mission's moments, newest last; those that pass just now while something stands in the way are shown as skipped. */
+  /**
+   * A mission's due moments with their fates, newest last. While something is in the mission's way,
+   * the moments that pass are shown as skipped.
+   */
   view(entry: MissionEntry, nowMs: number): OccurrenceView[] {
     const known = this.#store.occurrences(entry.mission.id);
     const settled = new Set(known.map(({ dueMs }) => dueMs));

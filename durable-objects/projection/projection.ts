@@ -41,7 +41,10 @@ import { RecordCache } from './record-cache.ts';
 
 export type MissionEntry = { mission: Mission; state: RecordState; agent: Agent | null };
 
-/** The merged missions and agents of one user: read from the log, kept in the object's SQLite, written back to the log. */
+/**
+ * The merged missions and agents of one user: read from the log, kept in the object's SQLite,
+ * written back to the log.
+ */
 export class Projection {
   readonly #userId: string;
   readonly #store: MissionStore;
@@ -73,7 +76,10 @@ export class Projection {
       : this.rebuild();
   }
 
-  /** Reads the whole log into an empty cache: what the log does not hold any more is gone here too. Runs under way are kept. */
+  /**
+   * Reads the whole log into an empty cache, so that what the log no longer holds is gone here too.
+   * Runs under way are kept.
+   */
   async rebuild(): Promise<boolean> {
     this.#store.clearCache();
     const present = await this.#readFrom(FROM_THE_BEGINNING);
@@ -83,7 +89,10 @@ export class Projection {
     return true;
   }
 
-  /** Merges what the change feed has not delivered yet, so that a run starts from the newest state. */
+  /**
+   * Merges the change rows that the feed has not delivered yet, so that a run starts from the
+   * newest state. False if the user has no rows left.
+   */
   async refreshPending(): Promise<boolean> {
     const { since, present } = await this.#pending();
     if (!present) return false;
@@ -91,7 +100,7 @@ export class Projection {
     return this.refresh(since);
   }
 
-  /** Takes a person who is gone off the runner's list. */
+  /** Removes a person who is gone from the runner's list of users. */
   async forget(): Promise<void> {
     await this.#log.query(deleteUser(this.#userId));
   }
@@ -103,13 +112,17 @@ export class Projection {
   }
 
   #entryOf(missionId: string, state: RecordState): MissionEntry | null {
-    // A record of which no row could be read has no state to be alive or dead by; it is shown, as invalid.
+    // If none of a record's rows could be read, nobody knows whether it was deleted; it is shown,
+    // as invalid.
     if (state.newest !== null && !isAlive(state)) return null;
     const mission = parseMission(readRecord(state, missionId));
     return { mission, state, agent: this.#agent(mission.agentId) };
   }
 
-  /** The log has no row of this person: the empty cache is the whole of it, until something is written. */
+  /**
+   * The log has no row of this person: the empty cache is the whole of it, until something is
+   * written.
+   */
   startEmpty(): void {
     this.#store.clearCache();
     this.#store.markComplete();
@@ -120,7 +133,9 @@ export class Projection {
     return this.#store.record(MISSIONS, missionId);
   }
 
-  /** Missions that somebody may be running now: those with a running iteration of anybody. */
+  /**
+   * Missions that somebody may be running now: those with a running iteration, whoever wrote it.
+   */
   missionsUnderWay(): MissionEntry[] {
     return this.#store.recordIdsWith(MISSIONS, '"running"').flatMap((id) => this.mission(id) ?? []);
   }
@@ -130,7 +145,8 @@ export class Projection {
   }
 
   /**
-   * Appends a row of ours unless it is there already, and merges it. `beside`: rows of other records, written with it or not at all.
+   * Appends a row of ours unless it is there already, and merges it. `beside`: rows of other
+   * records, written with it or not at all.
    * @returns 'written', or 'present' where an earlier try had written it
    * @throws PostgresError; Error if neither was the case, which must never be taken for success
    */
@@ -147,19 +163,20 @@ export class Projection {
       await this.#followUp([row.recordId]);
       return 'written';
     }
-    // Written by a process that was killed before it knew: what devices wrote since may have overwritten it unseen.
+    // A process wrote the row and was killed before it knew. What devices wrote since may have
+    // overwritten it unseen.
     this.#lookAtIterations(merge);
     await this.#followUp([row.recordId]);
     await this.#repairDoubtful();
     return 'present';
   }
 
-  /** Whether a row of this id stands in the log. @throws PostgresError */
+  /** Whether the log has a row of the user's with this id. @throws PostgresError */
   async holds(rowId: string): Promise<boolean> {
     return (await this.#log.query(selectChangeById(this.#userId, rowId))).length > 0;
   }
 
-  /** Re-reads when a mission is due, from its record and its agent's. */
+  /** Notes again when a mission is due, by its record and its agent's. */
   updateDue(missionId: string): void {
     const entry = this.mission(missionId);
     const nowMs = Date.now();
@@ -196,7 +213,10 @@ export class Projection {
     return changed;
   }
 
-  /** One synchronous step, and so one commit: the records, and what was seen in their rows. */
+  /**
+   * One synchronous step, and so one commit: the records, and what their rows gave reason to look
+   * at.
+   */
   #mergePage(rows: readonly ChangeRow[]): Set<string> {
     const changed = new Set<string>();
     const records = new RecordCache(this.#store);
@@ -216,7 +236,10 @@ export class Projection {
     return { ...merge, row };
   }
 
-  /** Compared once for each record: to compare megabytes for each of a thousand rows would hold up everybody for minutes. */
+  /**
+   * Compares each record once a page: to compare megabytes for each of a thousand rows would hold
+   * everybody up for minutes.
+   */
   #save(records: RecordCache): void {
     for (const { tableName, recordId, before, after } of records.save())
       if (tableName === MISSIONS) this.#store.noteChanges(recordId, changedParts(before, after));
@@ -236,12 +259,12 @@ export class Projection {
 
   #lookAt(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
     this.#lookAtIterations(merge);
-    // What is read anew is history, and its moments have their fates.
+    // In a rebuild the rows are history, and their due moments have their fates.
     if (isDeviceRow(merge.row) && merge.before !== null && this.#store.isComplete())
       this.#lookAtDueTime(merge.row, merge.before, merge.after);
   }
 
-  /** A time that had come and is now another: its moment will have no run of its own. */
+  /** If a device moves a time that had come, the due moment will have no run of its own. */
   #lookAtDueTime(row: ChangeRow, before: RecordState, after: RecordState): void {
     if (register(before, 'nextRunAt')?.rowId === register(after, 'nextRunAt')?.rowId) return;
     const entry = this.#entryOf(row.recordId, before);
@@ -249,7 +272,10 @@ export class Projection {
     if (entry !== null) this.#occurrences.moved(entry, iterations, createdUsOf(row) / 1_000);
   }
 
-  /** Belongs to the commit of the merge: a doubt that a crash made forget would be an iteration lost. */
+  /**
+   * Runs in the commit of the merge: if a crash made the object forget a doubt, an iteration would
+   * be lost.
+   */
   #lookAtIterations(merge: {
     before: RecordState | null;
     after: RecordState;
@@ -259,7 +285,7 @@ export class Projection {
     if (mayNeedRepair(merge)) this.#store.addDoubt(merge.row.recordId);
   }
 
-  /** An agent's change may touch any mission. */
+  /** A change of an agent may touch any mission. */
   #missionsTouchedBy(changed: ReadonlySet<string>): string[] {
     if (changed.has(AGENTS)) return this.#store.recordIds(MISSIONS);
     return [...changed].map((key) => key.slice(missionKey('').length));
@@ -267,10 +293,10 @@ export class Projection {
 
   /** After a merge: due times follow, and a changed cadence moves its mission. */
   async #followUp(missionIds: readonly string[]): Promise<void> {
-    // The mission that an agent was busy with may be the one that changed.
+    // The mission that kept an agent busy may be the one that changed.
     if (missionIds.length > 0) this.#store.clearHolds('agent-busy');
     for (const missionId of missionIds) {
-      // What kept it waiting may be over with this change; its next turn finds out.
+      // The change may have ended what the mission waited for; its next turn finds out.
       this.#store.clearHold(missionId);
       this.updateDue(missionId);
     }
@@ -281,7 +307,10 @@ export class Projection {
     for (const missionId of this.#store.doubts()) await this.#repair(missionId);
   }
 
-  /** Compares the array with all that was ever written to it, and brings back what a device overwrote without having seen it. */
+  /**
+   * Compares the iterations with all that was ever written to them, and brings back what a device
+   * overwrote without having seen it.
+   */
   async #repair(missionId: string): Promise<void> {
     const log = new RepairLog(missionId);
     const page = (cursor: ChangeCursor) => selectIterationChanges(this.#userId, missionId, cursor);
@@ -295,7 +324,7 @@ export class Projection {
     this.#store.clearDoubt(missionId);
   }
 
-  /** Rule 9 of the cadence policy: a new cadence or zone counts from now, without waiting for the old time. */
+  /** A new cadence or zone counts from now; the mission does not wait for its old time. */
   async #reschedule(missionId: string): Promise<void> {
     const entry = this.mission(missionId);
     if (entry === null || !entry.mission.cadence.ok) return;
@@ -316,7 +345,7 @@ export class Projection {
       nowMs,
     });
     if (row === null) return;
-    // Its old time, should it have come, was one of the old cadence.
+    // If the old time had come, it was a due moment of the old cadence.
     const { mission } = entry;
     this.#occurrences.moved(
       { ...entry, mission: { ...mission, cadence: { ok: false } } },
@@ -330,7 +359,7 @@ export class Projection {
     const state = agentId === null ? null : this.#store.record(AGENTS, agentId);
     if (agentId === null || state === null) return null;
     const agent = parseAgent(readRecord(state, agentId));
-    // Its missions must not go on without its limits.
+    // If the agent was deleted, its missions must not go on without its limits.
     return isAlive(state) ? agent : { ...agent, state: 'archived' };
   }
 

@@ -17,8 +17,8 @@ export type RecordChange = {
 };
 
 /**
- * The records that a page of the log touches: each is read from the store once and saved once, however many of its rows there are. Lives
- * within one synchronous step.
+ * The records that a page of the log touches. Each is read from the store once and saved once,
+ * however many rows it has in the page. It lives within one synchronous step.
  */
 export class RecordCache {
   readonly #store: MissionStore;

@@ -1,4 +1,7 @@
-/** What came of a refresh. `passing`: nothing is wrong with this user's log, PostgreSQL cannot be reached. */
+/**
+ * What came of a refresh. `passing`: nothing is wrong with this user's log, PostgreSQL cannot be
+ * reached.
+ */
 export type Refreshed =
   | { ok: true; nextDueMs: number | null }
   | { ok: false; code: string; message: string; passing: boolean };

@@ -1,10 +1,13 @@
 import type { OwnerMission } from '../../src/missions/views.ts';
 import type { MissionStore, NotedChange } from './mission-store.ts';
 
-/** Server-sent events as text, and the id that a stream resumes from. `more`: there are further ones to ask for. */
+/**
+ * Server-sent events as text, and the id that a stream resumes from. `more`: there are further ones
+ * to ask for.
+ */
 export type MissionEvents = { events: string[]; cursor: string; more: boolean };
 
-/** The parts of the user's object that events are made of. */
+/** The parts of a user's object that events are made from. */
 export type EventSource = {
   store: MissionStore;
   /** null: deleted, or not there */
@@ -12,13 +15,14 @@ export type EventSource = {
   newEpoch: () => string;
 };
 
-/** One read of a stream tells at most so many changes: iterations can be large. */
+/** One read of a stream tells this many changes at most, because iterations can be large. */
 const MOST_CHANGES = 50;
 
 /**
- * What changed after a cursor, in the present state of each thing: several changes of one thing are one event. A cursor is
- * `<epoch>-<revision>`. Revisions hold until the cache is rebuilt from the log; a cursor of another epoch then gets everything, once.
- * '' is "from now on".
+ * What changed after a cursor. Each event tells the present state of a mission or an iteration, so
+ * several changes of one are one event. A cursor is `<epoch>-<revision>`; '' means "from now on".
+ * Revisions hold until the cache is rebuilt from the log: then the epoch is another one, and a
+ * stream with an older cursor gets everything once.
  */
 export async function eventsAfter(source: EventSource, cursor: string): Promise<MissionEvents> {
   const { store } = source;

@@ -6,8 +6,9 @@ import type { FoundRecord } from './records.ts';
 import type { RunScope } from './scope.ts';
 
 /**
- * What of the run's agent is to be opened. Persona and memory are the person's own words: opened and audited where the grant names the
- * agent's record, left as ciphertext elsewhere, which no prompt shows.
+ * The part of the run's agent that has to be opened. Persona and memory are the person's own words.
+ * If the grant names the agent's record, they are opened and audited; if not, they stay ciphertext,
+ * which no prompt shows.
  */
 export function agentToOpen({ agent, grant }: RunScope): FoundRecord[] {
   if (agent === null || grant?.keys.has(`agents:${agent.id}`) !== true) return [];
@@ -17,7 +18,7 @@ export function agentToOpen({ agent, grant }: RunScope): FoundRecord[] {
   return [{ source, record: { role, systemPrompt, memory } }];
 }
 
-/** The agent with its words as they were opened; undefined: there was nothing to open. */
+/** The agent with its words as they were opened. `opening` undefined: there was nothing to open. */
 export function agentWith(agent: Agent | null, opening: OpenedInput | undefined): Agent | null {
   if (agent === null || opening?.ok !== true) return agent;
   const { record } = opening;

@@ -5,7 +5,7 @@ import type { BudgetUse } from '../../src/planner/reminders.ts';
 import type { Hold } from '../../src/missions/standing.ts';
 import type { Reservation, TokenBudget } from './token-budget.ts';
 
-/** Errors before which the model may have worked, and been paid, for a whole prompt. */
+/** Errors before which the model may have read, and charged for, the whole prompt. */
 const COSTLY: ReadonlySet<LlmErrorKind> = new Set([
   'timeout',
   'cancelled',
@@ -16,16 +16,19 @@ const COSTLY: ReadonlySet<LlmErrorKind> = new Set([
   'tool-less',
 ]);
 
-/** Errors of an answer that was as long as it may be. */
+/** Errors after which the answer counts as the longest that was allowed. */
 const USED_UP: ReadonlySet<LlmErrorKind> = new Set(['empty-answer', 'answer-truncated']);
 
-/** By how much an estimate of a prompt may fall short. */
+/** An estimate of a prompt may be too low by this factor. */
 const CAUTION = 1.25;
 
-/** Tokens of one call at most: as the prompt is estimated, and the longest answer. */
+/** The tokens that one call may cost at most: the estimated prompt, and the longest answer. */
 export type CallSize = { promptTokens: number; answerTokens: number };
 
-/** One run's share of its agent's tokens. Without an agent nobody set a limit and nothing is noted. */
+/**
+ * One run's share of its agent's tokens. A run without an agent has no limit, and nothing is noted
+ * for it.
+ */
 export class RunBudget {
   readonly #ledger: TokenBudget;
   readonly #agent: Agent | null;
@@ -36,7 +39,7 @@ export class RunBudget {
     this.#agent = agent;
   }
 
-  /** What keeps the run from its next call; null while tokens are left. */
+  /** The hold that keeps the run from its next call; null while tokens are left. */
   obstacle(nowMs: number): Hold | null {
     const use = this.use(nowMs);
     if (use === null || this.#agent === null || use.usedTokens < use.maxTokens) return null;
@@ -46,7 +49,7 @@ export class RunBudget {
     };
   }
 
-  /** How much of the rolling day is used; null for an agent without a limit. */
+  /** How much of the last 24 hours' budget is used; null if the agent has no limit. */
   use(nowMs: number): BudgetUse | null {
     if (this.#agent === null || this.#agent.maxTokensPerDay === null) return null;
     return {
@@ -55,7 +58,10 @@ export class RunBudget {
     };
   }
 
-  /** Reserves the tokens of a call, on disk before the call leaves; a hold where it may not be made. */
+  /**
+   * Reserves the tokens of a call, on disk before the call leaves. Answers a hold if the call may
+   * not be made.
+   */
   begin(size: CallSize, nowMs: number): Hold | null {
     const agent = this.#agent;
     if (agent === null || agent.maxTokensPerDay === null) return null;
@@ -71,14 +77,17 @@ export class RunBudget {
     return null;
   }
 
-  /** The call was answered, for so many tokens. */
+  /** The call was answered and cost this many tokens. */
   answered(tokens: number, nowMs: number): void {
     if (this.#open !== null) this.#ledger.settle(this.#open, tokens);
     else if (this.#agent !== null) this.#ledger.note(this.#agent.id, tokens, nowMs);
     this.#open = null;
   }
 
-  /** The call failed; `usage` as far as the provider told it. Answers what it cost, in tokens. */
+  /**
+   * The call failed; `usage` is what the provider told of it. Answers what the call cost, in
+   * tokens.
+   */
   failed(kind: LlmErrorKind, usage: Usage, size: CallSize): number {
     const cost = costOfFailure(kind, usage, size);
     if (this.#open !== null && cost > 0) this.#ledger.settle(this.#open, cost);

@@ -8,19 +8,25 @@ import type { OpenGrant } from '../opening/grant-access.ts';
 import type { MissionStore, StoredRun } from '../projection/mission-store.ts';
 import { writingVersion } from './scope.ts';
 
-/** What a run needs to go on after a crash, stored before each next step. `plan` is null for a run that ends as failed. */
+/**
+ * What a run needs to continue after a crash, stored before each next step. `plan` is null for a
+ * run that ends as failed.
+ */
 export type Checkpoint = {
   identity: RunIdentity;
   due: Register;
   startedMs: number;
   finishedMs: number | null;
   plan: PlanState | null;
-  /** the model's last answer, where it could not be put into the plan yet */
+  /** the model's last answer, if it could not be put into the plan yet */
   answer: LlmAnswer | null;
   failure: { name: string; message: string } | null;
 };
 
-/** The register that made a mission due. @throws Error for a mission without nextRunAt, which is never due */
+/**
+ * The register that made a mission due. @throws Error for a mission without nextRunAt, which is
+ * never due
+ */
 export function dueRegister(state: RecordState): Register {
   const due = register(state, 'nextRunAt');
   if (due === null) throw new Error('a mission without nextRunAt cannot be due');
@@ -43,12 +49,15 @@ export function newCheckpoint(identity: RunIdentity, state: RecordState): Checkp
 /** What may hold the person's words. */
 type Content = Pick<Checkpoint, 'plan' | 'answer'>;
 
-/** The same as it is stored: in the clear, or as ciphertext under the mission's record key. */
+/** The content as it is stored: in the clear, or as ciphertext under the mission's record key. */
 type StoredContent =
   { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
 type StoredCheckpoint = Omit<Checkpoint, 'plan' | 'answer'> & { content: StoredContent };
 
-/** Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted is stored in the clear. */
+/**
+ * Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted
+ * is stored in the clear.
+ */
 export async function saveCheckpoint(
   store: MissionStore,
   missionId: string,
@@ -69,21 +78,23 @@ export async function saveCheckpoint(
   store.saveRun({ runId, missionId, body: JSON.stringify(body) });
 }
 
-/** Whether a plan is stored that only has to be written. */
+/** Whether the stored plan is finished and only has to be written. */
 export function isFinishedPlan({ body }: StoredRun): boolean {
   const { finishedMs, failure } = JSON.parse(body) as StoredCheckpoint;
   return finishedMs !== null && failure === null;
 }
 
-/** The stored checkpoint; null where its plan does not open (any more): then the run begins anew. */
+/**
+ * The stored checkpoint; null if its plan does not open (any more), and then the run begins anew.
+ */
 export async function openStoredCheckpoint(
   stored: StoredRun,
   grant: OpenGrant | null,
 ): Promise<Checkpoint | null> {
   const { content, ...rest } = JSON.parse(stored.body) as StoredCheckpoint;
-  // Of an older build: its plan begins anew.
+  // An older build stored it in another form; its plan begins anew.
   if (!isRecord(content)) return null;
-  // A plan that began without a grant has none of its rules: which links may leave, for one.
+  // A plan that began without a grant lacks the grant's rules, such as which links may leave.
   if (content.kind === 'clear')
     return content.content.plan !== null && grant !== null ? null : { ...rest, ...content.content };
   if (grant === null) return null;

@@ -9,7 +9,10 @@ import {
 import type { InputRef } from '../../src/missions/mission.ts';
 import type { FoundRecord, RunRecords } from './records.ts';
 
-/** `refusals`: why guarded records were left out, one reason for each. `also`: what became of the other records, in their order. */
+/**
+ * `refusals`: why guarded records were left out, one reason for each. `also`: the openings of the
+ * other records, in their order.
+ */
 export type InputsReading = {
   inputs: ResolvedInput[];
   refusals: GrantReason[];
@@ -18,7 +21,8 @@ export type InputsReading = {
 
 /**
  * A mission's links as text for the prompt, in their order.
- * @param also what else the plan begins with: opened with them, so that all attempts stand in the audit before any record is open
+ * @param also what else the plan begins with; opened together, so that all attempts are in the
+ * audit before any record is open
  * @throws PostgresError, AuditError
  */
 export async function resolveInputs(

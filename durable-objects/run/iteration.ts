@@ -7,7 +7,7 @@ import type { OpenGrant } from '../opening/grant-access.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { writingVersion } from './scope.ts';
 
-/** Stands for the agent of missions that name none (facts: records). */
+/** The agent of missions that name none. */
 export const DEFAULT_AGENT_ID = 'legacy:ai-default';
 
 /**
@@ -37,7 +37,7 @@ export function iterationOf(
 }
 
 /**
- * The same as it is written under a grant: what the person's records led to is ciphertext. The
+ * The iteration as it is written under a grant: what the person's records led to is ciphertext. The
  * existing app would fail steps that it cannot read, so they wait for a decision whatever else is
  * configured.
  */
@@ -56,8 +56,8 @@ export async function sealedIterationOf(
 }
 
 /**
- * Who wrote the row (facts: records). The rationale is a fixed sentence: it stays readable where
- * the plan is not.
+ * Who wrote the row. The rationale is a fixed sentence, because every server can read it even if
+ * the plan is sealed.
  */
 export function actorOf(
   missionId: string,
@@ -67,7 +67,7 @@ export function actorOf(
   return {
     kind: 'ai',
     principalId: agent?.id ?? DEFAULT_AGENT_ID,
-    // The row is readable by every server; a name that the person encrypted stays theirs.
+    // Every server can read the row, so a name that the person encrypted does not stand in it.
     displayName:
       agent === null || agent.name === '' || isCiphertext(agent.name) ? 'Mana' : agent.name,
     missionId,

@@ -36,12 +36,18 @@ import { openScope, type RunScope, type ScopeVerdict } from './scope.ts';
 import type { TokenBudget } from './token-budget.ts';
 import { WriteBack, writtenIteration } from './write-back.ts';
 
-/** How a turn at one mission ended. 'waits' is nobody's failure: the mission stays due and comes back by itself. */
+/**
+ * How a turn at one mission ended. 'waits': nothing failed; the mission stays due and comes back by
+ * itself.
+ */
 export type RunOutcome =
   | { kind: 'written'; plans: number; run: FinishedRun }
   | { kind: 'dropped' }
   | { kind: 'waits'; code: string }
-  /** by what the records were at `revision` of the store; nobody's failure, and no reason to come back before the hold ends */
+  /**
+   * decided by the records as of `revision` of the store; nothing failed, and the mission need not
+   * come back before the hold ends
+   */
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
@@ -64,18 +70,19 @@ export type MissionRunOptions = {
   exclusively: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
-/** A grant whose time has not come is looked at again after this long. */
+/** A grant that is not valid yet is looked at again after this time. */
 const NOT_YET_VALID_WAIT_MS = 5 * 60_000;
 
 /**
- * One run of one due mission: prepared -> planning, a checkpoint after each LLM round -> planned -> written.
- * Every state is in the object's storage before the next step begins, so that a crash repeats at most the call in flight.
+ * One run of one due mission: prepared, then planning (a checkpoint after each round), then
+ * planned, then written. Every state is in the object's storage before the next step begins, so
+ * that a crash repeats the call in flight at most.
  */
 export class MissionRun {
   readonly #options: MissionRunOptions;
   readonly #log = createLogger({ component: 'mission-run' });
   readonly #writing: WriteBack;
-  /** of the records by which this run decides */
+  /** the store's revision of the records by which this run decides */
   #revision = 0;
 
   constructor(options: MissionRunOptions) {
@@ -120,7 +127,7 @@ export class MissionRun {
       : this.#stopped(planned.stop);
   }
 
-  /** The mission as it stands, if it is still due and nothing stands in its way. */
+  /** The mission, if it is still due and its records put nothing in its way. */
   #dueEntry(): MissionEntry | null {
     const entry = this.#options.projection.mission(this.#options.missionId);
     if (entry === null) return null;
@@ -128,17 +135,22 @@ export class MissionRun {
     return status === 'queued' ? entry : null;
   }
 
-  /** A mission that was paused during its run got the iteration and kept its time; resumed, it is due by the same time again. */
+  /**
+   * If a mission is paused during its run, it gets the iteration and keeps its time; once resumed,
+   * it is due by the same time again.
+   */
   async #isWritten({ mission, state }: MissionEntry): Promise<boolean> {
     const { iterationId, rowId } = this.#identity(state);
     if (holdsFinished(mission.iterations, iterationId)) return true;
-    // The person may have deleted the iteration since; and a database that was restored may have lost it.
+    // The person may have deleted the iteration since, and a restored database may have lost it.
     return (
       this.#options.store.hasRun(mission.id, iterationId) && this.#options.projection.holds(rowId)
     );
   }
 
-  /** What is planned and paid for is not planned again: the mission goes to its next time. */
+  /**
+   * The run is in the log already, so it is not paid for again: the mission goes to its next time.
+   */
   async #moveOn(): Promise<RunOutcome> {
     const { exclusively, store, missionId } = this.#options;
     await exclusively(() =>
@@ -151,13 +163,19 @@ export class MissionRun {
     return { kind: 'dropped' };
   }
 
-  /** Just before the first paid call: the wait for a permit may have been long, and a tab may have begun the same mission. */
+  /**
+   * Asked just before the first paid call: the wait for a permit may have been long, and a tab may
+   * have begun the same mission.
+   */
   async #isStillDue(): Promise<boolean> {
     await this.#options.exclusively(() => this.#options.projection.refreshPending());
     return this.#dueEntry() !== null;
   }
 
-  /** What keeps the mission's agent from planning now. What is planned already is written all the same. */
+  /**
+   * The hold that keeps the mission's agent from planning now. A run that has begun is not held
+   * back.
+   */
   #agentObstacle({ mission, agent }: MissionEntry): Hold | null {
     const { store, projection, budget } = this.#options;
     if (agent === null || store.runOf(mission.id) !== null) return null;
@@ -188,7 +206,7 @@ export class MissionRun {
     );
   }
 
-  /** The run as far as it got, or a new one; an outcome where it cannot begin. */
+  /** The run as far as it got, or a new one; an outcome if it cannot begin. */
   async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Opened> {
     const identity = this.#identity(state);
     const stored = this.#options.store.runOf(mission.id);
@@ -252,7 +270,7 @@ export class MissionRun {
         this.#options.store.deleteRunOf(this.#options.missionId);
         return this.#hold(stop.hold);
       case 'hopeless': {
-        // No chance of the moment: the next attempt would be paid for and end the same way.
+        // The next attempt would be paid for and end the same way.
         const entry = this.#dueEntry();
         return entry === null ? this.#drop() : this.#fail(entry, stop.code);
       }
@@ -265,7 +283,10 @@ export class MissionRun {
     return (this.#options.store.attempt(this.#options.missionId)?.failures ?? 0) >= mostFailures;
   }
 
-  /** A plan that is paid for is not given up because PostgreSQL takes no row now (a lock, a right that is missing), however often it was tried. */
+  /**
+   * If PostgreSQL takes no row now (a lock, a missing right), a finished plan waits, however often
+   * it was tried: it is paid for.
+   */
   #waitsForPostgres({ mission, state }: MissionEntry): boolean {
     const stored = this.#options.store.runOf(mission.id);
     if (stored === null || stored.runId !== this.#identity(state).runId) return false;
@@ -276,7 +297,10 @@ export class MissionRun {
     return this.#options.store.attempt(this.#options.missionId)?.code ?? 'UNKNOWN';
   }
 
-  /** After too many failures of its own the mission says so in an iteration and moves on to its next time. */
+  /**
+   * After too many failures of its own the mission says so in an iteration and moves on to its next
+   * time.
+   */
   async #fail({ state }: MissionEntry, code: string): Promise<RunOutcome> {
     const failure = { name: 'PlannerError', message: failureSentence(code) };
     const checkpoint = {
@@ -288,12 +312,18 @@ export class MissionRun {
     return this.#writeBack(checkpoint, null);
   }
 
-  /** Why the grant must not be used any more: asked before each use, because a revocation counts at once. */
+  /**
+   * Why the grant must not be used any more. Asked before each use, because a revocation counts at
+   * once.
+   */
   async #lapsed(grant: OpenGrant | null): Promise<GrantReason | null> {
     return grant === null ? null : this.#options.grants.lapsed(grant);
   }
 
-  /** Where the grant itself was refused, each input that stays closed stands in the audit with the reason, as under a mission in plain text. */
+  /**
+   * If the grant itself was refused, each input that stays closed is audited with the reason, as
+   * for a mission in plain text.
+   */
   async #refuse(
     { mission, state }: MissionEntry,
     { reason, refusal }: ScopeVerdict & { ok: false },
@@ -308,7 +338,10 @@ export class MissionRun {
     return this.#withhold(reason);
   }
 
-  /** Nothing is planned at the person's expense: the mission waits for a grant that opens what it needs, and what was read is gone. */
+  /**
+   * The mission waits for a grant that opens what it needs. Nothing more is paid for, and what was
+   * read is deleted.
+   */
   #withhold(reason: GrantReason): RunOutcome {
     metrics.grantSkips.inc({ reason });
     this.#options.store.deleteRunOf(this.#options.missionId);
@@ -316,7 +349,7 @@ export class MissionRun {
     return this.#hold({ reason: 'grant-missing', untilMs });
   }
 
-  /** Something that the run needs is away; it counts against nobody. */
+  /** Something that the run needs is away. That is no failure of the mission. */
   #postpone(code: string): RunOutcome {
     const entry = this.#options.projection.mission(this.#options.missionId);
     const runId = entry === null ? {} : { runId: this.#identity(entry.state).runId };
@@ -337,7 +370,10 @@ export class MissionRun {
     return { kind: 'written', plans: checkpoint.plan === null ? 0 : 1, run };
   }
 
-  /** What is no longer due is not run; a finished plan is not here, it is written back whatever became of the due time. */
+  /**
+   * A mission that is no longer due is not run. If its plan is finished, it is written back all the
+   * same.
+   */
   async #drop(): Promise<RunOutcome> {
     const { store, projection, missionId } = this.#options;
     const stored = store.runOf(missionId);
@@ -357,7 +393,7 @@ export class MissionRun {
   }
 }
 
-/** Says what to change where the model is the cause. */
+/** Tells the person what failed, and what to change if the model is the cause. */
 function failureSentence(code: string): string {
   const advice = adviceOf(code) ?? 'It failed several times in a row.';
   return `The mission could not be planned (${code}). ${advice}`;

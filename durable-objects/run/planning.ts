@@ -43,15 +43,18 @@ import type { RunnerSettings } from '../settings.ts';
 import type { TokenBudget } from './token-budget.ts';
 import { countCall, countOutcomes, decisionOf } from './tool-policy.ts';
 
-/** Why planning ended before the plan was done. The checkpoint stands where it was after the last answer. */
+/**
+ * Why planning ended before the plan was done. The checkpoint stands where it was after the last
+ * answer.
+ */
 export type PlanStop =
   | { kind: 'lapsed'; reason: GrantReason }
-  /** and nothing is planned yet that would be worth showing */
+  /** and the plan has no step yet that would be worth showing */
   | { kind: 'out-of-tokens'; hold: Hold }
-  /** an outage, or the process is about to end: nobody's failure */
+  /** an outage, or the process is about to end; nothing failed */
   | { kind: 'waits'; code: string }
   | { kind: 'failed'; code: string; unreadable: boolean }
-  /** the model can not plan, whatever is tried again */
+  /** the model cannot plan, and another try would not help */
   | { kind: 'hopeless'; code: string };
 
 export type RunPlanningOptions = {
@@ -75,12 +78,18 @@ type Asked =
   | { ok: true; answer: LlmAnswer; calls: 'native' | 'text' | null }
   | { ok: false; stop: PlanStop | null };
 
-/** `callable`: what was found took the place of others, which the model has seen and may still call. */
+/**
+ * `tools`: sent with the request. `callable`: also those that the model has seen before and may
+ * still call.
+ */
 type Offer = { tools: readonly Tool[]; callable: readonly Tool[] };
 
 type Call = Offer & { size: CallSize; reminders: readonly Reminder[] };
 
-/** The rounds of one run with the model, under a permit. Each answer is stored before anything else happens to it. */
+/**
+ * The rounds of one run with the model, under a permit. Each answer is stored before anything else
+ * happens to it.
+ */
 export class RunPlanning {
   readonly #options: RunPlanningOptions;
   #checkpoint: Checkpoint;
@@ -129,14 +138,14 @@ export class RunPlanning {
       await this.#apply(plan, answer, offer);
       return null;
     }
-    // By what is used before this call is reserved.
+    // Made before this call is reserved, so that the reminder does not count it.
     const reminders = remindersFor(plan, this.#budget.use(Date.now()));
     const size = this.#callSize(plan, offer);
     const hold = this.#budget.begin(size, Date.now());
     if (hold !== null) return this.#outOfTokens(plan, hold);
     const asked = await this.#ask(plan, { ...offer, size, reminders });
     if (!asked.ok) return asked.stop;
-    // The call may have taken minutes: under a grant that was revoked meanwhile nothing more is opened.
+    // The call may have taken minutes. If the grant was revoked meanwhile, nothing more is opened.
     const late = await this.#keeping(asked.answer, () => this.#lapse());
     if (late !== null) return late;
     await this.#apply(plan, asked.answer, offer);
@@ -168,7 +177,9 @@ export class RunPlanning {
     };
   }
 
-  /** What is planned by now is worth showing; a plan without a step begins anew when tokens are left again. */
+  /**
+   * A plan with steps ends with them. A plan without a step begins anew once tokens are left again.
+   */
   #outOfTokens(plan: PlanState, hold: Hold): PlanStop | null {
     metrics.agentDecisions.inc({ decision: hold.reason });
     if (plan.steps.length === 0) return { kind: 'out-of-tokens', hold };
@@ -198,18 +209,18 @@ export class RunPlanning {
     return { ok: true, answer: result.answer, calls: callsSeen(result) };
   }
 
-  /** Of failed calls too: they are paid for. */
+  /** Failed calls count too, because they are paid for. */
   #countTokens(tokens: number): void {
     metrics.tokensUsed.inc({ agent_id: this.#options.scope.agent?.id ?? DEFAULT_AGENT_ID }, tokens);
   }
 
-  /** What was learnt about the model is kept: the next attempt does not pay for it again. */
+  /** Stores what was learnt about the model, so that the next attempt does not pay for it again. */
   async #keepAdaptation(plan: PlanState, { adaptation }: CompletionResult): Promise<void> {
     this.#change({ plan: { ...plan, adaptation } });
     if (adaptation !== (plan.adaptation ?? UNADAPTED)) await this.#save();
   }
 
-  /** The answer's place in the plan. */
+  /** Puts the answer into the plan. */
   async #apply(plan: PlanState, answer: LlmAnswer, { callable }: Offer): Promise<void> {
     await this.#prepareReads(answer, callable);
     const before = this.#checkpoint.plan ?? plan;
@@ -225,7 +236,10 @@ export class RunPlanning {
     countOutcomes(after.outcomes ?? [], this.#options.scope.agent);
   }
 
-  /** For the calls that will be answered alone: what is refused opens nothing. */
+  /**
+   * Opens the records of the calls that will be answered; a call that will be refused opens
+   * nothing.
+   */
   async #prepareReads(answer: LlmAnswer, callable: readonly Tool[]): Promise<void> {
     const called = answer.toolCalls.map(({ name }) => name);
     await this.#keeping(answer, () =>
@@ -233,7 +247,10 @@ export class RunPlanning {
     );
   }
 
-  /** An answer is paid for: where what has to be known before it takes its place cannot be read now, it is kept for the next try. */
+  /**
+   * If a read fails that the answer needs before it takes its place, the answer is stored for the
+   * next try: it is paid for.
+   */
   async #keeping<T>(answer: LlmAnswer, read: () => Promise<T>): Promise<T> {
     try {
       return await read();
@@ -279,7 +296,10 @@ export class RunPlanning {
     };
   }
 
-  /** Steps in hand are paid for: the model's second fault ends the plan with them, instead of being asked until all is given up. */
+  /**
+   * A plan with steps ends with them at the model's second failure in a row: the steps are paid
+   * for, and more tries might lose them.
+   */
   #endsWithWhatItHas({ kind, code }: LlmError): boolean {
     const { store, scope } = this.#options;
     const { plan } = this.#checkpoint;
@@ -290,7 +310,10 @@ export class RunPlanning {
     return true;
   }
 
-  /** An answer without a call is a way to say that there is nothing to do, but not from a model that is known to call nothing. */
+  /**
+   * An answer without a call can mean that there is nothing to do. From a model that is known to
+   * call no tools it means nothing.
+   */
   async #isToolLess(plan: PlanState, answer: LlmAnswer): Promise<boolean> {
     if (plan.round > 0 || answer.toolCalls.length > 0) return false;
     return (await this.#options.dispatcher.dependencies()).llm.tools === 'none';
@@ -314,7 +337,10 @@ function total({ promptTokens, completionTokens }: PlanState['usage']): number {
   return promptTokens + completionTokens;
 }
 
-/** What reads the mission's own records comes first: those tools are few, and what the model proposes is better for having read. */
+/**
+ * The tools that read the mission's own records come first: they are few, and the model proposes
+ * better steps once it has read.
+ */
 function toolChoice(
   { mission, agent }: RunScope,
   { maxTools, reads }: { maxTools: number; reads: RunReads },
@@ -329,7 +355,7 @@ function toolChoice(
   });
 }
 
-/** What an answer shows of the model's way to call tools. */
+/** How the model made its calls in this answer; null if it made none. */
 function callsSeen(result: CompletionResult & { ok: true }): 'native' | 'text' | null {
   if (result.answer.toolCalls.length === 0) return null;
   return result.textCalls > 0 ? 'text' : 'native';

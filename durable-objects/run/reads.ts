@@ -12,14 +12,17 @@ import type { Tool } from '../../src/planner/tools/tool.ts';
 import type { FoundRecord, RunRecords } from './records.ts';
 import type { RunScope } from './scope.ts';
 
-/** Plaintext by design: all of it may be read, linked or not. */
+/** The app keeps goals in plain text, so all of them may be read, linked or not. */
 const GOALS = { appId: 'companion', tableName: 'companionGoals' } as const;
 
-/** Answers the model's reading calls from the records that the run may see, opened when a call first needs their table. */
+/**
+ * Answers the model's reading calls from the records that the run may see. They are opened when a
+ * call first needs their table.
+ */
 export class RunReads {
-  /** for what the grant covers or the mission links to */
+  /** for the records that the grant covers or the mission links to */
   readonly tools: readonly Tool[];
-  /** for what anybody's mission may read beside that */
+  /** for what any mission may read as well */
   readonly furtherTools: readonly Tool[];
   readonly #records: RunRecords;
   readonly #timeZone: string;
@@ -68,7 +71,7 @@ export class RunReads {
   }
 }
 
-/** What the grant covers, and the mission's own links to what needs none. */
+/** The records that the grant covers, and those of the mission's links that need no grant. */
 function readableSources({ mission, grant }: RunScope): Map<ReadTable, InputSource[]> {
   const sources = new Map<ReadTable, InputSource[]>();
   const add = (source: InputSource | null): void => {

@@ -11,10 +11,13 @@ import type { RunScope } from './scope.ts';
 /** A living record as the log has it: encrypted fields are still ciphertext. */
 export type FoundRecord = { source: InputSource; record: Record<string, unknown> };
 
-/** As many as a list shows. */
+/** A list shows this many records at most. */
 const MOST_OF_A_TABLE = 50;
 
-/** The person's records that a run reads: found in the log, and opened under its grant, each opening audited. */
+/**
+ * The person's records that a run reads: found in the log, and opened under its grant, each opening
+ * audited.
+ */
 export class RunRecords {
   readonly #userId: string;
   readonly #log: LogReader;
@@ -36,7 +39,7 @@ export class RunRecords {
     this.#context = options.context;
   }
 
-  /** Those of the sources that exist. @throws PostgresError */
+  /** The living records among the sources, in their order. @throws PostgresError */
   async find(sources: readonly InputSource[]): Promise<FoundRecord[]> {
     const found: FoundRecord[] = [];
     for (const source of sources) {
@@ -46,7 +49,9 @@ export class RunRecords {
     return found;
   }
 
-  /** The records of a whole table that is plaintext by design: those that changed last. @throws PostgresError */
+  /**
+   * The records of a table that is in plain text: those that changed last. @throws PostgresError
+   */
   async findAll(table: { appId: string; tableName: string }): Promise<FoundRecord[]> {
     const rows = await this.#log.query(
       selectRecordIds({ ...table, userId: this.#userId }, MOST_OF_A_TABLE),
@@ -57,8 +62,8 @@ export class RunRecords {
   }
 
   /**
-   * Opens records, in their order; those that need no grant are passed through. The attempts stand in the audit before the first key is
-   * used, the outcomes after the last.
+   * Opens records, in their order. Records that need no grant are passed through. The attempts are
+   * in the audit before the first key is used, the outcomes after the last.
    * @throws PostgresError, AuditError: then nothing that was opened may be used
    */
   async open(found: readonly FoundRecord[]): Promise<OpenedInput[]> {
@@ -71,7 +76,7 @@ export class RunRecords {
     return found.map((entry) => openings.get(entry) ?? { ok: true, record: entry.record });
   }
 
-  /** Without a grant nothing is attempted, so there is nothing to audit either. */
+  /** A mission without a grant attempts nothing, so there is nothing to audit. */
   async #attempt(guarded: readonly FoundRecord[]): Promise<Attempt[]> {
     if (this.#scope.grant === null && this.#scope.refusal === null) return [];
     const records = guarded.map(({ source: { tableName, recordId } }) => ({ tableName, recordId }));

@@ -10,7 +10,10 @@ import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
-/** What a run asks for. `objectiveKey` names the version of the objective that the query was made of; it is no text of it. */
+/**
+ * What a run asks for. `objectiveKey` names the version of the objective that the query was made
+ * from, without its text.
+ */
 export type ResearchQuestion = {
   missionId: string;
   runId: string;
@@ -19,11 +22,17 @@ export type ResearchQuestion = {
   nowMs: number;
 };
 
-/** 'pending': ask again at `untilMs`, nothing is held meanwhile. 'failed': plan without it. */
+/**
+ * 'pending': ask again at `untilMs`; no lease or permit is held meanwhile. 'failed': plan without
+ * it.
+ */
 export type ResearchStep =
   { kind: 'ready'; findings: Findings } | { kind: 'failed' } | { kind: 'pending'; untilMs: number };
 
-/** submitting -> open -> completed or failed; a completed one is asked for again until the run that wanted it is over. */
+/**
+ * submitting, then open, then completed or failed. A completed job is asked for again until the run
+ * that wanted it is over.
+ */
 type JobState = 'submitting' | 'open' | 'completed' | 'failed';
 
 type Job = {
@@ -50,7 +59,7 @@ type JobRow = {
 
 const FIRST_POLL_MS = 5_000;
 const SLOWEST_POLL_MS = 60_000;
-/** Jobs take up to an hour. */
+/** A job takes up to an hour; after this time it is given up. */
 const GIVEN_UP_MS = 2 * 60 * 60_000;
 
 const TABLES: StorageSteps = {
@@ -65,8 +74,9 @@ const TABLES: StorageSteps = {
 };
 
 /**
- * The research jobs of a user's missions, over the object's SQLite: at most one per mission is open, none is submitted twice for one
- * run, and they outlive restarts, because the job's id is all that is kept. Neither query nor findings are stored.
+ * The research jobs of a user's missions, over the object's SQLite. A mission has one open job at
+ * most, and a run submits one job at most. Jobs outlive restarts, because only their id is needed;
+ * neither query nor findings are stored.
  */
 export class ResearchJobs {
   readonly #sql: SqlStorage;
@@ -79,19 +89,23 @@ export class ResearchJobs {
     takeSteps(sql, TABLES);
   }
 
-  /** One step of the run's research: submit, look, or wait. Makes at most one request of each kind. */
+  /**
+   * One step of the run's research: submit the job, look at it, or wait. Makes one request of each
+   * kind at most.
+   */
   async advance(question: ResearchQuestion): Promise<ResearchStep> {
     const job = this.#job(question.missionId);
     if (job === null) return this.#submit(question);
     const isOurs = job.runId === question.runId;
     if (job.state === 'open' || job.state === 'completed') return this.#look(job, question);
     if (!isOurs) return this.#submit(question);
-    // Cut off while it was submitted: whether it runs (and is paid for) nobody knows, so it is not submitted again.
+    // The process ended while the job was submitted. Nobody knows whether it runs and costs money,
+    // so it is not submitted again.
     if (job.state === 'submitting') this.#fail(job);
     return { kind: 'failed' };
   }
 
-  /** The run is over: its job, done or failed, is of no more use. */
+  /** The run is over, and its job is of no more use. */
   finish(missionId: string, runId: string): void {
     this.#sql.exec(
       `delete from research_jobs where mission_id = ? and run_id = ?`,
@@ -148,7 +162,10 @@ export class ResearchJobs {
     return { kind: 'failed' };
   }
 
-  /** A job that an earlier run began serves this one, unless the objective is another by now; a run that began one begins no second. */
+  /**
+   * A job that an earlier run began also serves this run, unless the objective has changed. A run
+   * that began a job begins no second one.
+   */
   async #complete(job: Job, question: ResearchQuestion, findings: Findings): Promise<ResearchStep> {
     if (job.state !== 'completed') metrics.researchJobsCompleted.inc({ provider: job.provider });
     if (job.objectiveKey !== question.objectiveKey) {

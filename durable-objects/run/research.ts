@@ -3,7 +3,10 @@ import { type RecordState, register } from '../../src/sync/merge.ts';
 import type { ResearchJobs } from './research-jobs.ts';
 import type { RunScope } from './scope.ts';
 
-/** What a run has from its research; `note` tells the person why it has none though the objective asks for it. */
+/**
+ * The research of a run. `note` tells the person why there is none although the objective asks for
+ * it.
+ */
 export type RunFindings =
   | { kind: 'none' }
   | { kind: 'ready'; findings: Findings }
@@ -14,7 +17,10 @@ const FAILED =
   'The research that the objective asks for could not be done; this plan was made without it.';
 const LOCAL_ONLY = 'Nothing was looked up on the web, because the grant is for local models alone.';
 
-/** The research that a mission's objective asks for, one step further. `jobs` is null where no endpoint is configured. */
+/**
+ * Takes the research that a mission's objective asks for one step further. `jobs` null: no endpoint
+ * is configured.
+ */
 export async function researchFor(
   jobs: ResearchJobs | null,
   run: { scope: RunScope; state: RecordState; runId: string; nowMs: number },

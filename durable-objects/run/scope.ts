@@ -13,8 +13,9 @@ import type { GrantVerdict, OpenGrant } from '../opening/grant-access.ts';
 import type { MissionEntry } from '../projection/projection.ts';
 
 /**
- * What a run may read and how what it makes is kept. `mission` is in the clear as far as the grant opens it, `agent` as the log has it; where
- * `grant` is not null, everything that leaves the run is encrypted under the mission's record key.
+ * What a run may read, and how its results are kept. `mission` is in the clear as far as the grant
+ * opens it, `agent` is as the log has it. If `grant` is not null, everything that leaves the run is
+ * encrypted under the mission's record key.
  */
 export type RunScope = {
   mission: Mission;
@@ -23,11 +24,17 @@ export type RunScope = {
   refusal: GrantReason | null;
 };
 
-/** `refusal`: why the grant itself was refused; null where there is none, or where it is good and the mission's own text does not open. */
+/**
+ * `refusal`: why the grant itself was refused; null if there is no grant, or if it is good but the
+ * mission's own text does not open.
+ */
 export type ScopeVerdict =
   { ok: true; scope: RunScope } | { ok: false; reason: GrantReason; refusal: GrantReason | null };
 
-/** A run without a grant: for a mission in plain text that carries none. `verdict` null: the mission carries no grant. */
+/**
+ * The scope of a run. `verdict` null: the mission carries no grant, so it can run only if it is in
+ * plain text.
+ */
 export async function openScope(
   { mission, agent }: MissionEntry,
   verdict: GrantVerdict | null,

@@ -6,7 +6,7 @@ import {
 } from '../../src/missions/budget.ts';
 import { type StorageSteps, takeSteps } from '../life/storage-steps.ts';
 
-/** A call that was let through: `settle` or `release` ends it. */
+/** The reserved tokens of a call; `settle` or `release` ends the reservation. */
 export type Reservation = { callId: number };
 
 export type ReserveVerdict =
@@ -14,7 +14,9 @@ export type ReserveVerdict =
   /** `untilMs`: when it is worth asking again; null: not before the agent changes */
   | { ok: false; untilMs: number | null };
 
-/** Another call of the agent holds what is left; when it ends nobody knows. */
+/**
+ * If another call of the agent has reserved what is left, it is worth asking again after this time.
+ */
 const BUSY_MS = 5_000;
 
 const TABLES: StorageSteps = {
@@ -29,9 +31,9 @@ const TABLES: StorageSteps = {
 };
 
 /**
- * What a user's agents spent in the last 24 hours, in tokens. A call is reserved, on disk, before it leaves and settled when its
- * answer is here. One that a crash cut off stays in the ledger with all that it had reserved, because nobody knows what it cost.
- * One instance per object: it knows which calls are open.
+ * What a user's agents spent in the last 24 hours, in tokens. A call is reserved on disk before it
+ * leaves, and settled with its answer. If a crash cuts a call off, its whole reservation stays,
+ * because nobody knows what the call cost. An object has one instance, which knows the open calls.
  */
 export class TokenBudget {
   readonly #sql: SqlStorage;
@@ -42,7 +44,10 @@ export class TokenBudget {
     takeSteps(sql, TABLES);
   }
 
-  /** Asks for a call that needs at most `wanted` tokens, prompt and answer; `limit` is the agent's for 24 hours. */
+  /**
+   * Asks for a call that needs at most `wanted` tokens for prompt and answer; `limit` is the
+   * agent's for 24 hours.
+   */
   reserve(call: { agentId: string; limit: number; wanted: number; nowMs: number }): ReserveVerdict {
     const { agentId, limit, wanted, nowMs } = call;
     this.#sql.exec(`delete from spendings where at_ms <= ?`, nowMs - BUDGET_WINDOW_MS);
@@ -70,7 +75,10 @@ export class TokenBudget {
     this.#sql.exec(`delete from spendings where call_id = ?`, callId);
   }
 
-  /** Notes tokens of a call that needed no reservation: the agent has no limit now, and may be given one that counts them. */
+  /**
+   * Notes the tokens of a call without a reservation: the agent has no limit now, but may get one
+   * that counts them.
+   */
   note(agentId: string, tokens: number, nowMs: number): void {
     this.#sql.exec(`delete from spendings where at_ms <= ?`, nowMs - BUDGET_WINDOW_MS);
     this.#insert(agentId, nowMs, tokens);
@@ -88,7 +96,7 @@ export class TokenBudget {
     return row?.used ?? 0;
   }
 
-  /** When the agent may call again if nothing is added; null: never with this limit. */
+  /** When (ms) the agent may call again if nothing is added; null: never with this limit. */
   freesAtMs(agentId: string, limit: number, nowMs: number): number | null {
     const spendings = this.#sql
       .exec<Spending>(

@@ -10,7 +10,10 @@ import type { FinishedRun, OccurrenceLog } from '../projection/occurrence-log.ts
 import type { Projection } from '../projection/projection.ts';
 import type { RunOutcome } from './mission-run.ts';
 
-/** After this many failures of its own in a row a mission gets a failed iteration and moves on to its next time. */
+/**
+ * After this many failures of its own in a row a mission gets a failed iteration and moves on to
+ * its next time.
+ */
 const MOST_FAILURES = 6;
 
 const NO_RUN = { plansProduced: 0, plansWrittenBack: 0, parseFailures: 0, error: null } as const;
@@ -34,7 +37,10 @@ type Choice =
   | { kind: 'nothing-due'; nextDueMs: number | null }
   | { kind: 'run'; missionId: string };
 
-/** The turns of one user: each reads what is new in the log and gives the mission that is ready first its run. */
+/**
+ * The turns of one user: each reads what is new in the log and gives the mission that is ready
+ * first its run.
+ */
 export class Turns {
   readonly #ports: TurnPorts;
   readonly #log = createLogger({ component: 'user-missions' });
@@ -49,7 +55,10 @@ export class Turns {
     return this.#runningMissionId;
   }
 
-  /** Takes one turn. What goes wrong in it is in the report; only a fault of the object's own storage is thrown. */
+  /**
+   * Takes one turn. What goes wrong in it is in the report; only a fault of the object's own
+   * storage is thrown.
+   */
   async take(): Promise<TurnReport> {
     metrics.ticks.inc();
     const startedMs = Date.now();
@@ -73,7 +82,10 @@ export class Turns {
     return { ...nothingDue, nextDueMs: choice.kind === 'gone' ? null : choice.nextDueMs };
   }
 
-  /** In one piece with the refresh: a rebuild that is queued behind it empties the cache for a while, unless a mission runs. */
+  /**
+   * In one piece with the refresh: a rebuild that is queued behind it empties the cache for a
+   * while, unless a mission runs.
+   */
   async #choose(): Promise<Choice> {
     const { store, projection } = this.#ports;
     if (!(await projection.refreshPending())) return { kind: 'gone' };
@@ -92,7 +104,10 @@ export class Turns {
     return this.#settle(missionId, outcome);
   }
 
-  /** If PostgreSQL serves others, what goes wrong in a run is this mission's trouble: its user's other missions go on. */
+  /**
+   * If PostgreSQL serves others, what goes wrong in a run is this mission's trouble: its user's
+   * other missions go on.
+   */
   #ownFailure(missionId: string, thrown: unknown): RunOutcome {
     if (thrown instanceof PostgresError && isOutage(thrown)) throw thrown;
     if (this.#ports.isDamaged(thrown)) throw thrown;
@@ -120,7 +135,9 @@ export class Turns {
     if (entry !== null) occurrences.ran(entry.mission, run, Date.now());
   }
 
-  /** A change that arrived after the run had looked may be the very thing that the run waits for. */
+  /**
+   * A change that arrived after the run had looked may be the very thing that the run waits for.
+   */
   #hold(missionId: string, { hold, revision }: { hold: Hold; revision: number }): void {
     const { store } = this.#ports;
     if (revision === store.revision) store.saveHold(missionId, hold);
@@ -134,7 +151,10 @@ export class Turns {
     store.saveAttempt(missionId, { failures, code, retryAtMs });
   }
 
-  /** If PostgreSQL is down for all, the Dispatcher's one back-off decides who comes back when; if not, the user's own does. */
+  /**
+   * If PostgreSQL is down for all, the Dispatcher's one back-off decides who comes back when; if
+   * not, the user's own does.
+   */
   #postponed(thrown: unknown): TurnReport {
     const { userId, store } = this.#ports;
     const code = codeOf(thrown);

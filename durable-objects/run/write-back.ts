@@ -19,7 +19,10 @@ export type WriteBackPorts = {
   timeZone: string;
 };
 
-/** Writes what came of a run to the log, on top of the newest state. Each method runs while nobody else works on the log. */
+/**
+ * Writes what came of a run to the log, on top of the newest state. Each method runs while nobody
+ * else works on the log.
+ */
 export class WriteBack {
   readonly #ports: WriteBackPorts;
 
@@ -88,7 +91,10 @@ export class WriteBack {
     });
   }
 
-  /** Computed from now, so that days of absence are one run; an interval counts from the start of this one. */
+  /**
+   * Computed from now, so that days of absence are one run; an interval counts from the start of
+   * this one.
+   */
   #nextRunAt({ id, cadence: parsed }: Mission, startedMs: number, nowMs: number): string | null {
     if (!parsed.ok) return null;
     const { cadence } = parsed;
