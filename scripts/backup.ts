@@ -35,8 +35,9 @@ export type BackupOptions = {
 };
 
 /**
- * Makes a backup. The objects come first: what the database holds beyond them they read again, and the audit goes on from rows that
- * continue what they wrote. The other way round a restored audit would end before the head that an object kept.
+ * Makes a backup. The objects are copied before the tables: when they are restored they read what
+ * the database holds beyond them, and the audit continues from its rows. If the tables were copied
+ * first, a restored audit would end before the head that an object remembers.
  */
 export async function backup({
   databaseUrl,

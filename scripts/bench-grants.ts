@@ -1,4 +1,7 @@
-/** What grants cost, as medians: `npm run bench:grants`. WebCrypto of this Node; workerd's is of the same order. */
+/**
+ * What grants cost, as medians: `npm run bench:grants`. WebCrypto of this Node; workerd's is of the
+ * same order.
+ */
 import { generateKeyPairSync } from 'node:crypto';
 import {
   decryptField,

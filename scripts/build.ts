@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { projectPath } from './process/project.ts';
 
-/** Bundles the Workers exactly as a deployment to Cloudflare would (workerd.capnp embeds the result), and makes the egress Worker and the command line. */
+/**
+ * Bundles the Workers exactly as a deployment to Cloudflare would (workerd.capnp embeds the
+ * result), and makes the egress Worker and the command line.
+ */
 export function build(): void {
   bundle('wrangler.toml', 'dist/mana-ai');
   bundle('wrangler.mana-auth.toml', 'dist/mana-auth');
@@ -13,8 +16,8 @@ export function build(): void {
 }
 
 /**
- * In a process of its own: an image that is built already has no bundler. Node calls its stripping of
- * types experimental, on the terminal of whoever builds.
+ * In a process of its own: an image that is built already has no bundler. Node calls its stripping
+ * of types experimental, on the terminal of whoever builds.
  */
 function run(script: string): void {
   const path = projectPath(`scripts/process/${script}`);

@@ -8,7 +8,10 @@ import { projectPath } from './process/project.ts';
 
 const WAKE_EVERY_MS = 2_000;
 
-/** Both Workers in miniflare with reload on save, against the embedded PostgreSQL and the demo planner. */
+/**
+ * Both Workers in miniflare with reload on save, against the embedded PostgreSQL and the demo
+ * planner.
+ */
 async function dev(): Promise<void> {
   const embedded = await startEmbedded();
   const { config, dataDir } = embedded;

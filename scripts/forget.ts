@@ -1,4 +1,7 @@
-/** `npm run forget -- USER`: removes everything of one person here, through the running Workers, and checks that it is gone. */
+/**
+ * `npm run forget -- USER`: removes everything of one person here, through the running Workers, and
+ * checks that it is gone.
+ */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Client } from 'pg';
@@ -48,7 +51,7 @@ async function emptyObjects({ url, serviceKey }: Workers, userId: string): Promi
   throw new StartError(refusalOf(response));
 }
 
-/** Only the process may empty its objects: it has their files open. */
+/** Only the running process may empty the objects, since it has their files open. */
 async function workersOf(environment: Environment): Promise<Workers> {
   const { port, serviceKey } = checkedConfig(environment);
   const url = `http://127.0.0.1:${port}`;
@@ -81,7 +84,7 @@ async function prove(
     removed,
   }: { workers: Workers; userId: string; besides: readonly string[]; removed: readonly RowCount[] },
 ): Promise<boolean> {
-  // Asked last of all: what brought the person back in the meantime shows.
+  // This is asked last, so that a person whom something brought back in the meantime shows.
   const left = await emptyObjects(workers, userId);
   const rows = await countRowsOf(client, userId, besides);
   for (const { table, rows: remaining } of rows) {

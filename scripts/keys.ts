@@ -71,7 +71,7 @@ function makeKeys(): Map<string, string> {
   ]);
 }
 
-/** The new key before those that were there: what the old ones made still opens. */
+/** Puts the new key before the old ones, so that what the old ones made still opens. */
 function renew(name: string, fresh: string, old: string): Renewed {
   if (old.trim() === '') return { value: fresh };
   const kind = PEM_KINDS[name];
@@ -110,7 +110,10 @@ function toPem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 }
 
-/** Dropping it could make what it sealed unreadable for good, and keeping it would stop the boot. */
+/**
+ * The file stays as it is: without this key, what it sealed could be lost for good, and with it the
+ * boot would stop.
+ */
 function unreadable(name: string): KeysError {
   return new KeysError(
     'KEY_UNREADABLE',
@@ -118,7 +121,8 @@ function unreadable(name: string): KeysError {
   );
 }
 
-// ---- The file --------------------------------------------------------------------------------------------------
+// ---- The file
+// --------------------------------------------------------------------------------------------------
 
 /** One assignment as dotenv reads it, quotes over several lines included. */
 const ASSIGNMENT =
@@ -129,7 +133,10 @@ function assignment(name: string, value: string): string {
   return `${name}="${value.trim().replaceAll('\n', '\\n')}"\n`;
 }
 
-/** The text with each name set once, where it stood first, or at the end; everything else stays as it is. */
+/**
+ * The text with each name set once, where it stood first, or at the end; everything else stays as
+ * it is.
+ */
 function setAll(text: string, values: ReadonlyMap<string, string>): string {
   const left = new Map(values);
   const replaced = text.replaceAll(ASSIGNMENT, (whole, name: string) => {
@@ -153,9 +160,12 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Writes beside the file and moves it there: a crash leaves the old keys or the new ones. Only its owner may read it. */
+/**
+ * Writes beside the file and moves it there: a crash leaves the old keys or the new ones. Only its
+ * owner may read it.
+ */
 async function replaceFile(path: string, text: string): Promise<void> {
-  // A link stays one; what it points to is replaced.
+  // If `.env` is a link, the file that it points to is replaced.
   const target = await realpath(path).catch(() => path);
   const draft = `${target}.${randomBytes(4).toString('hex')}.new`;
   try {
@@ -171,7 +181,10 @@ async function replaceFile(path: string, text: string): Promise<void> {
 
 /** What `npm run keys` is told. */
 export type KeysOptions = {
-  /** new keys come first and the old ones stay behind them; RSA keys go. Without it any key that is set is a refusal. */
+  /**
+   * new keys come first and the old ones stay behind them; RSA keys go. Without it any key that is
+   * set is a refusal.
+   */
   replace: boolean;
   /** the key that signs user tokens, and none of the others */
   issuer?: boolean;

@@ -38,8 +38,9 @@ export type RestoreOptions = {
 };
 
 /**
- * Restores a backup: all checks first, then the tables in the form that the backup's build gave them, then the migrations since, then
- * the objects. Cut off in between, it is repeated with `replace`.
+ * Restores a backup: all checks first, then the tables in the form that the backup's build gave
+ * them, then the migrations since, then the objects. Cut off in between, it is repeated with
+ * `replace`.
  * @throws StartError, MigrateError
  */
 export async function restore(options: RestoreOptions): Promise<Manifest> {
@@ -72,7 +73,10 @@ async function assertKnown({ migrations, build }: Manifest): Promise<void> {
   );
 }
 
-/** Leaves a database without our schemas, so that the migrations make them as the backup's build had them. */
+/**
+ * Leaves a database without our schemas, so that the migrations make them as the backup's build had
+ * them.
+ */
 async function makeRoom(
   client: Client,
   options: RestoreOptions,

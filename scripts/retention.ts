@@ -1,4 +1,7 @@
-/** `npm run retention -- --days N`: shortens what is kept of the past, as the tables' owner, any time. */
+/**
+ * `npm run retention -- --days N`: shortens what is kept of the past, as the tables' owner, any
+ * time.
+ */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +14,8 @@ import { openOwnDatabase, withClient } from './embedded/own-database.ts';
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
- * Shortens every user's audit; each user is a transaction of its own, so that a run that was cut off has only less to do the next time.
+ * Shortens every user's audit; each user is a transaction of its own, so that a run that was cut
+ * off has only less to do the next time.
  * @returns how many rows went, of how many users
  */
 export async function compactAudits(
@@ -44,7 +48,9 @@ export async function dropVaultUses(client: Client, olderThan: Date): Promise<nu
   return rowCount ?? 0;
 }
 
-/** Deletes grants whose time was over before `olderThan`, revoked ones as well; answers how many. */
+/**
+ * Deletes grants whose time was over before `olderThan`, revoked ones as well; answers how many.
+ */
 export async function dropEndedGrants(client: Client, olderThan: Date): Promise<number> {
   const { rowCount } = await client.query('delete from mana_auth.grants where expires_at < $1', [
     olderThan,

@@ -1,4 +1,7 @@
-/** `npm run rewrap`: wraps all master keys of the vault by the current (first) MANA_AUTH_KEK, so that the old ones can go. */
+/**
+ * `npm run rewrap`: wraps all master keys of the vault by the current (first) MANA_AUTH_KEK, so
+ * that the old ones can go.
+ */
 import type { Client } from 'pg';
 import { parseManaAuthConfig } from '../src/config/mana-auth.ts';
 import { importKekRing } from '../src/mana-auth/kek-ring.ts';
@@ -7,7 +10,9 @@ import { type Database, scopeStatement } from '../src/postgres/port.ts';
 import { findDatabase, openConnection } from './database/connect.ts';
 import { readEnvironment, StartError } from './process/environment.ts';
 
-/** Transactions on one connection, one after the other. All columns that are asked for are texts. */
+/**
+ * Transactions on one connection, one after the other. All columns that are asked for are texts.
+ */
 function databaseOn(client: Client): Database {
   return {
     async transaction(request) {

@@ -7,7 +7,10 @@ import { printIterations } from './embedded/iteration-printer.ts';
 import { consoleOn } from './process/console-port.ts';
 import { startWorkerd } from './process/workerd-process.ts';
 
-/** Everything on one machine with one command: embedded PostgreSQL, both Workers, a demo user, a demo planner. */
+/**
+ * Everything on one machine with one command: embedded PostgreSQL, both Workers, a demo user, a
+ * demo planner.
+ */
 async function start(): Promise<void> {
   const embedded = await startEmbedded();
   const { config, dataDir } = embedded;
@@ -45,7 +48,7 @@ async function seedEncrypted({ config, databaseUrl, token }: Embedded): Promise<
     const access = { ...workersAt(config.port, config.authPort), token };
     await seedEncryptedDemo(client, access, Date.now());
   } catch (thrown) {
-    // With keys of somebody else's (MANA_JWKS_URL) the demo user is nobody there.
+    // If another service signs user tokens (MANA_JWKS_URL), it does not know the demo user.
     say(
       `the demo with encrypted notes is left out: ${thrown instanceof Error ? thrown.message : 'failed'}`,
     );

@@ -15,7 +15,7 @@ const USAGE = `npm run --silent token -- USER
 
 /**
  * A token of that user, valid for 30 days, signed by the first key of MANA_AUTH_ISSUER_KEY_PEM.
- * @throws StartError where another service signs user tokens, or nobody does
+ * @throws StartError if another service signs user tokens, or no service does
  */
 export async function userToken(environment: Environment, userId: string): Promise<string> {
   const { userTokens } = checkedConfig(environment);

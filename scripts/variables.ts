@@ -1,4 +1,7 @@
-/** `npm run variables`: writes what follows from src/config/variables.ts into the files that hold it. */
+/**
+ * `npm run variables`: writes what follows from src/config/variables.ts into the files that hold
+ * it.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { GENERATED } from './generated/variable-texts.ts';
 import { projectPath } from './process/project.ts';

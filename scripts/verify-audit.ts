@@ -1,4 +1,7 @@
-/** `npm run verify-audit -- FILE.json`: checks an audit from its export alone, without the server that wrote it. */
+/**
+ * `npm run verify-audit -- FILE.json`: checks an audit from its export alone, without the server
+ * that wrote it.
+ */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';

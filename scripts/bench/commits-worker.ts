@@ -1,4 +1,5 @@
-// Runs in workerd as it stands, types stripped: the commits of a herd and nothing else, for what the disk alone would allow.
+// Runs in workerd as it stands, types stripped: the commits of a herd and nothing else, for what
+// the disk alone would allow.
 import { DurableObject } from 'cloudflare:workers';
 
 type Env = { DESK: DurableObjectNamespace<Desk>; SEAT: DurableObjectNamespace<Seat> };
@@ -46,7 +47,10 @@ export class Desk extends DurableObject<Env> {
   }
 }
 
-/** A user's commits: an alarm, a checkpoint after each of two rounds, the merged record, and leaving memory. */
+/**
+ * A user's commits: an alarm, a checkpoint after each of two rounds, the merged record, and leaving
+ * memory.
+ */
 export class Seat extends DurableObject<Env> {
   /** Not part of a run: the objects of users exist before their missions fall due. */
   async register(name: string): Promise<void> {

@@ -10,7 +10,10 @@ import { untilTrue } from './measure.ts';
 import { type FsyncFigures, watchFsyncs } from './process-watch.ts';
 import type { BenchDatabase } from './database.ts';
 
-/** As many as the runner's Dispatcher admits beside those that plan, and as many connections as its pool has. */
+/**
+ * As many as the runner's Dispatcher admits beside those that plan, and as many connections as its
+ * pool has.
+ */
 const PREPARING = 4;
 const CONNECTIONS = 3;
 const SLICE = 50;
@@ -22,7 +25,10 @@ export type CommitFigures = {
   fsyncs: FsyncFigures;
 };
 
-/** What the disk alone allows: the commits of a herd, in objects and in Postgres at once, with no model and no thought between them. */
+/**
+ * What the disk alone allows: the commits of a herd, in objects and in Postgres at once, with no
+ * model and no thought between them.
+ */
 export async function measureCommits(
   database: BenchDatabase,
   {

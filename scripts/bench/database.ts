@@ -5,9 +5,14 @@ import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../embedded/embedded-postgres.ts';
 import { migrate } from '../migrate.ts';
 
-/** What the server counted since it started; differences of two readings belong to what happened between them. */
+/**
+ * What the server counted since it started; differences of two readings belong to what happened
+ * between them.
+ */
 export type DatabaseCounts = {
-  /** statements of the runner, begin and commit left out; null where the server cannot count them */
+  /**
+   * statements of the runner, begin and commit left out; null where the server cannot count them
+   */
   statements: number | null;
   transactions: number;
   fsyncs: number;
@@ -24,7 +29,9 @@ export type BenchDatabase = {
   stop(): Promise<void>;
 };
 
-/** A PostgreSQL that writes through to the disk as in production, migrated, with its counters on. */
+/**
+ * A PostgreSQL that writes through to the disk as in production, migrated, with its counters on.
+ */
 export async function startBenchDatabase(): Promise<BenchDatabase> {
   const dataDir = await mkdtemp(join(tmpdir(), 'mana-edge-bench-postgres-'));
   await withCounters(dataDir);

@@ -33,7 +33,10 @@ export type HerdFigures = {
   database: DatabaseCounts;
 };
 
-/** Users register, everything falls due at one second, and the clock runs until the last plan is in the log. */
+/**
+ * Users register, everything falls due at one second, and the clock runs until the last plan is in
+ * the log.
+ */
 export async function measureHerd(stage: Stage, options: HerdOptions): Promise<HerdFigures> {
   const { database, model, runner } = stage;
   model.latencyMs = options.latencyMs;
@@ -79,7 +82,10 @@ async function registrationRate(stage: Stage): Promise<number> {
   return few.length / (await register(stage, few));
 }
 
-/** Until the feed has delivered every user: the outbox is empty below its horizon then, and each object has answered. */
+/**
+ * Until the feed has delivered every user: the outbox is empty below its horizon then, and each
+ * object has answered.
+ */
 async function register(
   { database, runner }: Stage,
   missions: readonly SeededMission[],

@@ -18,7 +18,10 @@ type Point = (typeof POINTS)[number];
 
 const MISSIONS = 6;
 const LATENCY_MS = 20;
-/** From an answer on its way to the checkpoint on the disk, and a little more: kills fall on both sides of it. */
+/**
+ * From an answer on its way to the checkpoint on the disk, and a little more: kills fall on both
+ * sides of it.
+ */
 const AFTER_ANSWER_MS = 25;
 
 const ignore = (_key: string): void => undefined;
@@ -30,12 +33,18 @@ export type KillFigures = {
   missions: number;
   exactlyOnce: number;
   calls: { made: number; ideal: number; mostRepeatedOfOneMission: number };
-  /** from the start of the command to its line `ready`, and from there to the first sign of the resumed work */
+  /**
+   * from the start of the command to its line `ready`, and from there to the first sign of the
+   * resumed work
+   */
   restartMs: { p50: number; p99: number };
   resumeMs: { p50: number; p99: number };
 };
 
-/** kill -9 again and again, at points of a run that the seed chooses; the log and the model's own list tell what came of it. */
+/**
+ * kill -9 again and again, at points of a run that the seed chooses; the log and the model's own
+ * list tell what came of it.
+ */
 export async function measureKills(
   stage: Stage,
   { runs, seed }: { runs: number; seed: number },

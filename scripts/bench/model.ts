@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** One call of the model. `mission` is the marker that `seed.ts` puts into each title; `round` counts from 1. */
+/**
+ * One call of the model. `mission` is the marker that `seed.ts` puts into each title; `round`
+ * counts from 1.
+ */
 export type Call = { mission: string; round: number; atMs: number };
 
 export type BenchModel = {
@@ -11,7 +14,10 @@ export type BenchModel = {
   latencyMs: number;
   maxConcurrent(): number;
   open(): number;
-  /** called when a request is there in full, and when its answer has been sent; a test of crashes ends the runner here */
+  /**
+   * called when a request is there in full, and when its answer has been sent; a test of crashes
+   * ends the runner here
+   */
   onRequest: (call: Call) => void;
   onAnswer: (call: Call) => void;
   close(): Promise<void>;
@@ -43,8 +49,9 @@ const LAST = choice(
 export const ROUNDS = 2;
 
 /**
- * An OpenAI-compatible server that answers each plan in two rounds, a call and a last word, each after `latencyMs`. It looks at
- * requests without parsing them and keeps a few bytes of each: it must not be what a measurement measures.
+ * An OpenAI-compatible server that answers each plan in two rounds, a call and a last word, each
+ * after `latencyMs`. It looks at requests without parsing them and keeps a few bytes of each: it
+ * must not be what a measurement measures.
  */
 export async function startBenchModel(): Promise<BenchModel> {
   let open = 0;

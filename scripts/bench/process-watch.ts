@@ -7,7 +7,10 @@ const LOOK_EVERY_MS = 250;
 /** Of one process over a span of time. Memory in MB, `cpuSeconds` user and system together. */
 export type ProcessFigures = { peakRssMb: number; peakFiles: number; cpuSeconds: number };
 
-/** Begins to watch a process by /proc (Linux); the returned function ends that and tells what was seen. */
+/**
+ * Begins to watch a process by /proc (Linux); the returned function ends that and tells what was
+ * seen.
+ */
 export function watchProcess(pid: number): () => ProcessFigures {
   const cpuBefore = cpuSeconds(pid);
   resetPeak(pid);
@@ -59,10 +62,16 @@ function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** How often a process waited for the disk, and for how long in all; null where strace is missing or may not attach. */
+/**
+ * How often a process waited for the disk, and for how long in all; null where strace is missing or
+ * may not attach.
+ */
 export type FsyncFigures = { count: number; seconds: number } | null;
 
-/** Counts fsync and fdatasync of all threads with strace; the returned function detaches and reads its table. */
+/**
+ * Counts fsync and fdatasync of all threads with strace; the returned function detaches and reads
+ * its table.
+ */
 export async function watchFsyncs(pid: number): Promise<() => Promise<FsyncFigures>> {
   const strace = spawn(
     'strace',

@@ -7,7 +7,10 @@ import type { WakeFigures } from './wake.ts';
 
 /** Of the machine that mana-edge is made for. */
 const MOST_RSS_MB = 256;
-/** An object that is open has three, and no more than those of admitted users and of one slice of the feed are. */
+/**
+ * An object that is open has three, and no more than those of admitted users and of one slice of
+ * the feed are.
+ */
 const MOST_FILES = 512;
 const DRAIN_MARGIN = 1.1;
 const RESUME_WITHIN_MS = 2_000;
@@ -99,7 +102,8 @@ function idleLines(idle: readonly IdleFigures[]): { title: string; lines: Line[]
     title: 'Idle: one tick with nothing due',
     lines: idle.flatMap((size) => {
       const name = `at ${size.logRows} log rows, ${size.users} users:`;
-      // Twice what it is on a small log, and a little for what a shared machine does to milliseconds.
+      // Twice what it is on a small log, and a little for what a shared machine does to
+      // milliseconds.
       const most = (small?.tickMs ?? 0) * 2 + 5;
       return [
         size === small

@@ -15,7 +15,10 @@ export type BenchRunner = {
   internal(path: string, method?: 'GET' | 'POST'): Promise<Response>;
   /** SIGKILL to workerd at this very moment, and to its command */
   kill(): void;
-  /** after a kill: the same data folder and ports; resolves when it is ready, with the milliseconds that took */
+  /**
+   * after a kill: the same data folder and ports; resolves when it is ready, with the milliseconds
+   * that took
+   */
   restart(): Promise<number>;
   dispose(): Promise<void>;
 };

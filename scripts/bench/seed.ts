@@ -55,8 +55,8 @@ function missionData({ key, nextRunAt }: SeededMission): Record<string, unknown>
 }
 
 /**
- * Fills the log up to `rows` rows of users who were here before, without telling the runner: old rows are not news. Their users
- * are registered too.
+ * Fills the log up to `rows` rows of earlier users, and registers these users. The runner is not
+ * told, since old rows are nothing new to it.
  */
 export async function fillLog(database: BenchDatabase, users: number, rows: number): Promise<void> {
   await database.query(`alter table sync_changes disable trigger user`);

@@ -4,7 +4,10 @@ import { type BenchRunner, startBenchRunner } from './runner.ts';
 
 export type Stage = { database: BenchDatabase; model: BenchModel; runner: BenchRunner };
 
-/** Starts all parts, works with them and ends them: what one measurement leaves behind is no burden to the next. */
+/**
+ * Starts all parts, works with them and ends them, so that one measurement does not load the
+ * machine for the next.
+ */
 export async function onStage<T>(
   concurrency: number,
   work: (stage: Stage) => Promise<T>,

@@ -1,4 +1,7 @@
-/** One figure beside what it must not exceed; `ok` is null where there is no limit or nothing was measured. */
+/**
+ * One figure beside what it must not exceed; `ok` is null where there is no limit or nothing was
+ * measured.
+ */
 export type Line = { figure: string; value: string; limit: string; ok: boolean | null };
 
 /** Rows under headings, columns as wide as their longest cell. */

@@ -5,7 +5,10 @@ import { insertMissions, missionsDueAt } from './seed.ts';
 
 export type WakeFigures = { wakes: number; p50Ms: number; p99Ms: number };
 
-/** From a device's commit to the first request at the model, one mission after the other, on a runner with nothing else to do. */
+/**
+ * From a device's commit to the first request at the model, one mission after the other, on a
+ * runner with nothing else to do.
+ */
 export async function measureWake({ database, model }: Stage, wakes: number): Promise<WakeFigures> {
   model.latencyMs = 0;
   const delays: number[] = [];

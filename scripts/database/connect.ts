@@ -13,7 +13,8 @@ export type DatabaseWay = { target: DatabaseTarget; encryption: Encryption };
 const CONNECT_WITHIN_MS = 10_000;
 
 /**
- * Reads a URL of PostgreSQL with the variables of libpq beside it and agrees with the server on TLS.
+ * Reads a URL of PostgreSQL with the variables of libpq beside it and agrees with the server on
+ * TLS.
  * @param name the variable that holds the URL
  * @throws StartError with a sentence that never holds the password
  */

@@ -1,4 +1,6 @@
-/** How a connection to PostgreSQL is encrypted: what libpq's sslmode means, in what workerd can do. */
+/**
+ * How a connection to PostgreSQL is encrypted: what libpq's sslmode means, in what workerd can do.
+ */
 import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import {

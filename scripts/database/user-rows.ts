@@ -14,7 +14,10 @@ async function tablesOfUsers(client: Client): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Deletes a person's rows in one transaction, in our tables and those named besides; answers how many went. */
+/**
+ * Deletes a person's rows in one transaction, in our tables and those named besides; answers how
+ * many went.
+ */
 export async function deleteRowsOf(
   client: Client,
   userId: string,
@@ -22,7 +25,8 @@ export async function deleteRowsOf(
 ): Promise<RowCount[]> {
   return asUser(client, userId, async () => {
     const counts: RowCount[] = [];
-    // A row of the log is noted by nobody once it is deleted; one of the outbox would bring the person back.
+    // Deleting rows of the log notes no change, but a row that is left in the outbox would make the
+    // feed register this person again.
     for (const table of [...besides, ...(await tablesOfUsers(client))]) {
       const { rowCount } = await client.query(`delete from ${table} where user_id = $1`, [userId]);
       counts.push({ table, rows: rowCount ?? 0 });
@@ -50,7 +54,10 @@ export async function countRowsOf(
   });
 }
 
-/** An owner without rights beyond that sees, under the forced policies, the rows of the user it names. */
+/**
+ * An owner without rights beyond that sees, under the forced policies, the rows of the user it
+ * names.
+ */
 async function asUser<T>(client: Client, userId: string, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {

@@ -13,7 +13,10 @@ export type DemoRecord = {
   data: Record<string, unknown>;
 };
 
-/** A goal and three missions of a demo user, written as a device of theirs would write them; once, also over several starts. */
+/**
+ * A goal and three missions of a demo user, written as a device of theirs would write them; once,
+ * also over several starts.
+ */
 export async function seedDemoUser(client: Client, nowMs: number): Promise<void> {
   const { rowCount } = await client.query(`select 1 from sync_changes where user_id = $1 limit 1`, [
     DEMO_USER,

@@ -65,8 +65,9 @@ const ENCRYPTED_FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Two missions over encrypted records, made as a device of the demo user makes them: a master key from the vault, records encrypted under
- * keys of their own, a grant for exactly these records. 'demo-notes' is due at once; 'demo-garden' runs when it is asked to.
+ * Two missions over encrypted records, made as a device of the demo user makes them: a master key
+ * from the vault, records encrypted under keys of their own, a grant for exactly these records.
+ * 'demo-notes' is due at once; 'demo-garden' runs when it is asked to.
  */
 export async function seedEncryptedDemo(
   client: Client,

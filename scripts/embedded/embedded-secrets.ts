@@ -3,7 +3,10 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { calculateJwkThumbprint, importPKCS8, SignJWT } from 'jose';
 import type { Environment } from '../process/environment.ts';
 
-/** What the embedded default makes for itself on its first start: every key that the two Workers need. */
+/**
+ * What the embedded default makes for itself on its first start: every key that the two Workers
+ * need.
+ */
 export type EmbeddedSecrets = {
   issuerKeyPem: string;
   serviceKey: string;
@@ -15,7 +18,10 @@ export type EmbeddedSecrets = {
 
 const TOKEN_LIFETIME = '30d';
 
-/** Reads the secrets of a data folder, and makes there what is missing, readable by their owner alone. */
+/**
+ * Reads the secrets of a data folder, and makes there what is missing, readable by their owner
+ * alone.
+ */
 export function embeddedSecrets(dataDir: string): EmbeddedSecrets {
   const path = `${dataDir}/secrets.json`;
   const present = existsSync(path)
@@ -23,7 +29,8 @@ export function embeddedSecrets(dataDir: string): EmbeddedSecrets {
     : {};
   const secrets = { ...freshSecrets(), ...present };
   if (Object.keys(present).length === Object.keys(secrets).length) return secrets;
-  // Written beside and moved: a folder of an earlier version keeps its keys or has all of them, whatever happens in between.
+  // Written beside and moved: a folder of an earlier version keeps its keys or has all of them,
+  // whatever happens in between.
   writeFileSync(`${path}.new`, JSON.stringify(secrets), { mode: 0o600 });
   renameSync(`${path}.new`, path);
   return secrets;
@@ -47,7 +54,10 @@ function signingKeyPem(): string {
     .toString();
 }
 
-/** The folder's own keys, where the environment has none. The runner's pair comes from one place: halves of two would never meet. */
+/**
+ * The folder's own keys, where the environment has none. The runner's pair comes from one place:
+ * halves of two would never meet.
+ */
 export function withOwnKeys(given: Environment, secrets: EmbeddedSecrets): Environment {
   const hasRunnerKey = Boolean(given['MANA_AI_PRIVATE_KEY_PEM'] || given['MANA_AI_PUBLIC_KEY_PEM']);
   const runnerPair = {

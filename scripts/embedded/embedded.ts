@@ -26,7 +26,10 @@ export type Embedded = {
   usesDemoPlanner: boolean;
 };
 
-/** Starts PostgreSQL in the data folder, migrates and seeds it, and starts the demo planner where no LLM is configured. */
+/**
+ * Starts PostgreSQL in the data folder, migrates and seeds it, and starts the demo planner where no
+ * LLM is configured.
+ */
 export async function startEmbedded(): Promise<Embedded> {
   const given = readEnvironment();
   const { dataDir: configuredDir, llm, userTokens } = checkedConfig(given);
@@ -36,7 +39,8 @@ export async function startEmbedded(): Promise<Embedded> {
   const planner = llm.baseUrl === null ? await startPlanner() : null;
   const environment: Environment = {
     ...given,
-    // Nothing but this runner's own page and command line decides here, unless somebody says otherwise.
+    // Nothing but this runner's own page and command line decides here, unless somebody says
+    // otherwise.
     MANA_DECIDE: given['MANA_DECIDE'] || 'here',
     DATABASE_URL: postgres.databaseUrl,
     ...withOwnKeys(given, secrets),

@@ -7,7 +7,10 @@ import { type Environment, readEnvironment, StartError } from '../process/enviro
 
 export type OwnDatabase = { databaseUrl: string; close(): Promise<void> };
 
-/** The database of DATABASE_URL or, where that is unset, the one that `npm start` made in the data folder, started where it does not run. */
+/**
+ * The database of DATABASE_URL or, where that is unset, the one that `npm start` made in the data
+ * folder, started where it does not run.
+ */
 export async function openOwnDatabase(
   environment: Environment,
   dataDir: string,
@@ -18,7 +21,10 @@ export async function openOwnDatabase(
   return openOrMakeDatabase(environment, dataDir);
 }
 
-/** The same for an empty machine: where there is neither, the database of `npm start` is made. */
+/**
+ * The same for an empty machine: if there is neither of the two, the database of `npm start` is
+ * made.
+ */
 export async function openOrMakeDatabase(
   environment: Environment,
   dataDir: string,
@@ -32,13 +38,19 @@ export async function openOrMakeDatabase(
   return { databaseUrl: started.databaseUrl, close: () => started.stop() };
 }
 
-/** The environment with the keys that `npm start` made in the data folder, where it is the one that is used here. */
+/**
+ * The environment with the keys that `npm start` made in the data folder, where it is the one that
+ * is used here.
+ */
 export function withKeysOfStart(environment: Environment, dataDir: string): Environment {
   if (environment['DATABASE_URL'] || !existsSync(`${dataDir}/secrets.json`)) return environment;
   return { ...environment, ...withOwnKeys(environment, embeddedSecrets(dataDir)) };
 }
 
-/** Runs work on one connection. What the driver throws may name the connection with its password: only its code is passed on. */
+/**
+ * Runs work on one connection. What the driver throws may name the connection with its password:
+ * only its code is passed on.
+ */
 export async function withClient<T>(
   databaseUrl: string,
   command: string,

@@ -56,10 +56,14 @@ function binding(name: VariableName): string {
 /** Key sets stand at http://mana-auth:3001 there, which compose.yml says itself. */
 const NOT_PASSED: readonly VariableName[] = ['MANA_AUTH_PORT'];
 
-/** A variable that compose passes on as it is given; one with a value of compose's own looks else. */
+/**
+ * A variable that compose passes on as it is given; one with a value of compose's own looks else.
+ */
 const PASSED = /^ {6}(\w+): \$\{\1:-\}$/;
 
-/** The variables of a service that are passed on as given, behind those that are written by hand. */
+/**
+ * The variables of a service that are passed on as given, behind those that are written by hand.
+ */
 function withPassed(compose: string, worker: Worker): string {
   const lines = compose.split('\n');
   const service = lines.indexOf(`  ${worker}:`);

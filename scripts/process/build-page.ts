@@ -10,7 +10,10 @@ const OUT = 'dist/mana-console/page';
 const ENTRIES = ['app', 'carry', 'check', 'seal', 'qr', 'de'];
 const COPIED = ['index.html', 'icon.svg', 'manifest.webmanifest'];
 
-/** Builds the page of the console, with a brotli twin of each file, and notes the files' hashes beside it. */
+/**
+ * Builds the page of the console, with a brotli twin of each file, and notes the files' hashes
+ * beside it.
+ */
 function buildPage(): void {
   rmSync(projectPath(OUT), { recursive: true, force: true });
   mkdirSync(projectPath(OUT), { recursive: true });

@@ -18,7 +18,10 @@ const BUNDLES = [
   'dist/egress/src/egress/worker.js',
 ];
 
-/** Bundles the Workers unless the bundles are there and newer than all they are made of (an image brings them ready made). */
+/**
+ * Bundles the Workers unless the bundles are there and newer than all they are made of (an image
+ * brings them ready made).
+ */
 export function ensureBuilt(): void {
   const bundles = BUNDLES.map((path) => projectPath(path));
   if (bundles.every((path) => existsSync(path))) {

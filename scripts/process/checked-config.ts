@@ -2,7 +2,10 @@ import { type ManaAiConfig, parseManaAiConfig } from '../../src/config/mana-ai.t
 import { parseManaAuthConfig } from '../../src/config/mana-auth.ts';
 import { type Environment, StartError } from './environment.ts';
 
-/** The runner's configuration, once the grants Worker's is well-formed too. Throws StartError that names the malformed variable. */
+/**
+ * The runner's configuration, once the grants Worker's is well-formed too. Throws StartError that
+ * names the malformed variable.
+ */
 export function checkedConfig(environment: Environment): ManaAiConfig {
   const grants = parseManaAuthConfig(environment);
   if (!grants.ok) throw new StartError(`${grants.variable} ${grants.message}`);

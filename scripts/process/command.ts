@@ -3,14 +3,17 @@ import { StartError } from './environment.ts';
 const cleanups: (() => Promise<void>)[] = [];
 let stopping = false;
 
-/** What has to be ended when this command ends, however it ends; the last one registered is the first to be ended. */
+/**
+ * What has to be ended when this command ends, however it ends; the last one registered is the
+ * first to be ended.
+ */
 export function atStop(cleanup: () => Promise<void>): void {
   cleanups.push(cleanup);
 }
 
 /**
- * Runs a long-lived command. SIGTERM and SIGINT, at any moment, end what it started and exit with 0; a StartError is one line on
- * stderr and exit code 1.
+ * Runs a long-lived command. SIGTERM and SIGINT, at any moment, end what it started and exit with
+ * 0; a StartError is one line on stderr and exit code 1.
  */
 export async function runCommand(main: () => Promise<void>): Promise<void> {
   process.on('SIGTERM', () => void stop(0));
@@ -26,7 +29,10 @@ export async function runCommand(main: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Runs a command that ends by itself. What a person can mend is one line on stderr; the exit code is 1 then. */
+/**
+ * Runs a command that ends by itself. What a person can mend is one line on stderr; the exit code
+ * is 1 then.
+ */
 export async function runOnce(name: string, main: () => Promise<void>): Promise<void> {
   try {
     await main();
@@ -36,7 +42,10 @@ export async function runOnce(name: string, main: () => Promise<void>): Promise<
   }
 }
 
-/** Errors of our own are sentences; of the driver's the code alone is told, since a message may name the connection. */
+/**
+ * Errors of our own are sentences; of the driver's the code alone is told, since a message may name
+ * the connection.
+ */
 function lineOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'failed';
   const isOurs = ['StartError', 'MigrateError', 'EmbeddedPostgresError'].includes(thrown.name);

@@ -16,8 +16,9 @@ export function noteWorkerd(dataDir: string, workerdPid: number): void {
 }
 
 /**
- * Ends a workerd that outlived its command (kill -9): it would hold the ports and the objects.
- * Throws StartError where the command lives: two processes must not share a folder.
+ * Ends a workerd that outlived its command (kill -9), because it still holds the ports and the
+ * objects.
+ * @throws StartError if the command lives: two processes must not share a folder
  */
 export async function endLeftoverWorkerd(dataDir: string): Promise<void> {
   if (!existsSync(ownerFile(dataDir))) return;

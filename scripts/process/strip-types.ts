@@ -5,7 +5,10 @@ import { projectPath } from './project.ts';
 
 const RELATIVE = /(\bfrom\s*|\bimport\s*\(?\s*)'(\.[^']+)\.ts'/g;
 
-/** A file and what it imports as plain JavaScript, without a bundler: for what neither Node nor workerd strips of its types. */
+/**
+ * Writes a file and what it imports as plain JavaScript, without a bundler. Neither workerd nor
+ * Node, in an installed package, strips the types by itself.
+ */
 function strip(entry: string, out: string): void {
   rmSync(projectPath(out), { recursive: true, force: true });
   const files = new Set([entry]);

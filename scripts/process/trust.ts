@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 
-/** PEM certificates: `authorities` for everything that is called by URL, `postgres` for PostgreSQL. */
+/**
+ * PEM certificates: `authorities` for everything that is called by URL, `postgres` for PostgreSQL.
+ */
 export type Trust = { authorities: readonly string[]; postgres: readonly string[] };
 
 /**
@@ -20,7 +22,9 @@ export function writeTrust(dataDir: string, { authorities, postgres }: Trust): s
   return folder;
 }
 
-/** A PEM text has no sign that capnp would have to escape but the end of a line, as JSON writes it. */
+/**
+ * A PEM text has no sign that capnp would have to escape but the end of a line, as JSON writes it.
+ */
 function list(certificates: readonly string[]): string {
   return `[${certificates.map((pem) => JSON.stringify(pem.replaceAll('\r', ''))).join(', ')}]`;
 }

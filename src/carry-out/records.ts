@@ -1,3 +1,4 @@
+import { isCiphertext } from '../grants/fields.ts';
 import type { Table } from './tables.ts';
 import { CannotCarryOut, type Need, type ReadRecord } from './types.ts';
 
@@ -56,7 +57,7 @@ export function needEver({ appId, table }: Table): Need {
 /** A field's opened value. @throws CannotCarryOut NOT_OPENED where it is still encrypted */
 export function opened(record: ReadRecord, field: string): unknown {
   const value = record.data[field] ?? null;
-  if (typeof value === 'string' && value.startsWith('enc:'))
+  if (isCiphertext(value))
     throw new CannotCarryOut(
       'NOT_OPENED',
       `${field} of ${record.table} ${record.recordId} is encrypted and could not be opened; unlock your records first.`,

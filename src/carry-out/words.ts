@@ -1,3 +1,5 @@
+import { isEncrypted } from '../missions/mission.ts';
+
 const MOST = 80;
 
 /** Words of a person in a sentence: one line, in quotes, cut at 80 characters. */
@@ -14,7 +16,7 @@ export function named(
 ): string {
   const name = record.data[field];
   return quoted(
-    typeof name === 'string' && name !== '' && !name.startsWith('enc:') ? name : record.recordId,
+    typeof name === 'string' && name !== '' && !isEncrypted(name) ? name : record.recordId,
   );
 }
 

@@ -4,7 +4,7 @@ import { outgoingUrl } from '../config/schemas.ts';
 import { withSecretsFromFiles } from '../config/secret-files.ts';
 import { CliError, EXIT } from './cli-error.ts';
 
-/** Where both Workers are and who asks. */
+/** Where both Workers are, and the credentials of the person who uses the command. */
 export type Settings = {
   url: string;
   authUrl: string;

@@ -9,7 +9,7 @@ export type Terminal = {
   /** to stderr: it is not part of what was asked for */
   note(text: string): void;
   paint(colour: Colour, text: string): string;
-  /** null: nobody will answer any more */
+  /** null if the input has ended, so that no answer will come */
   ask(question: string): Promise<string | null>;
   sleep(ms: number): Promise<void>;
 };

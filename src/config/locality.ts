@@ -48,7 +48,9 @@ function isLocalV6(address: string): boolean {
 /** This machine's names of itself. */
 export const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
-/** Whether a host is this machine by its own name, where browsers take http for as good as https. */
+/**
+ * Whether a host is this machine by its own name, where browsers take http for as good as https.
+ */
 export function isLoopback(hostname: string): boolean {
   return LOOPBACK.includes(hostname) || hostname.endsWith('.localhost');
 }

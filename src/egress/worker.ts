@@ -1,13 +1,18 @@
 /**
- * The way out of a self-hosted Worker: workerd sends every fetch and every socket of it through here (`globalOutbound` in workerd.capnp).
- * What the Worker's configuration names passes, anything else fails.
+ * The way out of a self-hosted Worker: workerd sends every fetch and every socket of it through
+ * here (`globalOutbound` in workerd.capnp). What the Worker's configuration names passes, anything
+ * else fails.
  */
 import { startPostgresTls } from '../postgres/start-tls.ts';
 
-/** The variables of the Worker whose way out this is, as they came; a malformed one allows nothing. */
+/**
+ * The variables of the Worker whose way out this is, as they came; a malformed one allows nothing.
+ */
 type Variables = Readonly<Record<string, unknown>>;
 
-/** `POSTGRES`: a network that trusts what `serve` found to be PostgreSQL's certificate or its CA. */
+/**
+ * `POSTGRES`: a network that trusts what `serve` found to be PostgreSQL's certificate or its CA.
+ */
 type Bindings = Variables & { readonly POSTGRES: Fetcher };
 
 /** Bindings that hold no URL of something that is fetched. */
@@ -19,10 +24,16 @@ const NOT_FETCHED = [
   'MANA_AUTH_PORT',
 ];
 
-/** Variables that hold the URL of PostgreSQL: of transactions, and of LISTEN where that goes another way. */
+/**
+ * Variables that hold the URL of PostgreSQL: of transactions, and of LISTEN where that goes another
+ * way.
+ */
 const DATABASES = ['DATABASE_URL', 'MANA_LISTEN_URL'] as const;
 
-/** Key sets stand at mana-auth where nothing else is set; the port as src/config/variables.ts has it. */
+/**
+ * Key sets stand at mana-auth where nothing else is set; the port as src/config/variables.ts has
+ * it.
+ */
 const DEFAULT_AUTH_PORT = '3001';
 
 function allowedOrigins(env: Variables): Set<string> {
@@ -85,7 +96,9 @@ async function openDatabase(env: Bindings, address: string): Promise<Socket> {
   }
 }
 
-/** The caller sees its fetch or its socket fail; the sentence names no address, since it is logged. */
+/**
+ * The caller sees its fetch or its socket fail; the sentence names no address, since it is logged.
+ */
 class EgressError extends Error {
   override name = 'EgressError';
 }
@@ -93,7 +106,10 @@ class EgressError extends Error {
 /** The environment of a running process does not change. */
 let allowed: ReadonlySet<string> | undefined;
 
-/** Each request leaves little in V8's heap and much beside it, so V8 alone would collect too late (measured: 8 KB each, for ever). */
+/**
+ * Each request leaves little in V8's heap and much beside it, so V8 alone would collect too late
+ * (measured: 8 KB each, for ever).
+ */
 const COLLECT_EVERY_REQUESTS = 50;
 let requests = 0;
 
@@ -110,11 +126,14 @@ export default {
     if (!allowed.has(new URL(request.url).origin)) {
       throw new EgressError('a request to a host that the configuration does not name was refused');
     }
-    // Nobody here follows redirects: each would be asked about like any other request.
+    // Redirects are not followed here: the Worker asks for the new address, which is checked like
+    // any other.
     return fetch(request);
   },
 
-  /** Sockets are PostgreSQL's. A Worker speaks plainly to this one; what leaves is encrypted here. */
+  /**
+   * Sockets are PostgreSQL's. A Worker speaks plainly to this one; what leaves is encrypted here.
+   */
   async connect(socket: Socket, env: Bindings): Promise<void> {
     const { localAddress } = await socket.opened;
     if (localAddress === undefined || !databaseAddresses(env).includes(localAddress)) {
@@ -123,7 +142,8 @@ export default {
       );
     }
     const database = await openDatabase(env, localAddress);
-    // Whichever side ends first ends the other: a half-open connection would look like a server that thinks.
+    // Whichever side ends first ends the other: a half-open connection would look like a server
+    // that thinks.
     const ends = [
       socket.readable.pipeTo(database.writable),
       database.readable.pipeTo(socket.writable),

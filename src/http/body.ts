@@ -1,11 +1,15 @@
 import type { MiddlewareHandler } from 'hono';
 
-/** So much of a body that nobody wants is read and thrown away; who sends more finds the connection closed. */
+/**
+ * How much of an unwanted body is read and thrown away. The connection of a client that sends more
+ * is closed.
+ */
 const MOST_DRAINED_BYTES = 16 * 1_024 * 1_024;
 
 /**
- * Reads what a route has left of a request's body before the answer goes out: most clients send the whole body before they read, and would see a broken
- * connection in place of a refusal.
+ * Reads what a route has left of a request's body before the answer goes out. Most clients send the
+ * whole body before they read; without this they would see a broken connection in place of the
+ * refusal.
  */
 export const drainedBodies: MiddlewareHandler = async (c, next) => {
   await next();
@@ -13,7 +17,7 @@ export const drainedBodies: MiddlewareHandler = async (c, next) => {
   if (body !== null && !body.locked) await drain(body.getReader(), MOST_DRAINED_BYTES);
 };
 
-/** The body's bytes, or null where there are more than that: then the rest is read too, and thrown away. */
+/** The body's bytes, or null if there are more than that; the rest is then read and thrown away. */
 export async function readBounded(
   request: Request,
   mostBytes: number,
@@ -47,6 +51,6 @@ async function drain(
     }
     await reader.cancel();
   } catch {
-    // The client went away, which is as good as the end.
+    // If the client has gone, there is nothing left to read.
   }
 }

@@ -24,7 +24,10 @@ const DOCS = {
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/** GET /openapi.json and GET /docs: whatever `app` serves by then, described from the schemas of its routes. */
+/**
+ * GET /openapi.json and GET /docs: whatever `app` serves by then, described from the schemas of its
+ * routes.
+ */
 export function describeRoutes(app: Hono, info: OpenApiDocument['info']): void {
   let document: OpenApiDocument | undefined;
   const described = (): OpenApiDocument => (document ??= openApiDocument(info, servedRoutes(app)));

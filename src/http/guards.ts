@@ -10,8 +10,8 @@ export const USER_REFUSALS = { 401: 'UNAUTHENTICATED', 503: 'KEY_SET_UNAVAILABLE
 export const SERVICE_KEY_REFUSALS = { 401: 'UNAUTHENTICATED', 503: 'SERVICE_KEY_NOT_CONFIGURED' };
 
 /**
- * A route of a person: the handler is called with the `sub` of a valid user token, everybody else is
- * refused. That the handler takes the user id is the proof that nobody forgot the guard.
+ * A route of a person. The handler is called with the `sub` of a valid user token, and everybody
+ * else is refused. No route can forget this guard, because its handler takes the user id.
  */
 export function forUser(
   deps: { verifyUserToken: UserTokenVerifier },
@@ -29,7 +29,7 @@ export function forUser(
   };
 }
 
-/** Lets in who has the service key; nobody where none is configured. */
+/** Lets callers in who send the service key. If none is configured, it lets nobody in. */
 export function serviceKeyGuard(expected: string | null): MiddlewareHandler {
   return async (c, next) => {
     if (expected === null) {

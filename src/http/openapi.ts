@@ -168,7 +168,7 @@ function fieldParameters(
   });
 }
 
-/** Routes are shown in groups by who calls them. */
+/** Routes are grouped by who calls them: people, operators, anybody. */
 function tagOf(path: string): string {
   if (path.startsWith('/api/v1/me/')) return 'people';
   return path.startsWith('/internal/') ? 'operators' : 'anybody';

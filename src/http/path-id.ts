@@ -4,7 +4,8 @@ import { isUserId } from './user-id.ts';
 
 /**
  * The id that a path parameter holds, or null where it can be none. Hono passes escapes that are no
- * UTF-8 on as they stand, so that `%FF` would name the same thing as `%25FF`: such a path has no ids.
+ * UTF-8 on as they stand, so that `%FF` would name the same thing as `%25FF`: such a path has no
+ * ids.
  */
 export function pathId(c: Context, name: string): string | null {
   const id = c.req.param(name);

@@ -2,7 +2,10 @@ import type { Context, MiddlewareHandler } from 'hono';
 
 const VARIABLE = 'requestId';
 
-/** Names each request in its answer (`X-Request-Id`) and in log lines about it. Made here: what a client sends might say who it is. */
+/**
+ * Names each request in its answer (`X-Request-Id`) and in log lines about it. The id is made here,
+ * because one that a client sends might say who the client is.
+ */
 export const requestIds: MiddlewareHandler = async (c, next) => {
   const requestId = crypto.randomUUID();
   c.set(VARIABLE, requestId);

@@ -5,7 +5,10 @@ import { readBounded } from './body.ts';
 type Json<Schema extends z.ZodType> = { content: { 'application/json': { schema: Schema } } };
 type Content = Readonly<Record<string, { schema: z.ZodType }>>;
 
-/** One route as data, in the form of an OpenAPI operation: what is validated here is what a description of the API says. */
+/**
+ * One route as data, in the form of an OpenAPI operation. Requests are checked with the very
+ * schemas that describe the API.
+ */
 export type RouteDefinition<
   Body extends z.ZodType = z.ZodType,
   Query extends z.ZodType = z.ZodType,
@@ -14,7 +17,7 @@ export type RouteDefinition<
   /** parameters in braces: `/things/{id}` */
   path: string;
   summary: string;
-  /** by what a caller proves who it is; none where anybody may call */
+  /** how a caller proves who it is; left out if anybody may call */
   security?: readonly { readonly [scheme in SecurityScheme]?: readonly [] }[];
   request?: {
     body?: Json<Body> & { required: true };
@@ -79,12 +82,18 @@ export function serveRoute(
   app.on(route.method.toUpperCase(), [path], ...handlers);
 }
 
-/** What a request says where it fits its route's schema, else a sentence that names the first field that is wrong. */
+/**
+ * What a request says where it fits its route's schema, else a sentence that names the first field
+ * that is wrong.
+ */
 export type Read<Value> =
   { ok: true; value: Value } | { ok: false; code: 'BAD_REQUEST'; error: string };
 export type ReadBody<Value> = Read<Value> | { ok: false; code: 'BODY_TOO_LARGE'; error: string };
 
-/** The request's body by a route's schema. The error names the first field that is wrong, never its value. */
+/**
+ * The request's body by a route's schema. The error names the first field that is wrong, never its
+ * value.
+ */
 export async function readBody<Body extends z.ZodType>(
   c: Context,
   { request }: { request: { body: Json<Body> } },

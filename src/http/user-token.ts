@@ -21,13 +21,16 @@ export type UserTokenOptions = UserTokenKeys & { issuer: string; audience: strin
 
 /** RFC 9864 names the curve; EdDSA is the older name of the same signatures. */
 const ALGORITHMS = ['EdDSA', 'Ed25519'];
-/** A grant names a user and a signer too, but it is no proof of who calls. */
+/** A grant names a user and is signed too, but it does not prove who calls. */
 const GRANT_TYPE = /^(?:application\/)?mission-grant\+jwt$/i;
 
 /** Far above any real token; what is longer is not worth decoding. */
 const LONGEST_TOKEN = 16 * 1_024;
 
-/** Verifies user tokens against a key set; one at a URL is fetched when needed and kept: jose follows no redirects to another one. */
+/**
+ * Verifies user tokens against a key set. A key set at a URL is fetched when it is needed and kept;
+ * jose follows no redirect to another URL.
+ */
 export function createUserTokenVerifier({
   issuer,
   audience,
@@ -54,7 +57,10 @@ export function createUserTokenVerifier({
   };
 }
 
-/** A set may name the algorithm of its keys one way and a token the other: the signatures are the same, but jose compares the names. */
+/**
+ * A key set may say `EdDSA` where a token says `Ed25519`, or the other way round. The signatures
+ * are the same, but jose compares the names.
+ */
 function underEitherName(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
   return async (header, token) => {
     try {
@@ -67,7 +73,10 @@ function underEitherName(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
   };
 }
 
-/** jose has no class of its own for an answer other than 200 or for one that is no JSON; what fetch throws is not from jose at all. */
+/**
+ * Whether fetching the key set failed. jose has no error class for an answer other than 200 or one
+ * that is not JSON, and what `fetch` throws is no error of jose.
+ */
 function isKeySetFailure(thrown: unknown): boolean {
   if (!(thrown instanceof errors.JOSEError)) return true;
   return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(
@@ -75,7 +84,10 @@ function isKeySetFailure(thrown: unknown): boolean {
   );
 }
 
-/** The token of an Authorization header; without one the empty text, which is judged and refused like any other that is none. */
+/**
+ * The token of an Authorization header. If there is none, it is the empty text, which is judged and
+ * refused like any other text that is no token.
+ */
 export function bearerToken(authorization: string | undefined): string {
   return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
 }
@@ -83,7 +95,10 @@ export function bearerToken(authorization: string | undefined): string {
 /** Who signs the tokens of the console's sessions where user tokens come from another issuer. */
 export const OWN_ISSUER = 'mana-auth';
 
-/** Accepts what one of several issuers signed. A token's own word of its issuer chooses who is asked, and nothing else. */
+/**
+ * Accepts a token that one of several issuers signed. The token's own `iss` only chooses which
+ * issuer's keys check it.
+ */
 export function acceptedByAny(
   issuers: readonly { issuer: string; verify: UserTokenVerifier }[],
 ): UserTokenVerifier {

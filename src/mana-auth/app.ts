@@ -28,12 +28,16 @@ const ABOUT = {
     'The vault and the grants of mana-edge, and the keys that others check with. Errors are { error, code }.',
 };
 
-/** The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and names the variable. */
+/**
+ * The HTTP surface of the grants Worker. With a malformed configuration every route answers 503 and
+ * names the variable.
+ */
 export function createApp({ config: parsed, ...deps }: ManaAuthDeps): Hono {
   const app = createBaseApp({ logger: deps.logger, failureOf });
   if (!parsed.ok) return refuseConfig(app, parsed);
   const { config } = parsed;
-  // The keys are kept, not the promise of them: a request that is cut off must not leave the others waiting.
+  // The keys are kept, not the promise of them: a request that is cut off must not leave the others
+  // waiting.
   let keys: Keys | undefined;
   let signIn: SignIn | null | undefined;
   const routeDeps = {
@@ -66,8 +70,8 @@ function failureOf(thrown: unknown): Failure {
 }
 
 /**
- * Our own issuer's tokens are judged by the keys that are here: this Worker need not fetch from itself. Another issuer's, where
- * MANA_JWKS_URL names one, are accepted beside them.
+ * Our own issuer's tokens are judged by the keys that are here: this Worker need not fetch from
+ * itself. Another issuer's, where MANA_JWKS_URL names one, are accepted beside them.
  */
 function userTokenVerifier({ userTokens, issuerKeys }: ManaAuthConfig): UserTokenVerifier {
   const { jwksUrl, issuer, audience } = userTokens;

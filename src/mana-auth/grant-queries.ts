@@ -22,7 +22,10 @@ const iso = (column: string): string =>
 /** When the oldest of the newest 60 mints was. $1 is the user, $2 the limit. */
 const OLDEST_THAT_COUNTS = `select created_at from mana_auth.grants where user_id = $1 order by created_at desc offset $2::int - 1 limit 1`;
 
-/** Rows: `wait_seconds` until the next mint is allowed (0 and below: now), or none where there were few. */
+/**
+ * Rows: `wait_seconds` until the next mint is allowed (0 and below: now), or none where there were
+ * few.
+ */
 export function selectMintWait(userId: string): Statement {
   return {
     text: `select ceil(extract(epoch from created_at + interval '1 minute' - clock_timestamp()))::int as wait_seconds
@@ -36,7 +39,10 @@ export function mintWaitOf(row: Row | undefined): number {
   return Math.max(0, Number(row?.['wait_seconds'] ?? 0));
 }
 
-/** Mints of one user take turns from here to the end of the transaction: counting and adding are one step. */
+/**
+ * Mints of one user take turns from here to the end of the transaction: counting and adding are one
+ * step.
+ */
 export function lockMints(userId: string): Statement {
   return {
     text: `select pg_advisory_xact_lock(hashtextextended('mana_auth.grants:' || $1, 0))`,

@@ -31,7 +31,7 @@ function buildApp(env: ManaAuthEnv): Hono {
   });
 }
 
-/** Nothing starts by itself in workerd: who serves /health arms the sweep. */
+/** Nothing starts by itself in workerd, so the first /health request arms the sweep. */
 async function health(env: ManaAuthEnv): Promise<PostgresHealth> {
   if (!woken) {
     await wake(env);

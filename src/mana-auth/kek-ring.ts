@@ -1,12 +1,18 @@
 import { fromBase64, toBase64 } from '../values/base64.ts';
 
-/** Wraps master keys. Several key-encryption keys: the first wraps, all unwrap what they wrapped. */
+/**
+ * Wraps master keys by key-encryption keys. The first one wraps; each one unwraps what it has
+ * wrapped.
+ */
 export type KekRing = {
   /** wraps new keys; 16 hex digits */
   currentId: string;
   /** @returns base64 of IV, ciphertext and tag under the current key */
   wrap(masterKey: Uint8Array<ArrayBuffer>, userId: string): Promise<string>;
-  /** @returns the 32 bytes, or why not: no key of that id here, or the row is not what was written for this user */
+  /**
+   * @returns the 32 bytes, or why not: no key of that id here, or the row is not what was written
+   * for this user
+   */
   unwrap(wrapped: WrappedKey, userId: string): Promise<Unwrapped>;
 };
 
@@ -46,7 +52,10 @@ async function importKek(bytes: Uint8Array<ArrayBuffer>): Promise<Kek> {
   return { id: id.slice(0, ID_DIGITS), key };
 }
 
-/** User ids hold no control characters, so no two users and keys share these bytes: a row copied to another user does not open. */
+/**
+ * User ids hold no control characters, so no two pairs of user and key share these bytes, and a row
+ * that was copied to another user does not open.
+ */
 function additionalData(kekId: string, userId: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(new TextEncoder().encode(`mana/vault/v2\0${kekId}\0${userId}`));
 }

@@ -2,7 +2,8 @@ import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose';
 
 /**
  * The public halves of the keys that sign user tokens, as a JWK set (RFC 7517, RFC 8037).
- * @param keys PKCS#8 DER of Ed25519 private keys; the first signs, the others' signatures are still accepted
+ * @param keys PKCS#8 DER of Ed25519 private keys; the first signs, the others' signatures are still
+ * accepted
  */
 export async function issuerKeySet(
   keys: readonly Uint8Array<ArrayBuffer>[],

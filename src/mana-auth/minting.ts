@@ -54,7 +54,10 @@ export type MintingDeps = {
 
 const DERIVED_AT_ONCE = 64;
 
-/** Mints for a person whose master key is in the vault: derives the record keys, seals them to the runner, signs. */
+/**
+ * Mints for a person whose master key is in the vault: derives the record keys, seals them to the
+ * runner, signs.
+ */
 export async function mint(
   deps: MintingDeps & { vault: Vault },
   userId: string,
@@ -87,7 +90,10 @@ export async function mint(
   return sign(deps, userId, grant, keysJwe);
 }
 
-/** Signs a grant whose keys a device has sealed to the runner itself: they are never seen here, only their header is judged. */
+/**
+ * Signs a grant whose keys a device has sealed to the runner itself. This Worker never sees the
+ * keys and judges their header only.
+ */
 export async function mintSealed(
   deps: MintingDeps,
   userId: string,

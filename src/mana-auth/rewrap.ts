@@ -13,7 +13,10 @@ export type RewrapReport = {
 
 const PAGE_USERS = 100;
 
-/** Wraps every master key that another KEK than the current one wraps by the current one. It may be repeated, and run while people use their vaults. */
+/**
+ * Wraps every master key that another KEK than the current one wraps by the current one. It may be
+ * repeated, and run while people use their vaults.
+ */
 export async function rewrapAll(database: Database, keks: KekRing): Promise<RewrapReport> {
   const report = { rewrapped: 0, unreadable: 0 };
   const missing = new Set<string>();
@@ -35,7 +38,10 @@ export async function rewrapAll(database: Database, keks: KekRing): Promise<Rewr
 type Outcome =
   { kind: 'rewrapped' | 'unchanged' } | { kind: 'unreadable'; missingKekId: string | null };
 
-/** A row that its owner changes meanwhile is left to that change: it was wrapped by the current KEK, or is gone. */
+/**
+ * If the owner changes the row at the same time, that change stands: it used the current KEK
+ * already, or removed the key.
+ */
 async function rewrapUser(database: Database, keks: KekRing, userId: string): Promise<Outcome> {
   const [found] = await ask(database, userId, selectVault(userId));
   const old = vaultRowOf(found)?.wrapped ?? null;

@@ -45,7 +45,10 @@ export function vaultRowOf(row: Row | undefined): VaultRow | null {
   };
 }
 
-/** Notes a use of the key as it is; nothing where the user has no vault. It goes before the read, in the same transaction. */
+/**
+ * Notes a use of the key as it is; nothing where the user has no vault. It goes before the read, in
+ * the same transaction.
+ */
 export function noteUse(userId: string, action: VaultAction): Statement {
   return {
     text: `insert into mana_auth.vault_audit (user_id, action, kek_id)
@@ -62,7 +65,10 @@ export function insertVault(userId: string, wrapped: string, kekId: string): Sta
   };
 }
 
-/** A new master key. The recovery code's wrap goes: it opens the old one, and zero-knowledge mode would lose the new. */
+/**
+ * Stores a new master key and removes the recovery code's wrap: that wrap opens the old key, and in
+ * zero-knowledge mode the new key would be lost.
+ */
 export function rotateVault(userId: string, wrapped: string, kekId: string): Statement {
   return changeVault(
     'rotate',
@@ -108,7 +114,10 @@ export function disableZeroKnowledge(userId: string, wrapped: string, kekId: str
   );
 }
 
-/** The same master key under another KEK, unless the row changed since it was read. Rows: one if it did this. */
+/**
+ * The same master key under another KEK, unless the row changed since it was read. Rows: one if it
+ * did this.
+ */
 export function rewrapVault(
   userId: string,
   old: { text: string; kekId: string },
@@ -121,7 +130,10 @@ export function rewrapVault(
   );
 }
 
-/** Rows: user_id of up to `most` users after `after` whose key another KEK than the current one wraps. */
+/**
+ * Rows: user_id of up to `most` users after `after` whose key another KEK than the current one
+ * wraps.
+ */
 export function usersToRewrap(currentKekId: string, after: string, most: number): Statement {
   return {
     text: 'select mana_auth.users_to_rewrap($1, $2, $3::int) as user_id',

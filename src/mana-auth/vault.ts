@@ -26,7 +26,10 @@ export type VaultRefusal =
   | 'VAULT_UNREADABLE';
 type Refused = { ok: false; code: VaultRefusal };
 
-/** What a device gets: its master key, or in zero-knowledge mode what its recovery code opens. Binary is base64. */
+/**
+ * What a device gets: its master key, or in zero-knowledge mode what its recovery code opens.
+ * Binary is base64.
+ */
 export type VaultKey =
   | { masterKey: string; kekId: string; formatVersion: number }
   | {
@@ -47,8 +50,8 @@ export type VaultStatus = {
 };
 
 /**
- * Master keys of people, wrapped. Every use leaves an audit row in the transaction that reads or changes the key: where that cannot be
- * written, nothing is opened.
+ * Wrapped master keys of people. Every use writes an audit row in the transaction that reads or
+ * changes the key; if that row cannot be written, no key is opened.
  */
 export class Vault {
   readonly #database: Database;
@@ -77,14 +80,20 @@ export class Vault {
     return this.#answer(userId, await this.#use(userId, 'key'));
   }
 
-  /** A new master key. What was encrypted under the old one stays so until a device re-encrypts it, and live grants keep their keys. */
+  /**
+   * A new master key. What was encrypted under the old one stays so until a device re-encrypts it,
+   * and live grants keep their keys.
+   */
   async rotate(userId: string): Promise<VaultAnswer> {
     const fresh = await this.#freshKey(userId);
     const row = await this.#change(userId, rotateVault(userId, fresh, this.#keks.currentId));
     return row?.zeroKnowledge === true ? refused('ZK_ROTATE_FORBIDDEN') : this.#answer(userId, row);
   }
 
-  /** Keeps the person's own wrap of the master key, which nobody here can open. */
+  /**
+   * Stores the master key as the person's recovery code wrapped it, which no key of this service
+   * opens.
+   */
   async setRecoveryWrap(userId: string, wrappedMk: string, iv: string): Promise<VaultDone> {
     const row = await this.#change(userId, setRecoveryWrap(userId, wrappedMk, iv));
     return row === null ? refused('VAULT_NOT_INITIALISED') : { ok: true };
@@ -104,8 +113,8 @@ export class Vault {
   }
 
   /**
-   * Takes the master key back into the vault, and overwrites the bytes. Repeating it is harmless; a key that differs from the one in the vault is not
-   * taken.
+   * Takes the master key back into the vault, and overwrites the bytes. Repeating it is harmless; a
+   * key that differs from the one in the vault is not taken.
    */
   async disableZeroKnowledge(
     userId: string,
@@ -196,7 +205,10 @@ export class Vault {
   }
 }
 
-/** A master key as a device sends it, or null where it is none: zeros are what an overwritten one leaves. */
+/**
+ * A master key as a device sends it, or null where it is none: zeros are what an overwritten one
+ * leaves.
+ */
 export function readMasterKey(text: string): Uint8Array<ArrayBuffer> | null {
   const bytes = fromBase64(text);
   return bytes?.length === MASTER_KEY_BYTES && bytes.some((byte) => byte !== 0) ? bytes : null;

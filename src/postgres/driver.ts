@@ -7,10 +7,16 @@ export const CONNECTION_TIMEOUT_MS = 5_000;
 /** `url` says nothing about TLS; `encrypt` does. */
 export type TcpTarget = { url: string; encrypt: boolean };
 
-/** `host:port` of the databases that this Worker itself must encrypt (Cloudflare; not behind an egress). */
+/**
+ * `host:port` of the databases that this Worker itself must encrypt (Cloudflare; not behind an
+ * egress).
+ */
 const encrypted = new Set<string>();
 
-/** Points the driver's socket at TCP. Process-wide and idempotent; called before the first connection is opened. */
+/**
+ * Points the driver's socket at TCP. Process-wide and idempotent; called before the first
+ * connection is opened.
+ */
 export function useTcpTransport(): void {
   neonConfig.webSocketConstructor = TcpWebSocket as unknown as typeof WebSocket;
   neonConfig.useSecureWebSocket = false;

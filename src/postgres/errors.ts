@@ -5,10 +5,14 @@ export type PostgresErrorCode =
   | 'POSTGRES_READ_ONLY'
   | 'POSTGRES_REFUSED';
 
-/** A failure of Postgres as plain data: it crosses object boundaries, where Error classes do not. */
+/**
+ * A failure of Postgres as plain data: it crosses object boundaries, where Error classes do not.
+ */
 export type PostgresFailure = { code: PostgresErrorCode; message: string; sqlState?: string };
 
-/** A failed transaction. Its message never holds statement values, user data or connection details. */
+/**
+ * A failed transaction. Its message never holds statement values, user data or connection details.
+ */
 export class PostgresError extends Error {
   override name = 'PostgresError';
   readonly code: PostgresErrorCode;
@@ -37,9 +41,9 @@ export function postgresFailure(code: PostgresErrorCode, sqlState?: string): Pos
 }
 
 /**
- * Sorts what the driver threw by what the caller can do about it.
- * Classes of SQLSTATE: PostgreSQL manual, appendix A (08 connection, 53 resources, 57P server going away, 25006 read-only,
- * 53100 disk full: reading goes on).
+ * Sorts what the driver threw by what the caller can do about it. Classes of SQLSTATE: PostgreSQL
+ * manual, appendix A (08 connection, 53 resources, 57P server going away, 25006 read-only, 53100
+ * disk full: reading goes on).
  */
 export function classifyDriverError(thrown: unknown): PostgresFailure {
   if (thrown instanceof PostgresError) {
@@ -55,8 +59,8 @@ export function classifyDriverError(thrown: unknown): PostgresFailure {
 }
 
 /**
- * True where Postgres serves nobody at the moment. A statement that it refused, or cut off after its own time (it answered, so it
- * lives), is the trouble of those who asked for it alone.
+ * True if PostgreSQL serves nobody at the moment. If it refused one statement, or cut one off for
+ * its length, it is alive, and only the caller of that statement is affected.
  */
 export function isOutage({
   code,
@@ -65,7 +69,10 @@ export function isOutage({
   return code !== 'POSTGRES_REFUSED' && !(code === 'POSTGRES_TIMEOUT' && sqlState !== undefined);
 }
 
-/** True where it is what was sent that Postgres does not take (22 data, 23 constraints, 54 limits): the same again is refused again. */
+/**
+ * True where it is what was sent that Postgres does not take (22 data, 23 constraints, 54 limits):
+ * the same again is refused again.
+ */
 export function isOfTheData({ sqlState }: { sqlState?: string | undefined }): boolean {
   return /^(22|23|54)/.test(sqlState ?? '');
 }

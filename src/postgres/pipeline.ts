@@ -1,6 +1,9 @@
 import type { Row, Statement } from './port.ts';
 
-/** The part of the driver's protocol connection that a pipeline writes to (PostgreSQL manual, 54.2.4 "Pipelining"). */
+/**
+ * The part of the driver's protocol connection that a pipeline writes to (PostgreSQL manual, 54.2.4
+ * "Pipelining").
+ */
 type ProtocolConnection = {
   parse(query: { text: string; name: string }): void;
   bind(config: { values: readonly (string | null)[] }): void;
@@ -13,8 +16,9 @@ type RowDescription = { fields: readonly { name: string }[] };
 type DataRow = { fields: readonly (string | null)[] };
 
 /**
- * Several statements and their transaction as one "query" of the driver: everything is sent before the first answer is awaited,
- * so that a transaction costs one round trip. A failing statement makes the server skip the rest up to Sync; the caller rolls back.
+ * Several statements and their transaction as one "query" of the driver: everything is sent before
+ * the first answer is awaited, so that a transaction costs one round trip. A failing statement
+ * makes the server skip the rest up to Sync; the caller rolls back.
  */
 export class TransactionPipeline {
   readonly completed: Promise<readonly (readonly Row[])[]>;

@@ -15,7 +15,10 @@ export interface TransactionRunner {
   run(request: TransactionRequest): Promise<TransactionOutcome>;
 }
 
-/** The Database port over the pool object: its tagged outcome becomes rows or a thrown PostgresError. */
+/**
+ * The Database port over the pool object: its tagged outcome becomes rows or a thrown
+ * PostgresError.
+ */
 export function pooledDatabase(pool: TransactionRunner): Database {
   return {
     async transaction(request) {

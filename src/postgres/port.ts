@@ -6,7 +6,10 @@ export type SqlValue = string | number | boolean | null;
 /** The roles that migrations/ creates: neither superuser nor BYPASSRLS (design: "Postgres"). */
 export type DatabaseRole = 'mana_ai_runner' | 'mana_auth_service';
 
-/** Statements that succeed or fail together, run under `role` with `app.current_user_id` set for this transaction only. */
+/**
+ * Statements that succeed or fail together, run under `role` with `app.current_user_id` set for
+ * this transaction only.
+ */
 export type TransactionRequest = {
   role: DatabaseRole;
   /** whose rows are visible; null for statements that touch no user's rows */
@@ -14,7 +17,10 @@ export type TransactionRequest = {
   statements: readonly Statement[];
 };
 
-/** Every column arrives as Postgres' own text or null, whatever transport is in use: callers select the text form they want. */
+/**
+ * Every column arrives as Postgres' own text or null, whatever transport is in use: callers select
+ * the text form they want.
+ */
 export type Row = Readonly<Record<string, string | null>>;
 
 /** What all rooms ask of Postgres. */
@@ -32,8 +38,8 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 
 /**
  * The preamble of every transaction: role, user and the longest time of a statement hold until it
- * ends (PostgreSQL: set_config with is_local). A parameter of the connection's start would be refused
- * by poolers that do not know it.
+ * ends (PostgreSQL: set_config with is_local). A parameter of the connection's start would be
+ * refused by poolers that do not know it.
  */
 export function scopeStatement(request: TransactionRequest): Statement {
   return {

@@ -4,8 +4,9 @@ import { startPostgresTls } from './start-tls.ts';
 type Listener = (event: { data?: ArrayBuffer; error?: Error }) => void;
 
 /**
- * The few parts of a WebSocket that the Neon driver uses, over a plain TCP socket: workerd reaches any Postgres without a proxy.
- * The driver builds it from `ws://host:port/` (see driver.ts); the socket belongs to the object whose event opens it.
+ * The few parts of a WebSocket that the Neon driver uses, over a plain TCP socket: workerd reaches
+ * any Postgres without a proxy. The driver builds it from `ws://host:port/` (see driver.ts); the
+ * socket belongs to the object whose event opens it.
  */
 export class TcpWebSocket {
   binaryType = 'arraybuffer';
@@ -65,7 +66,8 @@ export class TcpWebSocket {
     const error =
       cause instanceof Error ? cause : new Error('the TCP connection to Postgres broke');
     this.#closed = true;
-    // The driver takes whatever the error event carries as the Error itself, so an Error it must be.
+    // The driver takes whatever the error event carries as the Error itself, so an Error it must
+    // be.
     for (const listener of this.#listeners.get('error') ?? [])
       listener(error as unknown as { error: Error });
     this.#emit('close', {});

@@ -15,7 +15,10 @@ export type TcpDatabaseSettings = {
   maxConnections: number;
 };
 
-/** Transactions over TCP: bounded connections, each transaction in one round trip. Belongs to the object that makes it. */
+/**
+ * Transactions over TCP: bounded connections, each transaction in one round trip. Belongs to the
+ * object that makes it.
+ */
 export function tcpDatabase(settings: TcpDatabaseSettings): Database {
   useTcpTransport();
   const pool = new Pool({
@@ -23,7 +26,8 @@ export function tcpDatabase(settings: TcpDatabaseSettings): Database {
     max: settings.maxConnections,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
   });
-  // An idle connection that breaks is dropped by the pool; without a listener its error would end the object.
+  // An idle connection that breaks is dropped by the pool; without a listener its error would end
+  // the object.
   pool.on('error', () => undefined);
   return { transaction: (request) => transactionOnPool(pool, request) };
 }
@@ -77,7 +81,10 @@ async function answered(
   }
 }
 
-/** A refused statement leaves an aborted transaction: rolled back, the connection is as good as new. Anything else ends it. */
+/**
+ * After a refused statement the transaction is rolled back and the connection is used again. After
+ * any other failure the connection is ended.
+ */
 async function putBack(client: PoolClient, reusable: boolean): Promise<void> {
   if (!reusable) return client.release(true);
   try {

@@ -313,6 +313,6 @@ function overallStatus(plan: readonly unknown[]): 'awaiting-review' | 'approved'
  */
 function withFeedback(before: unknown, feedback: string): string {
   if (typeof before !== 'string' || before === '' || before === feedback) return feedback;
-  const cannotJoin = before.startsWith('enc:') || feedback.startsWith('enc:');
+  const cannotJoin = [before, feedback].some(isCiphertext);
   return cannotJoin ? feedback : `${before}\n${feedback}`;
 }

@@ -7,7 +7,10 @@ const LONGEST_LABEL = 128;
 /** What the values beyond the limits are counted as. */
 export const OTHER = 'other';
 
-/** Keeps the first `most` values of a label that it is shown and answers `other` for all later ones and for overlong ones: a scrape stays small. */
+/**
+ * Keeps the first `most` values of a label that it is shown and answers `other` for all later ones
+ * and for overlong ones: a scrape stays small.
+ */
 export function boundedLabel(most: number = MOST_LABEL_VALUES): (value: string) => string {
   const seen = new Set<string>();
   return (value) => {

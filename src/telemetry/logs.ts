@@ -1,7 +1,10 @@
 import pino from 'pino';
 import type { Pseudonym } from './pseudonym.ts';
 
-/** All that a log line may say beside its sentence: nothing of people's content and no ids of people or records. */
+/**
+ * All that a log line may say beside its sentence: nothing of people's content and no ids of people
+ * or records.
+ */
 export type LogFields = {
   code?: string;
   requestId?: string;
@@ -36,7 +39,10 @@ const FIELD_NAMES = [
   'user',
 ] as const;
 
-/** Node takes pino's own stream; bundles for workerd take its browser build, which has none and writes through `browser.write`. */
+/**
+ * Node takes pino's own stream; bundles for workerd take its browser build, which has none and
+ * writes through `browser.write`.
+ */
 const root = pino({
   base: null,
   timestamp: pino.stdTimeFunctions.isoTime,
@@ -48,7 +54,10 @@ const root = pino({
   },
 });
 
-/** A logger that prints one line of JSON per event: time, level, component, message and the given fields. */
+/**
+ * A logger that prints one line of JSON per event: time, level, component, message and the given
+ * fields.
+ */
 export function createLogger({ component }: { component: string }): Logger {
   const line = (fields: LogFields = {}) => ({ component, ...known(fields) });
   return {

@@ -1,13 +1,16 @@
 declare const pseudonymous: unique symbol;
 
-/** Twelve hex digits in place of a user id. The brand keeps a plain id from being logged by mistake. */
+/**
+ * Twelve hex digits in place of a user id. The brand keeps a plain id from being logged by mistake.
+ */
 export type Pseudonym = string & { readonly [pseudonymous]: true };
 
 const DIGITS = 12;
 
 /**
- * What a log line may say of a user: the first 12 hex digits of the id's SHA-256. The same id always gets the same one, so lines of a
- * user can be found together. It is not anonymous: who can guess an id can recognise it.
+ * What a log line says instead of a user id: the first 12 hex digits of its SHA-256. The same id
+ * always gives the same digits, so all lines about a user can be found. It is not anonymous:
+ * anybody who guesses an id can recognise it.
  */
 export async function pseudonym(userId: string): Promise<Pseudonym> {
   const digest = new Uint8Array(

@@ -3,8 +3,8 @@ import { isRecord } from './fields.ts';
 
 /**
  * JSON text that is the same for equal values (RFC 8785): keys sorted by UTF-16 code units, no
- * spaces, members that are undefined left out. A device may have written a lone surrogate, which the
- * RFC refuses and which must not stop a comparison: it counts as U+FFFD.
+ * spaces, members that are undefined left out. A device may have written a lone surrogate, which
+ * the RFC refuses and which must not stop a comparison: it counts as U+FFFD.
  */
 export function canonicalJson(value: unknown): string {
   try {

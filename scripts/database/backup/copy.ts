@@ -4,11 +4,11 @@ import type { Client } from 'pg';
 import { from, to } from 'pg-copy-streams';
 
 /**
- * Writes what `select` (a table with its columns, or a query in parentheses) holds to a new file, by
- * PostgreSQL's COPY: exact for every type, in constant memory.
+ * Writes what `select` (a table with its columns, or a query in parentheses) holds to a new file,
+ * by PostgreSQL's COPY: exact for every type, in constant memory.
  * @returns the number of rows
- * @throws what the database or the file system says; the connection is ended then, since rows of the
- * COPY that nobody takes would hold up every later query
+ * @throws what the database or the file system says; the connection is ended then, since rows of
+ * the COPY that nobody takes would hold up every later query
  */
 export async function copyToFile(client: Client, select: string, path: string): Promise<number> {
   const rows = client.query(to(`copy ${select} to stdout`));

@@ -1,6 +1,7 @@
 /**
- * The objects' SQLite files. workerd opens them in WAL mode without exclusive locking, so another process may read them while it
- * writes: `VACUUM INTO` copies one committed state of a file in one read transaction, without what was deleted from it.
+ * The objects' SQLite files. workerd opens them in WAL mode without exclusive locking, so another
+ * process may read them while it writes: `VACUUM INTO` copies one committed state of a file in one
+ * read transaction, without what was deleted from it.
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,10 +11,16 @@ import { type BackupFile, describeFile } from './manifest.ts';
 
 export const OBJECT_FOLDERS = ['mana-ai-objects', 'mana-auth-objects'] as const;
 
-/** Its horizon is a number of transactions of one server. Without it the first poll sweeps all users. */
+/**
+ * Its horizon is a number of transactions of one server. Without it the first poll sweeps all
+ * users.
+ */
 const NOT_KEPT_CLASSES = ['mana-ai-ChangeFeed'];
 
-/** workerd's list of alarms of a class. Every alarm is set anew at a start: by /health, and by admission. */
+/**
+ * workerd's list of alarms of a class. Every alarm is set anew at a start: by /health, and by
+ * admission.
+ */
 const ALARMS = 'metadata.sqlite';
 
 const LONGEST_WAIT_MS = 10_000;
@@ -38,7 +45,10 @@ export function holdsObjects(dataDir: string): boolean {
   return keptFiles(dataDir).length > 0;
 }
 
-/** Copies every object that holds something. One that is made or emptied meanwhile may be missing: the log knows better. */
+/**
+ * Copies every object that holds something. An object that is made or emptied while this runs may
+ * be missing from the copy; after a restore it is rebuilt from the log.
+ */
 export async function copyObjects(dataDir: string, folder: string): Promise<BackupFile[]> {
   mkdirSync(join(folder, 'objects'), { mode: 0o700 });
   const copied: BackupFile[] = [];
@@ -51,7 +61,7 @@ export async function copyObjects(dataDir: string, folder: string): Promise<Back
   return copied;
 }
 
-/** False where there is nothing to copy (any more). */
+/** False if there is nothing to copy, or nothing is left by now. */
 function copyObject(path: string, target: string): boolean {
   let database: DatabaseSync | undefined;
   try {
@@ -74,8 +84,9 @@ function hasTables(database: DatabaseSync): boolean {
 }
 
 /**
- * Puts a backup's objects into a data folder that has none. What they know of the log counts as stale, so each reads it again before
- * it runs anything; runs under way, the audit's head, budgets and failures stay.
+ * Puts a backup's objects into a data folder that has none. Each object reads the log again before
+ * it runs anything, since what it knew of the log may be out of date; its open runs, the audit's
+ * head, budgets and failures stay.
  */
 export function placeObjects(
   folder: string,

@@ -36,7 +36,10 @@ import { refuseVault } from './vault.ts';
 const BASE = '/api/v1/me/ai-mission-grant';
 const MOST_BODY_BYTES = 64 * 1_024;
 const MOST_SEALED_BODY_BYTES = 256 * 1_024;
-/** A record is re-keyed after a revocation; who needs more old versions than that re-encrypts first. */
+/**
+ * A device raises a record's key version after a revocation. If a grant would need more old
+ * versions than this, the device encrypts the record again first.
+ */
 const MOST_VERSIONS = 64;
 
 const WANTS_RECORD = 'wants `table:id`';

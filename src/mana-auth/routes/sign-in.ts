@@ -25,7 +25,10 @@ const LONGEST_NAME = 100;
 /** A coordinate of P-256: 32 bytes. */
 const COORDINATE = /^[\w-]{43}$/;
 
-/** Calls a minute and caller. A person needs a handful; a secret of 256 bits is not guessed at any rate. */
+/**
+ * Calls a minute and caller. A person needs a handful; a secret of 256 bits is not guessed at any
+ * rate.
+ */
 const SIGN_INS_A_MINUTE = 120;
 const CHALLENGES_A_MINUTE = 120;
 /** Each tab renews its token every ten minutes, and several people may stand behind one address. */
@@ -336,7 +339,7 @@ function sessionRoutes(app: Hono, deps: RouteDeps): void {
   );
 }
 
-/** The id that the path names; '' where it can be none, which is nobody's. */
+/** The id that the path names, or '' if it can be none; no session and no passkey has the id ''. */
 export function idOf(c: Context): string {
   return pathId(c, 'id') ?? '';
 }

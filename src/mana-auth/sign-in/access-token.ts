@@ -11,7 +11,8 @@ export type TokenSigner = (session: {
 
 /**
  * @param pkcs8 DER of an Ed25519 private key
- * @returns what signs JWTs of ten minutes (`alg` EdDSA, `kid` the key's RFC 7638 thumbprint, `sid` the session)
+ * @returns what signs JWTs of ten minutes (`alg` EdDSA, `kid` the key's RFC 7638 thumbprint, `sid`
+ * the session)
  */
 export async function createTokenSigner(
   pkcs8: Uint8Array<ArrayBuffer>,

@@ -8,8 +8,8 @@ const SIGNED_BYTES = 24;
 const CHALLENGE_BYTES = 56;
 
 /**
- * Challenges for passkeys that are signed and not kept: whoever is not signed in yet cannot fill a table. That one counts once is the work
- * of who judges the answer.
+ * Challenges for passkeys are signed and not stored, so a caller who is not signed in cannot fill a
+ * table. The code that checks the answer makes sure that each counts once.
  */
 export class Challenges {
   readonly #key: CryptoKey;
@@ -18,7 +18,9 @@ export class Challenges {
     this.#key = key;
   }
 
-  /** @param secret bytes that only this service has; the key is derived from them for this use alone */
+  /**
+   * @param secret bytes that only this service has; the key is derived from them for this use alone
+   */
   static async from(secret: Uint8Array<ArrayBuffer>): Promise<Challenges> {
     const base = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveKey']);
     const info = joinedByNul('mana/passkey-challenge/v1');
@@ -39,7 +41,10 @@ export class Challenges {
     return encodeBase64url(bytes);
   }
 
-  /** When a challenge of ours ends, in milliseconds since 1970; null for one that is not ours or has ended. */
+  /**
+   * When a challenge of ours ends, in milliseconds since 1970; null for one that is not ours or has
+   * ended.
+   */
   async judge(challenge: string, nowMs: number): Promise<number | null> {
     const bytes = decodeBase64url(challenge);
     if (bytes?.length !== CHALLENGE_BYTES) return null;

@@ -5,7 +5,10 @@ const SECRET_BYTES = 32;
 
 export type SignInLink = { url: string; secretHash: string; expiresAt: string };
 
-/** A link that signs in once. The secret stands in the fragment, which browsers send to nobody; only its hash is kept. */
+/**
+ * A link that signs in once. Its secret stands in the fragment, which browsers do not send to any
+ * server; only the secret's hash is stored.
+ */
 export async function createSignInLink(origin: string, nowMs: number): Promise<SignInLink> {
   const secret = encodeBase64url(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
   return {

@@ -8,7 +8,10 @@ import { decodeBase64url, encodeBase64url } from '../../grants/bytes.ts';
 import type { Challenges } from './challenge.ts';
 import type { StoredPasskey } from './queries.ts';
 
-/** Where passkeys of this console live (W3C Web Authentication, section 5.1.2): `rpId` is its host name. */
+/**
+ * Where passkeys of this console live (W3C Web Authentication, section 5.1.2): `rpId` is its host
+ * name.
+ */
 export type RelyingParty = { rpId: string; origins: readonly string[] };
 
 export type AnsweredChallenge = { challenge: string; endsAt: string };
@@ -18,7 +21,10 @@ export type PasskeyJudge = {
   nowMs: number;
 };
 
-/** What a browser made, checked; null where it is not to be believed. The authenticator has verified its user. */
+/**
+ * What a browser made, checked; null where it is not to be believed. The authenticator has verified
+ * its user.
+ */
 export async function judgeRegistration(
   credential: RegistrationResponseJSON,
   judge: PasskeyJudge,
@@ -50,7 +56,10 @@ export async function judgeRegistration(
   }
 }
 
-/** The counter after an assertion by a known passkey; null where it is not to be believed. The authenticator has verified its user. */
+/**
+ * The counter after an assertion by a known passkey; null where it is not to be believed. The
+ * authenticator has verified its user.
+ */
 export async function judgeAssertion(
   credential: AuthenticationResponseJSON,
   passkey: StoredPasskey,
@@ -77,7 +86,10 @@ export async function judgeAssertion(
   }
 }
 
-/** The library asks whether a challenge is ours; which one that was has to be noted, so that it counts once. */
+/**
+ * The library asks whether a challenge is ours; which one that was has to be noted, so that it
+ * counts once.
+ */
 function challengeCheck({ challenges, nowMs }: PasskeyJudge): {
   check: (challenge: string) => Promise<boolean>;
   answered: () => AnsweredChallenge | null;

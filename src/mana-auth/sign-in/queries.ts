@@ -129,7 +129,10 @@ export function endSession(userId: string, sessionId: string): Statement {
   };
 }
 
-/** Ends all of a person's sessions but the named one, and the links that are open. Rows: the sessions that ended. */
+/**
+ * Ends all of a person's sessions but the named one, and the links that are open. Rows: the
+ * sessions that ended.
+ */
 export function endSessionsBut(userId: string, kept: string | null): Statement {
   return {
     text: `with closed as (
@@ -219,7 +222,10 @@ export function selectPasskeys(userId: string): Statement {
   };
 }
 
-/** A wrap is of the master key that the recovery code of its time opened: with another recovery code, or none, it is not given out. */
+/**
+ * A wrap is of the master key that the recovery code of its time opened: with another recovery
+ * code, or none, it is not given out.
+ */
 const WRAP_OPENS = `p.wrap_set_at is not null and exists (
   select from mana_auth.vault v where v.user_id = p.user_id and v.recovery_set_at <= p.wrap_set_at)`;
 

@@ -18,9 +18,11 @@ export function claimedSession(proof: string): string | null {
 }
 
 /**
- * Judges a proof: a compact JWS, alg ES256, typ `mana-session+jwt`, claims { sid, at, aud }. Reads no clock.
+ * Judges a proof: a compact JWS, alg ES256, typ `mana-session+jwt`, claims { sid, at, aud }. Reads
+ * no clock.
  * @param origins the origins of the console, of which `aud` has to be one
- * @returns what it says, or null where it is not to be believed. That `at` rises is checked where the last one is kept.
+ * @returns what it says, or null where it is not to be believed. That `at` rises is checked where
+ * the last one is kept.
  * @see RFC 7515 section 5.2
  */
 export async function verifySessionProof(
@@ -48,7 +50,9 @@ function claimsOf(proof: string): Record<string, unknown> | null {
   return isRecord(claims) ? claims : null;
 }
 
-/** Whether a key can be a session's: a point on P-256, and no private half, which nobody may send. */
+/**
+ * Whether a key can be a session's: a point on P-256, and no private half, which nobody may send.
+ */
 export async function isSessionKey(key: SessionKey): Promise<boolean> {
   try {
     await importJWK(key, 'ES256');

@@ -47,7 +47,10 @@ export type SignInDeps = {
 export type Browser = { publicKey: SessionKey; name: string };
 export type Started = { sessionId: string; userId: string };
 
-/** Links, sessions and passkeys of the console. A null is a refusal: what exactly was wrong is not told to who is not signed in. */
+/**
+ * Links, sessions and passkeys of the console. A null is a refusal; a caller who is not signed in
+ * is not told what exactly was wrong.
+ */
 export class SignIn {
   readonly #deps: SignInDeps;
   constructor(deps: SignInDeps) {
@@ -58,7 +61,9 @@ export class SignIn {
     return this.#deps.relyingParty;
   }
 
-  /** A link that signs in once, within 15 minutes; null where too many of that person's are open. */
+  /**
+   * A link that signs in once, within 15 minutes; null where too many of that person's are open.
+   */
   async link(userId: string): Promise<{ url: string; expiresAt: string } | null> {
     const { url, secretHash, expiresAt } = await createSignInLink(
       this.#deps.origins[0],
@@ -98,7 +103,9 @@ export class SignIn {
     return started?.length === 1 ? { sessionId, userId } : null;
   }
 
-  /** A user token of ten minutes for who holds the key of a session. Each proof counts once. */
+  /**
+   * A user token of ten minutes for the browser that holds a session's key. Each proof counts once.
+   */
   async token(proof: string): Promise<{ token: string; expiresAt: string } | null> {
     const sessionId = claimedSession(proof);
     const userId = sessionId === null ? null : await this.#ownerOf('session', sessionId);
@@ -163,7 +170,10 @@ export class SignIn {
     return rows?.length === 1;
   }
 
-  /** Keeps the master key as a passkey wrapped it; 'no-recovery' where no recovery code could open it otherwise. */
+  /**
+   * Keeps the master key as a passkey wrapped it; 'no-recovery' where no recovery code could open
+   * it otherwise.
+   */
   async setWrap(
     userId: string,
     credentialId: string,
@@ -182,7 +192,10 @@ export class SignIn {
     return relyingParty === null ? null : { relyingParty, challenges, nowMs: nowMs() };
   }
 
-  /** Nobody is signed in yet: a function with its owner's rights says whose it is, and nothing else. */
+  /**
+   * The caller is not signed in yet, so row-level security hides every row. A function with its
+   * owner's rights tells whose the session is, and nothing else.
+   */
   async #ownerOf(kind: SignInKind, name: string): Promise<string | null> {
     const [rows] = await this.#deps.database.transaction({
       role: 'mana_auth_service',
@@ -200,7 +213,10 @@ export class SignIn {
   }
 }
 
-/** What passkeys of that person wrapped, for who opens the vault in zero-knowledge mode. */
+/**
+ * The master key as this person's passkeys wrapped it, for a device that opens the vault in
+ * zero-knowledge mode.
+ */
 export async function passkeyWraps(database: Database, userId: string): Promise<PasskeyWrap[]> {
   const statements = [selectWraps(userId)];
   const [rows = []] = await database.transaction({ role: 'mana_auth_service', userId, statements });
