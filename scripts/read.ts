@@ -4,7 +4,10 @@ import { DemoDevice, type DeviceAccess } from './embedded/demo-device.ts';
 import { checkedConfig } from './process/checked-config.ts';
 import { readEnvironment, StartError } from './process/environment.ts';
 
-/** Prints a demo mission's iterations as its owner's device shows them: fetched as ciphertext, opened here. */
+/**
+ * Prints a demo mission's iterations as its owner's device shows them: fetched as ciphertext,
+ * opened here.
+ */
 async function read(): Promise<void> {
   const [missionId = 'demo-notes'] = process.argv.slice(2);
   const { dataDir } = checkedConfig(readEnvironment());

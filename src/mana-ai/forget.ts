@@ -13,7 +13,8 @@ const MOST_TRIES = 3;
 export type Place = 'object' | 'agenda' | 'change-feed';
 
 /**
- * Removes what the objects hold of a person. Their rows of the outbox and the list of users must be gone before, or the feed reads them again.
+ * Removes what the objects hold of a person. Their rows of the outbox and the list of users must be
+ * gone before, or the feed reads them again.
  * @returns the places where something is left
  */
 export async function forgetUser(env: RunnerEnv, userId: string): Promise<{ left: Place[] }> {

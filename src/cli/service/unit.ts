@@ -48,12 +48,16 @@ function escapeSpecifiers(path: string): string {
   return path.replaceAll('%', '%%');
 }
 
-/** systemd.syntax(7), "Quoting". In arguments, not in the program's own path, $ names a variable. */
+/**
+ * systemd.syntax(7), "Quoting". In arguments, not in the program's own path, $ names a variable.
+ */
 function quoted(word: string): string {
   return `"${escapeSpecifiers(word).replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
-/** A property list for launchd (launchd.plist(5)); the log is rotated by the program that it starts. */
+/**
+ * A property list for launchd (launchd.plist(5)); the log is rotated by the program that it starts.
+ */
 export function launchdPlist(service: Service): string {
   const program = [
     service.node,
