@@ -38,6 +38,7 @@ export type UserPort = {
   listMissionsForOwner(): Promise<OwnerMission[]>;
   audit(query: AuditQuery): Promise<AuditAnswer>;
   command(request: MissionCommand): Promise<CommandOutcome>;
+  noteTimeZone(zone: string): Promise<void>;
   eventsAfter(cursor: string, watchUntilMs: number): Promise<MissionEvents>;
   ping(): Promise<void>;
   tryDisk(): Promise<void>;

@@ -133,6 +133,11 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     });
   }
 
+  /** The IANA zone that the person is in: cadences that name none are meant by that clock. */
+  async noteTimeZone(zone: string): Promise<void> {
+    await this.#attended(async () => this.#parts.store.saveTimeZone(zone));
+  }
+
   /**
    * What changed for a stream of events, and that the hub wants to be told of changes until then
    * (ms).
@@ -229,9 +234,14 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   }
 
   async #command(request: MissionCommand): Promise<CommandOutcome> {
-    const { projection, facts } = this.#parts;
-    const { timeZone: defaultZone } = this.#settings;
-    const writer = { userId: this.#userId, projection, defaultZone, facts };
+    const { projection, facts, store } = this.#parts;
+    const writer = {
+      userId: this.#userId,
+      projection,
+      toldZone: store.timeZone(),
+      defaultZone: this.#timeZone(),
+      facts,
+    };
     const { outcome, entry, nextDueMs } = await this.#queue.run(async () => {
       const written = await writeForPerson(writer, request);
       const newest = projection.mission(request.missionId);
@@ -341,7 +351,8 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
   #open(): Parts {
     const userId = this.#userId;
     const { sql } = this.ctx.storage;
-    const { timeZone, openStatus, grants: grantSettings, research: endpoint } = this.#settings;
+    const { openStatus, grants: grantSettings, research: endpoint } = this.#settings;
+    const timeZone = (): string => this.#timeZone();
     const database = pooledDatabase(this.env.POSTGRES_POOL.getByName(POOL_NAME));
     const store = new MissionStore(sql);
     const projection = new Projection({ userId, store, database, timeZone });
@@ -381,7 +392,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
       store,
       database,
       dispatcher: this.#dispatcher(),
-      settings: this.#settings,
+      settings: { ...this.#settings, timeZone: this.#timeZone() },
       grants,
       audit,
       budget,
@@ -389,6 +400,11 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
       exclusively: (work) => this.#queue.run(work),
     });
     return run.continue(mostFailures);
+  }
+
+  /** For cadences that name no zone: the one that the person last told, else that of the configuration. */
+  #timeZone(): string {
+    return this.#parts.store.timeZone() ?? this.#settings.timeZone;
   }
 
   #dispatcher(): DispatcherPort {

@@ -238,25 +238,58 @@ begin
 end
 $function$
 ;
+CREATE OR REPLACE FUNCTION mana_ai.mission_owner(record text, space text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  owner_id text;
+  before text := coalesce(current_setting('app.current_user_space_ids', true), '');
+begin
+  perform set_config('app.current_user_space_ids', space, true);
+  select user_id into owner_id
+  from public.sync_changes
+  where table_name = 'aiMissions' and record_id = record and app_id = 'ai' and op = 'insert'
+  order by created_at, id
+  limit 1;
+  perform set_config('app.current_user_space_ids', before, true);
+  return case when length(owner_id) <= 256 then owner_id end;
+end
+$function$
+;
 CREATE OR REPLACE FUNCTION mana_ai.note_changes()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '50ms'
 AS $function$
 begin
+  if not exists (
+    select from inserted where app_id = 'ai' and client_id <> 'mana-ai-runner' and length(user_id) <= 256
+  ) then
+    return null;
+  end if;
+
   -- The outbox has a block of its own: whatever happens to mana_ai.users, the change is noted.
   begin
     insert into mana_ai.change_outbox (user_id, since)
     select user_id, min(created_at)
-    from inserted
-    where app_id = 'ai' and client_id <> 'mana-ai-runner' and length(user_id) <= 256
+    from (
+      select user_id, created_at
+      from inserted
+      where app_id = 'ai' and client_id <> 'mana-ai-runner' and length(user_id) <= 256
+      union all
+      select mana_ai.mission_owner(record_id, space_id), created_at
+      from inserted
+      where app_id = 'ai' and table_name = 'aiMissions' and client_id <> 'mana-ai-runner'
+        and space_id is not null and space_id not like '\_personal:%'
+    ) as noted (user_id, created_at)
+    where user_id is not null
     group by user_id
     order by user_id;
-    if not found then
-      return null;
-    end if;
     -- A full notification queue would fail the commit, where nothing can be swallowed any more. The feed polls too.
     if pg_notification_queue_usage() < 0.5 then
       perform pg_notify('mana_ai_changes', '');
@@ -288,6 +321,24 @@ begin
   end;
   return null;
 end
+$function$
+;
+CREATE OR REPLACE FUNCTION mana_auth.end_grants(ended jsonb)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with done as (
+    update mana_auth.grants g
+    set keys_jwe = null, revoked_at = coalesce(g.revoked_at, now())
+    from jsonb_to_recordset(ended) as e (mission text, "grant" text, until timestamptz)
+    where g.user_id = current_setting('app.current_user_id', true) and g.mission = e.mission
+      and (g.jti = e."grant" or (e."grant" is null and g.created_at <= e.until))
+      and (g.revoked_at is null or g.keys_jwe is not null)
+    returning 1
+  )
+  select count(*) from done
 $function$
 ;
 CREATE OR REPLACE FUNCTION mana_auth.erase_expired_keys()
@@ -402,6 +453,8 @@ create policy sync_changes_user_isolation on public.sync_changes as permissive f
 
 -- ---- Rights
 
+grant execute on function mana_auth.end_grants(jsonb) to mana_ai_runner;
+grant execute on function mana_auth.end_grants(jsonb) to mana_auth_service;
 grant execute on function mana_auth.erase_expired_keys() to mana_auth_service;
 grant execute on function mana_auth.remove_ended_sign_ins() to mana_auth_service;
 grant execute on function mana_auth.sign_in_owner(text,text) to mana_auth_service;

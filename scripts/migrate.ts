@@ -148,7 +148,10 @@ async function ensureLedger(client: Client): Promise<void> {
 async function apply(client: Client, migration: Migration): Promise<boolean> {
   const claim = 'insert into mana_ai.migrations (name) values ($1) on conflict do nothing';
   const { rowCount } = await client.query(claim, [migration.name]);
-  if (rowCount === 1) await client.query(migration.sql);
+  if (rowCount === 1) {
+    if (changesLog(migration)) await client.query(LOCK_LOG);
+    await client.query(migration.sql);
+  }
   return rowCount === 1;
 }
 
@@ -165,6 +168,27 @@ async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise
     throw error;
   }
 }
+
+/** Whether a migration changes rights, policies or triggers of the log. */
+function changesLog({ sql }: Migration): boolean {
+  return /\bon public\.sync_changes\b/i.test(sql);
+}
+
+/**
+ * Taken before anything else of the table: a sync server that starts now takes this lock as well, and
+ * two who change the same catalog row without it fail. A lock that is long in coming would hold up
+ * every device behind it, so it is given up and asked for again.
+ */
+const LOCK_LOG = `
+  do $$
+  begin
+    if to_regclass('public.sync_changes') is not null then
+      set local lock_timeout = '2s';
+      lock table public.sync_changes in access exclusive mode;
+      set local lock_timeout = 0;
+    end if;
+  end
+  $$`;
 
 /** A database error of one migration as a MigrateError. */
 function migrationError(error: unknown, name: string, databaseUrl: string): MigrateError {
@@ -213,11 +237,12 @@ async function applyMissing(
 }
 
 /**
- * What two programs that make tables at the same moment do to each other: a deadlock (40P01), a type
- * or a table of the same name (23505, 42P07), a catalog row that the other one has just changed
- * (XX000 "tuple concurrently updated"). Nothing was changed, and the next try finds what the other made.
+ * What two programs that make tables at the same moment do to each other: a deadlock (40P01) or a lock
+ * that does not come (55P03), a type, a table or a policy of the same name (23505, 42P07, 42710), a
+ * catalog row that the other one has just changed (XX000 "tuple concurrently updated"). Nothing was
+ * changed, and the next try finds what the other made.
  */
-const COLLISIONS = ['40P01', '23505', '42P07', 'XX000'];
+const COLLISIONS = ['40P01', '55P03', '23505', '42P07', '42710', 'XX000'];
 const MOST_TRIES = 12;
 
 async function againOnCollision<T>(work: () => Promise<T>): Promise<T> {

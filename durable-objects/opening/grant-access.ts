@@ -85,7 +85,8 @@ export class GrantAccess {
    * The state of a mission's grant, as its owner sees it; undefined if the mission carries none.
    */
   async view(missionId: string, grant: unknown): Promise<GrantView | undefined> {
-    return isNamed(grant) ? this.#shown(grant, await this.#verify(missionId, grant)) : undefined;
+    if (!isNamed(grant)) return nameless(grant);
+    return this.#shown(grant, await this.#verify(missionId, grant));
   }
 
   /**
@@ -93,7 +94,7 @@ export class GrantAccess {
    * only that shows whether they are the keys that were signed for.
    */
   async viewOpened(missionId: string, grant: unknown): Promise<GrantView | undefined> {
-    if (!isNamed(grant)) return undefined;
+    if (!isNamed(grant)) return nameless(grant);
     const verdict = await this.open(missionId, grant);
     return this.#shown(grant, verdict.ok ? { ok: true, claims: verdict.grant.claims } : verdict);
   }
@@ -165,6 +166,13 @@ function judgeRow(
 
 function refused(reason: GrantReason): { ok: false; reason: GrantReason } {
   return { ok: false, reason };
+}
+
+/** The app's own grants name no id: the mission carries one all the same, and waits for one of ours. */
+function nameless(grant: unknown): GrantView | undefined {
+  if (grant === null || grant === undefined) return undefined;
+  const expiresAt = isRecord(grant) ? textOf(grant['expiresAt']) : '';
+  return { grantId: '', expiresAt, state: 'malformed' };
 }
 
 function isNamed(grant: unknown): grant is NamedGrant {

@@ -21,10 +21,14 @@ export type CommandOutcome =
   | { ok: true; mission: OwnerMission | null; written: boolean }
   | { ok: false; refusal: DeviceRefusal | { code: 'POSTGRES_UNAVAILABLE' } };
 
-/** Who writes for whom; `defaultZone` is the IANA zone for cadences that name none. */
+/**
+ * Who writes for whom. `toldZone` is the IANA zone that the person told (null: none), `defaultZone`
+ * the one for cadences that name none.
+ */
 export type DeviceWriter = {
   userId: string;
   projection: Projection;
+  toldZone: string | null;
   defaultZone: string;
   /** what a review rests on, as the log has it now */
   facts: Pick<ReviewFactReader, 'read'>;
@@ -39,13 +43,13 @@ export async function writeForPerson(
   writer: DeviceWriter,
   request: MissionCommand,
 ): Promise<DeviceWritten> {
-  const { userId, projection, defaultZone } = writer;
+  const { userId, projection, toldZone, defaultZone } = writer;
   const { missionId, rowId, command } = request;
   if (!(await projection.refreshPending())) projection.startEmpty();
   const state = projection.recordState(missionId);
   const facts = command.kind === 'review' ? { facts: await writer.facts.read(command) } : {};
   const write = await buildDeviceRow(
-    { userId, missionId, rowId, state, defaultZone, nowMs: Date.now(), ...facts },
+    { userId, missionId, rowId, state, toldZone, defaultZone, nowMs: Date.now(), ...facts },
     command,
   );
   // A repeated request may be refused because of what its first try has changed.

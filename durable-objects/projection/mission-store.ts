@@ -6,14 +6,16 @@ import {
 } from '../../src/missions/occurrences.ts';
 import type { Attempt, Hold, HoldReason } from '../../src/missions/standing.ts';
 import type { AGENTS_TABLE, MISSIONS_TABLE } from '../../src/values/tables.ts';
+import type { EndedGrant } from '../../src/sync/ended-grants.ts';
 import type { RecordState } from '../../src/sync/merge.ts';
 import { repeatSteps, type StorageSteps, takeSteps } from '../life/storage-steps.ts';
+import { parseJson } from '../../src/values/json.ts';
 
 /**
  * To be raised whenever merged records or their meaning change: an object with another version
  * rebuilds its cache from the log.
  */
-const CACHE_VERSION = '1';
+const CACHE_VERSION = '2';
 
 /** Makes the next refresh read the whole log, which clears the cache first. */
 export const CACHE_IS_STALE = `delete from meta where name in ('complete', 'epoch')`;
@@ -84,6 +86,11 @@ const TABLES: StorageSteps = {
     );`,
     // The object's own name is the user's id.
     `delete from meta where name = 'user_id'`,
+    // Grants that the log ended and mana-auth has not been told of yet; '' as grant: all of the mission.
+    `create table if not exists ended_grants (
+      mission_id text not null, grant_id text not null, until text not null,
+      primary key (mission_id, grant_id)
+    );`,
   ],
 };
 
@@ -148,6 +155,30 @@ export class MissionStore {
     this.setMeta('audit_head', JSON.stringify(head));
   }
 
+  /** The IANA zone that the person last told; null: none yet. */
+  timeZone(): string | null {
+    return this.meta('time_zone');
+  }
+
+  /** The same zone again costs no commit. */
+  saveTimeZone(zone: string): void {
+    if (this.timeZone() !== zone) this.setMeta('time_zone', zone);
+  }
+
+  /** Whether the last run found something that a grant of today cannot open: it is of the app's own form. */
+  metLegacyCiphertext(missionId: string): boolean {
+    return this.meta(`legacy-ciphertext:${missionId}`) !== null;
+  }
+
+  /** Why the last run could not open records of the mission; empty: it opened all. */
+  saveRefusals(missionId: string, reasons: readonly string[]): void {
+    const name = `legacy-ciphertext:${missionId}`;
+    const isMet = reasons.includes('legacy-ciphertext');
+    if (isMet === this.metLegacyCiphertext(missionId)) return;
+    if (isMet) this.setMeta(name, 'true');
+    else this.#sql.exec(`delete from meta where name = ?`, name);
+  }
+
   /** False until the whole log was merged once under this cache version. */
   isComplete(): boolean {
     return this.meta('complete') === 'true';
@@ -170,7 +201,7 @@ export class MissionStore {
 
   record(tableName: CachedTable, recordId: string): RecordState | null {
     const body = this.#recordBody(tableName, recordId);
-    return body === null ? null : (JSON.parse(body) as RecordState);
+    return body === null ? null : (parseJson(body) as RecordState);
   }
 
   /**
@@ -405,6 +436,40 @@ export class MissionStore {
       .exec<{ mission_id: string }>(`select mission_id from doubts order by mission_id`)
       .toArray()
       .map((row) => row.mission_id);
+  }
+
+  noteEndedGrant({ missionId, grantId, until }: EndedGrant): void {
+    this.#sql.exec(
+      `insert or replace into ended_grants (mission_id, grant_id, until) values (?, ?, ?)`,
+      missionId,
+      grantId ?? '',
+      until,
+    );
+  }
+
+  /** Grants that have to be ended where they were minted. */
+  endedGrants(): EndedGrant[] {
+    return this.#sql
+      .exec<{ mission_id: string; grant_id: string; until: string }>(
+        `select * from ended_grants order by mission_id, grant_id`,
+      )
+      .toArray()
+      .map((row) => ({
+        missionId: row.mission_id,
+        grantId: row.grant_id === '' ? null : row.grant_id,
+        until: row.until,
+      }));
+  }
+
+  /** They are ended; one that was noted meanwhile stays. */
+  clearEndedGrants(ended: readonly EndedGrant[]): void {
+    for (const { missionId, grantId, until } of ended)
+      this.#sql.exec(
+        `delete from ended_grants where mission_id = ? and grant_id = ? and until = ?`,
+        missionId,
+        grantId ?? '',
+        until,
+      );
   }
 
   hold(missionId: string): Hold | null {

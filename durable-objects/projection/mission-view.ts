@@ -1,4 +1,5 @@
 import { standingOf } from '../../src/missions/standing.ts';
+import { withPlainNumbers } from '../../src/values/json.ts';
 import { withStepDigests } from '../../src/missions/step-digest.ts';
 import type { GrantView, InternalMission, OwnerMission } from '../../src/missions/views.ts';
 import { PostgresError } from '../../src/postgres/errors.ts';
@@ -18,7 +19,7 @@ export type GrantViewer = {
 };
 
 export type MissionViewPorts = {
-  store: Pick<MissionStore, 'hold' | 'attempt' | 'turnFailures'>;
+  store: Pick<MissionStore, 'hold' | 'attempt' | 'turnFailures' | 'metLegacyCiphertext'>;
   occurrences: Pick<OccurrenceLog, 'view'>;
   grants: GrantViewer;
 };
@@ -58,10 +59,19 @@ export class MissionView {
       objective: mission.objective,
       cadence: mission.cadence.ok ? mission.cadence.cadence : null,
       occurrences: this.#ports.occurrences.view(entry, Date.now()),
-      iterations: await withStepDigests(mission.iterations),
+      iterations: withPlainNumbers(await withStepDigests(mission.iterations)),
     };
     const grant = await this.#grant(entry, view.reason === 'grant-missing');
-    return grant === undefined ? view : { ...view, grant };
+    if (grant === undefined) return view;
+    return { ...view, grant: withAdvice(this.#asMet(mission.id, grant)) };
+  }
+
+  /** A good grant opens nothing that the app encrypted in its own form, and is not 'ok' then. */
+  #asMet(missionId: string, grant: GrantView): GrantView {
+    const isGood = grant.state === 'ok' || grant.state === 'expires-soon';
+    return isGood && this.#ports.store.metLegacyCiphertext(missionId)
+      ? { ...grant, state: 'legacy-ciphertext' }
+      : grant;
   }
 
   #status(entry: MissionEntry, around: Surroundings): Pick<InternalMission, 'status' | 'reason'> {
@@ -100,3 +110,15 @@ export class MissionView {
     }
   }
 }
+
+function withAdvice(grant: GrantView): GrantView {
+  const advice = ADVICE[grant.state];
+  return advice === undefined ? grant : { ...grant, advice };
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  malformed:
+    "This grant is not of the runner's form (the app's own grants are not): mint one at mana-auth, or take it away.",
+  'legacy-ciphertext':
+    'Something that this mission reads is encrypted in the form of the app (enc:1:), which a grant does not open.',
+};

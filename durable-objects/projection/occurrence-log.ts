@@ -28,9 +28,9 @@ export type FinishedRun = {
  */
 export class OccurrenceLog {
   readonly #store: MissionStore;
-  readonly #timeZone: string;
+  readonly #timeZone: () => string;
 
-  constructor(options: { store: MissionStore; timeZone: string }) {
+  constructor(options: { store: MissionStore; timeZone: () => string }) {
     this.#store = options.store;
     this.#timeZone = options.timeZone;
   }
@@ -93,7 +93,7 @@ export class OccurrenceLog {
     return dueMoments({
       cadence: cadence.ok ? cadence.cadence : null,
       missionId: id,
-      defaultZone: this.#timeZone,
+      defaultZone: this.#timeZone(),
       dueMs,
       settledMs: this.#store.newestOccurrenceMs(id),
       untilMs,

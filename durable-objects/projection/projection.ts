@@ -10,6 +10,7 @@ import {
   type NewChangeRow,
   parseChangeRow,
 } from '../../src/sync/change-row.ts';
+import { endedGrant } from '../../src/sync/ended-grants.ts';
 import { changedParts } from '../../src/sync/changed-parts.ts';
 import {
   applyRow,
@@ -22,6 +23,7 @@ import {
 import {
   type ChangeCursor,
   deleteUser,
+  endGrants,
   FROM_THE_BEGINNING,
   insertChange,
   insertUser,
@@ -49,14 +51,14 @@ export class Projection {
   readonly #userId: string;
   readonly #store: MissionStore;
   readonly #log: LogReader;
-  readonly #timeZone: string;
+  readonly #timeZone: () => string;
   readonly #occurrences: OccurrenceLog;
 
   constructor(options: {
     userId: string;
     store: MissionStore;
     database: Database;
-    timeZone: string;
+    timeZone: () => string;
   }) {
     this.#userId = options.userId;
     this.#store = options.store;
@@ -158,9 +160,11 @@ export class Projection {
     const createdAt = inserted?.['created_at'];
     const written = createdAt ? toRow(row, createdAt) : await this.#changeById(row.id);
     const merge = this.#mergeOne(written);
+    this.#lookAtGrant(merge);
     if (createdAt) {
       this.#store.noteCarrier(written.id);
       await this.#followUp([row.recordId]);
+      await this.#endGrants();
       return 'written';
     }
     // A process wrote the row and was killed before it knew. What devices wrote since may have
@@ -200,6 +204,7 @@ export class Projection {
     const changed = await this.#readLog(start);
     await this.#followUp(this.#missionsTouchedBy(changed));
     await this.#repairDoubtful();
+    await this.#endGrants();
     return (await this.#pending()).present;
   }
 
@@ -259,6 +264,7 @@ export class Projection {
 
   #lookAt(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
     this.#lookAtIterations(merge);
+    this.#lookAtGrant(merge);
     // In a rebuild the rows are history, and their due moments have their fates.
     if (isDeviceRow(merge.row) && merge.before !== null && this.#store.isComplete())
       this.#lookAtDueTime(merge.row, merge.before, merge.after);
@@ -270,6 +276,20 @@ export class Projection {
     const entry = this.#entryOf(row.recordId, before);
     const { iterations } = parseMission(readRecord(after, row.recordId));
     if (entry !== null) this.#occurrences.moved(entry, iterations, createdUsOf(row) / 1_000);
+  }
+
+  /** Belongs to the commit of the merge: a crash must not leave a grant open that the person ended. */
+  #lookAtGrant(merge: { before: RecordState | null; after: RecordState; row: ChangeRow }): void {
+    const ended = endedGrant(merge);
+    if (ended !== null) this.#store.noteEndedGrant(ended);
+  }
+
+  /** Tells mana-auth's own table of the grants that the log has ended. @throws PostgresError: they are ended with the next refresh */
+  async #endGrants(): Promise<void> {
+    const ended = this.#store.endedGrants();
+    if (ended.length === 0) return;
+    await this.#log.query(endGrants(ended));
+    this.#store.clearEndedGrants(ended);
   }
 
   /**
@@ -333,7 +353,7 @@ export class Projection {
     const next = start(entry.mission.cadence.cadence, {
       afterMs: nowMs,
       missionId,
-      defaultZone: this.#timeZone,
+      defaultZone: this.#timeZone(),
     });
     if (!next.ok) return;
     const nextRunAt = next.nextMs === null ? null : new Date(next.nextMs).toISOString();

@@ -230,7 +230,14 @@ export class MissionRun {
       };
     const { settings } = this.#options;
     const records = this.#records(scope, iterationId);
-    const plan = await planOf({ scope, records, found, settings });
+    const plan = await planOf({
+      scope,
+      records,
+      found,
+      settings,
+      noteRefusals: (refusals) =>
+        this.#options.store.saveRefusals(this.#options.missionId, refusals),
+    });
     return plan === null
       ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
       : { ok: true, checkpoint: { ...newCheckpoint(identity, state), plan } };
@@ -344,6 +351,8 @@ export class MissionRun {
    */
   #withhold(reason: GrantReason): RunOutcome {
     metrics.grantSkips.inc({ reason });
+    if (reason === 'legacy-ciphertext')
+      this.#options.store.saveRefusals(this.#options.missionId, [reason]);
     this.#options.store.deleteRunOf(this.#options.missionId);
     const untilMs = reason === 'not-yet-valid' ? Date.now() + NOT_YET_VALID_WAIT_MS : null;
     return this.#hold({ reason: 'grant-missing', untilMs });

@@ -1,3 +1,4 @@
+import type { GrantReason } from '../../src/grants/index.ts';
 import type { Agent } from '../../src/missions/agent.ts';
 import type { CadenceParse } from '../../src/missions/cadence.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
@@ -5,6 +6,8 @@ import { linksGiven, type PlanLinks } from '../../src/planner/links.ts';
 import { type PlanState, startPlan } from '../../src/planner/plan.ts';
 import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
 import type { Findings } from '../../src/planner/research.ts';
+import { CATALOG } from '../../src/planner/tools/index.ts';
+import { stepsToRepeat } from '../../src/planner/vault-failures.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import { agentToOpen, agentWith } from './agent.ts';
 import { type InputsReading, resolveInputs } from './inputs.ts';
@@ -17,6 +20,8 @@ export type PlanStart = {
   records: RunRecords;
   found: RunFindings;
   settings: { locale: string; timeZone: string };
+  /** keeps why inputs stayed closed, for whoever looks at the mission */
+  noteRefusals: (refusals: readonly GrantReason[]) => void;
 };
 
 /**
@@ -27,6 +32,7 @@ export type PlanStart = {
 export async function planOf(start: PlanStart): Promise<PlanState | null> {
   const { scope, records } = start;
   const reading = await resolveInputs(scope.mission.inputs, records, agentToOpen(scope));
+  start.noteRefusals(reading.refusals);
   if (reading.inputs.length === 0 && reading.refusals.length > 0) return null;
   metrics.prompts.inc({ version: String(PROMPT_VERSION) });
   return planWith(start, reading, agentWith(scope.agent, reading.also[0]));
@@ -58,6 +64,7 @@ function planWith(
     delimiter,
     titles: Object.fromEntries(titles),
     notes: found.kind === 'failed' ? [found.note] : [],
+    steps: stepsToRepeat(mission.iterations, { agent: scope.agent, tools: CATALOG }),
     // A link can carry out what was read: under a grant only links that came in may leave.
     ...(scope.grant === null ? {} : startLinks(linksGiven(parts))),
   });

@@ -1,8 +1,20 @@
 import { outcomeStatus } from '../../src/audit/outcome.ts';
-import { type InputSource, type OpenedInput, openInput } from '../../src/inputs/index.ts';
+import {
+  type InputSource,
+  isBlockOf,
+  type OpenedInput,
+  openInput,
+  TIME_BLOCKS,
+  timeBlockId,
+  withTimes,
+} from '../../src/inputs/index.ts';
 import type { Database } from '../../src/postgres/port.ts';
 import { applyRow, isAlive, readRecord, type RecordState } from '../../src/sync/merge.ts';
-import { selectRecordChanges, selectRecordIds } from '../../src/sync/queries.ts';
+import {
+  selectRecordChanges,
+  selectRecordIds,
+  selectTimeBlockIds,
+} from '../../src/sync/queries.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import type { Attempt, AuditContext, AuditLog, Outcome } from '../opening/audit-log.ts';
 import { LogReader } from '../projection/log-reader.ts';
@@ -44,7 +56,7 @@ export class RunRecords {
     const found: FoundRecord[] = [];
     for (const source of sources) {
       const record = await this.#read(source);
-      if (record !== null) found.push({ source, record });
+      if (record !== null) found.push({ source, record: await this.#complete(source, record) });
     }
     return found;
   }
@@ -89,11 +101,35 @@ export class RunRecords {
     return openInput({ source, record, keys: grant.keys });
   }
 
+  /** An event with its times, which stand in another record. They are part of the event: who shares it shares them, and no word of that record. */
+  async #complete(
+    { appId, tableName, recordId }: InputSource,
+    record: Record<string, unknown>,
+  ): Promise<Record<string, unknown>> {
+    if (appId !== 'calendar' || tableName !== 'events') return record;
+    const block = await this.#timeBlock(recordId, timeBlockId(record));
+    return block === null ? record : withTimes(record, block);
+  }
+
+  async #timeBlock(
+    eventId: string,
+    blockId: string | null,
+  ): Promise<Record<string, unknown> | null> {
+    const named = blockId === null ? null : await this.#read({ ...TIME_BLOCKS, recordId: blockId });
+    if (named !== null) return named;
+    const rows = await this.#log.query(selectTimeBlockIds(this.#userId, eventId));
+    for (const { record_id: recordId } of rows) {
+      const block = await this.#read({ ...TIME_BLOCKS, recordId: recordId ?? '' });
+      if (block !== null && isBlockOf(block, eventId)) return block;
+    }
+    return null;
+  }
+
   async #read({
     appId,
     tableName,
     recordId,
-  }: InputSource): Promise<Record<string, unknown> | null> {
+  }: Omit<InputSource, 'needsGrant'>): Promise<Record<string, unknown> | null> {
     const record = { userId: this.#userId, appId, tableName, recordId };
     let state: RecordState | null = null;
     for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor)))

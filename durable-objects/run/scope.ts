@@ -10,6 +10,7 @@ import type { Agent } from '../../src/missions/agent.ts';
 import { isRecord } from '../../src/values/fields.ts';
 import type { Mission } from '../../src/missions/mission.ts';
 import type { GrantVerdict, OpenGrant } from '../opening/grant-access.ts';
+import { markVaultFailures } from '../../src/planner/vault-failures.ts';
 import type { MissionEntry } from '../projection/projection.ts';
 
 /**
@@ -41,8 +42,13 @@ export async function openScope(
 ): Promise<ScopeVerdict> {
   if (verdict?.ok === true) return openUnder(verdict.grant, mission, agent);
   const refusal = verdict?.reason ?? null;
-  if (!isEncryptedMission(mission))
-    return { ok: true, scope: { mission, agent, grant: null, refusal } };
+  if (!isEncryptedMission(mission)) {
+    const iterations = markVaultFailures(mission.iterations);
+    return {
+      ok: true,
+      scope: { mission: { ...mission, iterations }, agent, grant: null, refusal },
+    };
+  }
   return { ok: false, reason: refusal ?? 'not-configured', refusal };
 }
 
@@ -93,7 +99,7 @@ async function openIterations(
   { id, iterations }: Mission,
 ): Promise<unknown[]> {
   return Promise.all(
-    iterations.map(async (iteration) => {
+    markVaultFailures(iterations).map(async (iteration) => {
       if (!isRecord(iteration)) return iteration;
       const opened = await openIteration({ keys: missionKeys, missionId: id, iteration });
       return opened.ok ? opened.iteration : iteration;

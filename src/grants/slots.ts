@@ -75,7 +75,14 @@ function present(
   at: readonly (string | number)[],
 ): Slot[] {
   const value = holder[field];
-  return value === undefined ? [] : [{ path, at: [...at, field], value }];
+  return value === undefined ? [] : [{ path, at: [...at, field], value: withoutAppended(value) }];
+}
+
+/** The app appends words to the summary of a step that failed, ciphertext or not. Ciphertext holds no space, so it ends at the first. */
+function withoutAppended(value: unknown): unknown {
+  if (!isCiphertext(value)) return value;
+  const space = value.indexOf(' ');
+  return space === -1 ? value : value.slice(0, space);
 }
 
 function setAt(

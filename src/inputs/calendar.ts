@@ -1,5 +1,9 @@
 import type { ModuleFormat } from './module-format.ts';
 
+/** Where an event says when it begins and ends; `startDate` and `endDate` come from its time block. */
+export const START = ['startDate', 'startTime', 'start'];
+export const END = ['endDate', 'endTime', 'end'];
+
 /** Events of the calendar (calendar/events). */
 export const calendar: ModuleFormat = {
   fallbackTitle: 'Event',
@@ -10,8 +14,10 @@ export const calendar: ModuleFormat = {
     { label: 'Location', fields: ['location'] },
   ],
   details: [
-    { label: 'Start', fields: ['startTime', 'startDate', 'start'] },
-    { label: 'End', fields: ['endTime', 'endDate', 'end'] },
+    { label: 'Start', fields: START },
+    { label: 'End', fields: END },
     { label: 'All day', fields: ['isAllDay', 'allDay'] },
+    { label: 'Time zone', fields: ['timezone'] },
+    { label: 'Repeats', fields: ['recurrenceRule'] },
   ],
 };

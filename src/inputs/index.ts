@@ -8,6 +8,7 @@ import { profile } from './profile.ts';
 import { plainText, readLines, valueAt } from './readable-record.ts';
 import { tasks } from './tasks.ts';
 
+export { isBlockOf, TIME_BLOCKS, timeBlockId, withTimes } from './event-times.ts';
 export { type InputToOpen, type OpenedInput, openInput } from './open.ts';
 export { inputSource, type InputSource } from './source.ts';
 export { unknownUrls, urlsIn } from './urls.ts';

@@ -38,6 +38,8 @@ export type UserMissionsPort = {
     query: AuditQuery,
   ): Promise<{ ok: true; page: AuditPage } | { ok: false; code: string }>;
   command(userId: string, request: MissionCommand): Promise<CommandOutcome>;
+  /** `zone`: an IANA name */
+  noteTimeZone(userId: string, zone: string): Promise<void>;
 };
 
 /** What the routes need; nothing here knows of HTTP. */

@@ -143,7 +143,12 @@ export const ownerMission = internalMission
         'as the record holds them; steps of those that await review carry a `digest`, which a review names',
       ),
     grant: z
-      .object({ grantId: z.string(), expiresAt: z.string(), state: z.string() })
+      .object({
+        grantId: z.string(),
+        expiresAt: z.string(),
+        state: z.string(),
+        advice: z.string().optional(),
+      })
       .optional()
       .describe("state: 'ok', 'expires-soon' or why the runner refuses the grant"),
   })

@@ -64,6 +64,7 @@ function missionsOf(env: RunnerEnv, userId: string): UserMissionsPort {
     listMissionsForOwner: () => callUser(env, userId, (user) => user.listMissionsForOwner()),
     audit: (_userId, query) => callUser(env, userId, (user) => user.audit(query)),
     command: (_userId, request) => callUser(env, userId, (user) => user.command(request)),
+    noteTimeZone: (_userId, zone) => callUser(env, userId, (user) => user.noteTimeZone(zone)),
   };
 }
 

@@ -98,9 +98,10 @@ function readPolicy(fields: FieldReader): Policy {
 }
 
 function readDecisions(policy: FieldReader, name: string): Record<string, PolicyDecision> {
+  // An entry that a person took away stands as null.
   const entries = Object.entries(
     policy.take(name, {}, (value) => (isRecord(value) ? value : undefined)),
-  );
+  ).filter(([, decision]) => decision !== null);
   const known = entries.filter((entry): entry is [string, PolicyDecision] =>
     isOneOf(policyDecisions, entry[1]),
   );

@@ -23,6 +23,8 @@ export type PlanStep = {
   rationale?: string;
   status: 'planned' | 'staged';
   intent: StepIntent;
+  /** the step that this one proposes once more (planner/vault-failures.ts) */
+  repeats?: string;
 };
 
 /**
@@ -74,18 +76,25 @@ export type IterationView = {
  */
 export function readIteration(item: unknown): IterationView | null {
   if (!isRecord(item) || typeof item['id'] !== 'string' || item['id'] === '') return null;
-  const { id, source, overallStatus, plan } = item;
+  const { id, overallStatus, plan } = item;
   return {
     id,
     startedAtMs: parseInstantMs(item['startedAt']),
     finishedAtMs: parseInstantMs(item['finishedAt']),
-    source: isOneOf(sources, source) ? source : null,
+    source: sourceOf(item),
     overallStatus: isOneOf(overallStatuses, overallStatus) ? overallStatus : null,
     cancelRequested: item['cancelRequested'] === true,
     summary: textOrNull(item['summary']),
     userFeedback: textOrNull(item['userFeedback']),
     plan: Array.isArray(plan) ? plan.map(readPlanStep).filter((step) => step !== null) : [],
   };
+}
+
+/** Where an iteration was made; the app's own tabs name no source. null for one that we do not know. */
+export function sourceOf(item: Readonly<Record<string, unknown>>): IterationSource | null {
+  const source = Object.hasOwn(item, 'source') ? (item['source'] ?? null) : null;
+  if (source === null) return 'browser';
+  return isOneOf(sources, source) ? source : null;
 }
 
 /**
@@ -96,15 +105,21 @@ export function readIterations(value: unknown): IterationView[] {
   return Array.isArray(value) ? value.map(readIteration).filter((view) => view !== null) : [];
 }
 
-function readPlanStep(item: unknown): PlanStepView | null {
+/** Reads one step of a plan; null if it is no object with an id. Never throws. */
+export function readPlanStep(item: unknown): PlanStepView | null {
   if (!isRecord(item) || typeof item['id'] !== 'string' || item['id'] === '') return null;
   return {
     id: item['id'],
     summary: textOrNull(item['summary']),
     rationale: textOrNull(item['rationale']),
-    status: isOneOf(stepStatuses, item['status']) ? item['status'] : null,
+    // A step that only a locked vault kept from being done is proposed again, so it is open.
+    status: item['vaultLocked'] === true ? 'planned' : statusOf(item['status']),
     intent: readIntent(item['intent']),
   };
+}
+
+function statusOf(status: unknown): PlanStepStatus | null {
+  return isOneOf(stepStatuses, status) ? status : null;
 }
 
 function readIntent(value: unknown): StepIntent | null {

@@ -6,6 +6,7 @@
 import { type Cadence, nextDue } from './cadence.ts';
 import { isRecord } from '../values/fields.ts';
 import { parseInstantMs } from '../values/instant.ts';
+import { sourceOf } from './iteration.ts';
 import { FOREGROUND_WINDOW_MS } from './status.ts';
 
 /** How many moments of a mission are kept, the newest. */
@@ -89,7 +90,7 @@ export function fatesOfSkip(
  */
 export function ranInForeground(iterations: readonly unknown[], dueMs: number): boolean {
   return iterations.some((item) => {
-    if (!isRecord(item) || item['source'] !== 'browser') return false;
+    if (!isRecord(item) || sourceOf(item) !== 'browser') return false;
     const startedMs = parseInstantMs(item['startedAt']);
     return startedMs !== null && startedMs >= dueMs - FOREGROUND_WINDOW_MS;
   });

@@ -1,6 +1,7 @@
 import type { Agent } from './agent.ts';
 import { isRecord } from '../values/fields.ts';
 import { parseInstantMs } from '../values/instant.ts';
+import { sourceOf } from './iteration.ts';
 import { isEncrypted, type Mission } from './mission.ts';
 
 /**
@@ -44,8 +45,7 @@ export function missionStatus(question: {
   if (isBlank(mission)) return idle('invalid-state');
   if (mission.nextRunAt.kind === 'none')
     return idle(mission.cadence.ok ? undefined : 'invalid-cadence');
-  const blocked =
-    hasCiphertext(mission) && !carriesGrant(mission) ? 'grant-missing' : agentObstacle(agent);
+  const blocked = lacksGrant(mission) ? 'grant-missing' : agentObstacle(agent);
   if (blocked !== undefined) return answer('waiting', blocked, null);
   const nextRunAtMs = mission.nextRunAt.ms;
   const foregroundUntilMs = foregroundEndMs(mission.iterations, nowMs);
@@ -66,7 +66,7 @@ export function foregroundEndMs(iterations: readonly unknown[], nowMs: number): 
   let endMs: number | null = null;
   for (const item of iterations) {
     // The cheap tests come first, because there may be thousands of old iterations.
-    if (!isRecord(item) || item['overallStatus'] !== 'running' || item['source'] !== 'browser')
+    if (!isRecord(item) || item['overallStatus'] !== 'running' || sourceOf(item) !== 'browser')
       continue;
     const startedAtMs = parseInstantMs(item['startedAt']);
     if (startedAtMs === null || startedAtMs > nowMs + FOREGROUND_WINDOW_MS) continue;
@@ -94,9 +94,15 @@ function hasCiphertext(mission: Mission): boolean {
   return texts(mission).some(isEncrypted);
 }
 
-/** True if the mission carries a token. Whether the token is good shows when the run opens it. */
-function carriesGrant({ grant }: Mission): boolean {
-  return isRecord(grant) && typeof grant['token'] === 'string';
+/**
+ * True for ciphertext without a grant, and for a grant that is none of ours (the app's own form has no
+ * token): a mission that carries a grant runs under it or waits. Whether the token is good shows when
+ * the run opens it.
+ */
+function lacksGrant(mission: Mission): boolean {
+  const { grant } = mission;
+  if (grant === null) return hasCiphertext(mission);
+  return !isRecord(grant) || typeof grant['token'] !== 'string';
 }
 
 function idle(reason?: MissionStatusReason): MissionStatus {

@@ -34,7 +34,13 @@ export type Occurrence = {
 };
 
 /** `state` is 'ok', 'expires-soon' or the reason for which the runner refuses the grant. */
-export type GrantView = { grantId: string; expiresAt: string; state: string };
+export type GrantView = {
+  grantId: string;
+  expiresAt: string;
+  state: string;
+  /** a sentence that says what to do */
+  advice?: string;
+};
 
 /**
  * A mission as its owner sees it (GET /api/v1/me/missions). `cadence` and `iterations` are shown as

@@ -28,6 +28,8 @@ export type RecordedStep = {
   params: Record<string, unknown>;
   summary: string;
   rationale?: string;
+  /** the id of an earlier step that this one proposes once more */
+  repeats?: string;
 };
 
 /** Why a call was refused, for counts and for people; the model is told a sentence. */

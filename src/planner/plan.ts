@@ -108,8 +108,10 @@ export function startPlan(prompt: {
   readLinks?: Omit<PlanLinks, 'mission'>;
   delimiter?: string;
   language?: Language;
+  /** steps that the plan has before the model is asked */
+  steps?: readonly RecordedStep[];
 }): PlanState {
-  const { system, user, titles = {}, notes = [], delimiter, language } = prompt;
+  const { system, user, titles = {}, notes = [], delimiter, language, steps = [] } = prompt;
   const { links, readLinks } = prompt;
   return {
     ...(delimiter === undefined ? {} : { delimiter }),
@@ -118,7 +120,7 @@ export function startPlan(prompt: {
       { role: 'system', content: system },
       { role: 'user', content: user },
     ],
-    steps: [],
+    steps: [...steps],
     round: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
     titles: boundedTitles(Object.entries(titles)),
@@ -261,12 +263,13 @@ export function refusedNames(before: PlanState, after: PlanState): string[] {
 
 /** The steps as they are written: `<iterationId>-<n>` from 1 on, all 'planned'. */
 export function planSteps(state: PlanState, iterationId: string): PlanStep[] {
-  return state.steps.map(({ toolName, params, summary, rationale }, index) => ({
+  return state.steps.map(({ toolName, params, summary, rationale, repeats }, index) => ({
     id: `${iterationId}-${index + 1}`,
     summary,
     ...(rationale === undefined ? {} : { rationale }),
     status: 'planned',
     intent: { kind: 'toolCall', toolName, params },
+    ...(repeats === undefined ? {} : { repeats }),
   }));
 }
 

@@ -1,3 +1,5 @@
+import { parseJson } from '../values/json.ts';
+
 /** Our name in the sync log; every other client id is somebody's device. */
 export const RUNNER_CLIENT_ID = 'mana-ai-runner';
 
@@ -13,7 +15,7 @@ export type ChangeRow = {
   tableName: string;
   recordId: string;
   op: (typeof ops)[number];
-  /** parsed JSON of any shape: devices write it */
+  /** parsed JSON of any shape: devices write it. Numbers are not rounded (values/json.ts) */
   data: unknown;
   /** parsed JSON of any shape; meant to be field -> stamp */
   fieldMeta: unknown;
@@ -115,7 +117,7 @@ function json(raw: Readonly<Record<string, unknown>>, column: string): unknown {
   const value = textOrNull(raw, column);
   if (value === null) return null;
   try {
-    return JSON.parse(value) as unknown;
+    return parseJson(value);
   } catch {
     return value;
   }

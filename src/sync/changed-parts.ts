@@ -12,7 +12,8 @@ export function changedParts(before: RecordState | null, after: RecordState): st
   if (fieldsText(before) !== fieldsText(after)) parts.push('');
   const isSameArray =
     register(before, 'iterations')?.rowId === register(after, 'iterations')?.rowId;
-  return isSameArray ? parts : [...parts, ...changedIterations(before, after)];
+  const isSameOutcome = canonicalJson(before.outcomes) === canonicalJson(after.outcomes);
+  return isSameArray && isSameOutcome ? parts : [...parts, ...changedIterations(before, after)];
 }
 
 function changedIterations(before: RecordState, after: RecordState): string[] {

@@ -11,7 +11,8 @@ import {
   type ReviewFacts,
   type ReviewRefusal,
 } from './device-review.ts';
-import { isAlive, type RecordState, register } from './merge.ts';
+import { isAlive, ordersOf, readRecord, type RecordState, register } from './merge.ts';
+import { changedFields } from './paths.ts';
 import { derivedId, nextStamp } from './write-back.ts';
 
 /** What a person writes of a mission. Texts are plaintext or `enc:2:` ciphertext; `grant` is the mint's answer as it came. */
@@ -51,6 +52,7 @@ export type DeviceWrite =
 
 /**
  * `rowId`: uuid of the row to write; the same request repeated has the same one. `state` null: no row of the mission is known.
+ * `toldZone`: the IANA zone that the person told, which a new cadence of a clock time then names; absent or null: none.
  * `defaultZone`: the IANA zone for cadences that name none.
  */
 export type DeviceContext = {
@@ -59,12 +61,16 @@ export type DeviceContext = {
   rowId: string;
   state: RecordState | null;
   nowMs: number;
+  toldZone?: string | null;
   defaultZone: string;
   /** of a review alone */
   facts?: ReviewFacts;
 };
 
 type Written = Pick<DeviceChangeRow, 'op' | 'data'>;
+
+/** Stands in the data of a row for the row's own stamp, which is known last. */
+const STAMP = Symbol('the stamp of the row');
 
 const NEW_MISSION = {
   title: '',
@@ -109,13 +115,13 @@ export async function buildDeviceRow(
   if (command.kind === 'create') {
     return alive
       ? refused('MISSION_EXISTS')
-      : written(context, { op: 'insert', data: created(context, command.fields) });
+      : written(context, { op: 'insert', data: created(context, zoned(context, command.fields)) });
   }
   if (context.state === null || !alive) return refused('MISSION_NOT_FOUND');
   const { state } = context;
   switch (command.kind) {
     case 'change':
-      return update(context, state, rescheduled(context, command.fields));
+      return update(context, state, rescheduled(context, zoned(context, command.fields)));
     case 'pause':
       return update(context, state, { state: 'paused' });
     case 'resume':
@@ -125,7 +131,7 @@ export async function buildDeviceRow(
         ? update(context, state, dueNow(context, state))
         : refused('MISSION_NOT_ACTIVE');
     case 'delete':
-      return written(context, { op: 'delete', data: {} });
+      return written(context, { op: 'delete', data: { deletedAt: STAMP } });
     case 'review': {
       const review = await buildReview({ facts: NO_FACTS, ...context, state }, command);
       if (!review.ok) return review;
@@ -138,11 +144,41 @@ export async function buildDeviceRow(
 }
 
 function created(context: DeviceContext, fields: MissionFields): Record<string, unknown> {
-  // A mission that was deleted by this field comes back only when the field goes.
-  const wasDeleted = valueOf(context.state, 'deletedAt') === null ? {} : { deletedAt: null };
-  const data = { ...NEW_MISSION, ...wasDeleted, ...onlyGiven(fields) };
+  const data = {
+    ...formerFields(context.state),
+    ...NEW_MISSION,
+    ...onlyGiven(fields),
+    ...identity(context),
+  };
   const next = firstTime(context, fields.cadence ?? { kind: 'manual' }, firstDue);
   return fields.nextRunAt === undefined ? { ...data, nextRunAt: next } : data;
+}
+
+/** A cadence of a clock time is meant by the clock of who sends it, and says so, as long as it names no other. */
+function zoned({ toldZone }: DeviceContext, fields: MissionFields): MissionFields {
+  const { cadence } = fields;
+  if (!toldZone || cadence === undefined) return fields;
+  if (cadence.kind === 'manual' || cadence.kind === 'interval' || cadence.timeZone) return fields;
+  return { ...fields, cadence: { ...cadence, timeZone: toldZone } };
+}
+
+/** A mission that is made anew takes over nothing of the one that was deleted: neither its grant nor that it is deleted. */
+function formerFields(state: RecordState | null): Record<string, null> {
+  const values = Object.entries(state === null ? {} : readRecord(state, ''));
+  return Object.fromEntries(
+    values.filter(([, value]) => value !== null).map(([name]) => [name, null]),
+  );
+}
+
+/** What every record of the app has: lists are ordered by `createdAt`, and devices stamp an insert by its dates. */
+function identity({ missionId, userId, ...context }: DeviceContext): Record<string, unknown> {
+  const spaceId = spaceOf({ missionId, userId, ...context });
+  return { id: missionId, userId, spaceId, createdAt: STAMP, updatedAt: STAMP };
+}
+
+/** A record of a person that has no space yet lives in a space of that person's alone. */
+function spaceOf({ state, userId }: DeviceContext): string {
+  return state?.spaceId ?? `_personal:${userId}`;
 }
 
 function onlyGiven(fields: MissionFields): Record<string, unknown> {
@@ -184,30 +220,33 @@ function firstTime(context: DeviceContext, cadence: Cadence, due: typeof nextDue
   return next.ok && next.nextMs !== null ? new Date(next.nextMs).toISOString() : null;
 }
 
-/** Only what differs is written: a field that is repeated would win over another device's newer value. */
+/**
+ * Only what differs is written: a field that is repeated would win over another device's newer value. An object that stands is written by its
+ * parts, as devices do: a whole value after a part would leave them and us with different objects for good.
+ */
 function update(
   context: DeviceContext,
   state: RecordState,
   fields: Record<string, unknown>,
 ): DeviceWrite {
-  const changed = Object.entries(fields).filter(
-    ([name, value]) =>
-      value !== undefined && canonicalJson(value) !== canonicalJson(valueOf(state, name)),
+  const changed = Object.entries(onlyGiven(fields)).flatMap(([name, value]) =>
+    changedFields(name, valueOf(state, name), value, isSameValue),
   );
   if (changed.length === 0) return { ok: true, row: null };
   return written(context, { op: 'update', data: Object.fromEntries(changed) });
+}
+
+function isSameValue(a: unknown, b: unknown): boolean {
+  return canonicalJson(a) === canonicalJson(b);
 }
 
 function written(context: DeviceContext, { op, data }: Written): DeviceWrite {
   const { userId, missionId, rowId, state, nowMs } = context;
   const names = Object.keys(data);
   // One instant for the whole row: a next time belongs to the cadence that it comes from.
-  const after = [
-    ...names.map((name) => (state === null ? null : register(state, name))),
-    state?.existence ?? null,
-  ];
-  const stamp = nextStamp({ nowMs, after });
-  const stamped = op === 'update' ? names : [...names, '__deleted'];
+  const after = state === null ? [] : names.flatMap((name) => ordersOf(state, name));
+  const stamp = nextStamp({ nowMs, after: [...after, state?.existence ?? null] });
+  const stamped = op === 'insert' ? [...names, '__deleted'] : names;
   return {
     ok: true,
     row: {
@@ -217,12 +256,14 @@ function written(context: DeviceContext, { op, data }: Written): DeviceWrite {
       recordId: missionId,
       userId,
       op,
-      data,
+      data: Object.fromEntries(
+        Object.entries(data).map(([name, value]) => [name, value === STAMP ? stamp : value]),
+      ),
       fieldMeta: Object.fromEntries(stamped.map((name) => [name, stamp])),
       clientId: DEVICE_API_CLIENT_ID,
       actor: { kind: 'user', principalId: userId, displayName: 'mana-edge API' },
       origin: 'user',
-      spaceId: state?.spaceId ?? null,
+      spaceId: op === 'insert' ? spaceOf(context) : (state?.spaceId ?? null),
     },
   };
 }

@@ -2,7 +2,7 @@ import { isRecord } from '../values/fields.ts';
 import { EARLIEST_US, parseStamp } from '../values/stamps.ts';
 
 /** How many of our own iterations stay in a mission's array, beside all that await review. */
-export const KEPT_ITERATIONS = 200;
+export const KEPT_ITERATIONS = 50;
 
 /** The id of an array element; null for what is no object with an id. */
 export function iterationId(item: unknown): string | null {

@@ -1,5 +1,7 @@
 import { formatStamp } from '../values/stamps.ts';
-import { isAlive, readRecord, type RecordState } from './merge.ts';
+import { withPlainNumbers } from '../values/json.ts';
+import { isAlive, readRecord, type RecordState, register } from './merge.ts';
+import { rootOf } from './paths.ts';
 import type { RecordKey } from './record-queries.ts';
 
 /** A merged record of a person, as the log holds it: what is encrypted is ciphertext. */
@@ -15,17 +17,14 @@ export type PersonRecord = RecordKey & {
 
 /** A record's state in the form in which its owner is shown it. */
 export function personRecord(key: RecordKey, state: RecordState): PersonRecord {
-  const stamps = Object.entries(state.fields).map(
-    ([field, { stampUs }]) => [field, formatStamp(stampUs)] as const,
-  );
-  const newestUs = Math.max(
-    state.existence?.stampUs ?? 0,
-    ...Object.values(state.fields).map(({ stampUs }) => stampUs),
-  );
+  const fields = new Set(Object.keys(state.fields).map(rootOf));
+  // A part that changed has changed the object.
+  const stampsUs = [...fields].map((field) => [field, register(state, field)!.stampUs] as const);
+  const newestUs = Math.max(state.existence?.stampUs ?? 0, ...stampsUs.map(([, us]) => us));
   return {
     ...key,
-    data: readRecord(state, key.recordId),
-    stamps: Object.fromEntries(stamps),
+    data: withPlainNumbers(readRecord(state, key.recordId)),
+    stamps: Object.fromEntries(stampsUs.map(([field, us]) => [field, formatStamp(us)])),
     updatedAt: formatStamp(newestUs),
     spaceId: state.spaceId,
     ...(isAlive(state) ? {} : { deleted: true }),

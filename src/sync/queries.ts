@@ -1,4 +1,5 @@
 import type { DeviceChangeRow, NewChangeRow } from './change-row.ts';
+import type { EndedGrant } from './ended-grants.ts';
 import type { Statement } from '../postgres/port.ts';
 
 /** Where a page of changes starts: rows at or after an instant, or strictly after a row already read. */
@@ -72,6 +73,16 @@ export function selectRecordIds(
   };
 }
 
+/** Ids of the time blocks that name an event, the newest first: an event has one, and some that were moved or taken back. */
+export function selectTimeBlockIds(userId: string, eventId: string): Statement {
+  return {
+    text: `select record_id from sync_changes
+      where user_id = $1 and app_id = 'timeblocks' and table_name = 'timeBlocks' and data ->> 'sourceId' = $2
+      group by record_id order by max(created_at) desc, record_id limit 5`,
+    values: [userId, eventId],
+  };
+}
+
 /**
  * At most 200 rows and about 4 MB, but always one row if there is any. The row limit is applied before sizes are added up, so that
  * the cost of a page does not depend on the length of the log. $1 and $2 are the cursor, `where` goes on with $3.
@@ -134,18 +145,39 @@ export function insertUser(userId: string): Statement {
   };
 }
 
+/** Ends grants of the user, with their keys, where mana-auth keeps them; those that have ended already stay as they are. */
+export function endGrants(ended: readonly EndedGrant[]): Statement {
+  const list = ended.map(({ missionId, grantId, until }) => ({
+    mission: missionId,
+    grant: grantId,
+    until,
+  }));
+  return {
+    text: `select mana_auth.end_grants($1::jsonb)::text as ended`,
+    values: [JSON.stringify(list)],
+  };
+}
+
 /** Takes a person who is gone off the list that sweeps go through. */
 export function deleteUser(userId: string): Statement {
   return { text: `delete from mana_ai.users where user_id = $1`, values: [userId] };
 }
+
+/**
+ * When a row of ours says that it was made. A device asks for what was made after its last pull, by the server's clock, so a row that is
+ * committed after a pull and was begun before it would never be asked for. A quarter of a second ahead outlasts our transactions, and
+ * the clock moves on between two statements: devices cannot page past one of two rows that share a moment.
+ */
+const CREATED_AT = `clock_timestamp() + interval '250 milliseconds'`;
 
 /** Appends a row unless its id is there already; returns `created_at` only where it was written. */
 export function insertChange(row: NewChangeRow | DeviceChangeRow): Statement {
   return {
     text: `
       insert into sync_changes
-        (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, actor, origin, space_id)
-      values ($1::uuid, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9, $10::jsonb, $11, $12)
+        (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, actor, origin, space_id,
+        created_at)
+      values ($1::uuid, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9, $10::jsonb, $11, $12, ${CREATED_AT})
       on conflict (id) do nothing
       returning to_char(created_at at time zone 'utc', ${INSTANT_TEXT}) as created_at`,
     values: [

@@ -2,22 +2,19 @@
  * Lost iterations: devices write a mission's `iterations` as one array, so one that has not seen an iteration of ours wipes it out
  * when it writes; and a row of ours that crosses a device's write wipes out what the device wrote. The repair restores both.
  *
- * Which device row counts. Last-writer-wins leaves one array, so only the device row with the highest stamp has a say in what the
- * array should be (what it wiped out of another *device's* items is those devices' own affair). Wanted = its items, plus each runner
- * iteration that its client never carried, in its latest version. Two refinements, both needed with two devices:
- *
- * 1. What *any* device deleted on purpose stays deleted, also when another device, which never carried it, writes later. On purpose
- *    means: the row leaves out what an earlier row of the same client carried. It ends when a later row carries the iteration again.
- * 2. A device that leaves out what it once carried may have inherited the gap: another device has overwritten the iteration blindly,
- *    with a write that wins over the one in which it was carried. Such a row is no deletion, nor is a later one until the device
- *    carries the iteration again. The log cannot tell both apart, and a proposal shown once more is the smaller harm.
- *
- * "Earlier" is the order of arrival (created_at, id): whatever the clocks of the devices say, nobody leaves out or inherits what had not
- * arrived.
+ * Last-writer-wins leaves one array, so only the device row with the highest stamp has a say in what the array should be (what it wiped out
+ * of another *device's* items is those devices' own affair). Wanted are its items and each iteration of ours that it lacks, in its latest
+ * version, and every step as far as its outcome (outcomes.ts). No client has a way to delete an iteration, so one that is missing was
+ * never seen, or was taken out by an app that brought back an older copy of the array.
  */
 import { canonicalJson } from '../values/canonical-json.ts';
 import { isRecord } from '../values/fields.ts';
-import { type ChangeRow, isDeviceRow, type NewChangeRow } from './change-row.ts';
+import {
+  DEVICE_API_CLIENT_ID,
+  type ChangeRow,
+  isDeviceRow,
+  type NewChangeRow,
+} from './change-row.ts';
 import {
   awaitsReview,
   dropOldRunnerIterations,
@@ -33,20 +30,19 @@ import {
   isAlive,
   type Order,
   orderOf,
+  ordersOf,
   type RecordState,
-  register,
   SCHEMA_VERSION,
+  writtenRegister,
 } from './merge.ts';
+import { joinOutcomes, type Outcomes, withOutcomes } from './outcomes.ts';
 import { derivedId, newRow, nextStamp, SYSTEM_ACTOR, type WriteBackContext } from './write-back.ts';
 
 /** What stays in memory of a row that writes the array. */
 type Carrier = {
   rowId: string;
-  clientId: string;
   isDevice: boolean;
   order: Order;
-  /** of the runner's iterations in it */
-  ids: ReadonlySet<string>;
   /** start of the oldest of ours among the KEPT_ITERATIONS newest; -Infinity where there are fewer */
   oldestKeptUs: number;
 };
@@ -64,7 +60,12 @@ type Versions = {
   /** our last version that is not 'running'; a device never takes one back to that */
   finished: Version | null;
   device: Version | null;
+  /** the row of ours that came last with it, by arrival */
+  lastOurs: Order | null;
 };
+
+/** An insert that made the mission anew after it had been deleted: what it does not carry of before is gone. */
+type Birth = { order: Order; ids: ReadonlySet<string> };
 
 /** What the log says about one iteration of ours. `latest`: as the last device row has it that carries it; else as our last row. */
 type RunnerIteration = { id: string; latest: unknown; finished: unknown };
@@ -77,7 +78,9 @@ export class RepairLog {
   readonly #missionId: string;
   readonly #carriers = new Map<string, Carrier>();
   readonly #versions = new Map<string, Versions>();
+  #outcomes: Outcomes = {};
   #winner: Winner | null = null;
+  #birth: Birth | null = null;
 
   constructor(missionId: string) {
     this.#missionId = missionId;
@@ -89,20 +92,19 @@ export class RepairLog {
     if (items === null || row.recordId !== this.#missionId || this.#carriers.has(row.id)) return;
     const order = orderOf(row, 'iterations');
     const isDevice = isDeviceRow(row);
-    const ours = firstById(items.filter(isRunnerIteration));
-    const ids = new Set(ours.keys());
-    const oldest = oldestKeptUs(items);
     this.#carriers.set(row.id, {
       rowId: row.id,
-      clientId: row.clientId,
       isDevice,
       order,
-      ids,
-      oldestKeptUs: oldest,
+      oldestKeptUs: oldestKeptUs(items),
     });
-    this.#noteVersions(ours, order, isDevice);
+    this.#noteVersions(firstById(items.filter(isRunnerIteration)), order, isDevice);
+    this.#outcomes = joinOutcomes(this.#outcomes, items);
+    const ids = new Set(firstById(items).keys());
     if (isDevice && (this.#winner === null || compareOrder(order, this.#winner.order) > 0))
-      this.#winner = { rowId: row.id, order, items, ids: new Set(firstById(items).keys()) };
+      this.#winner = { rowId: row.id, order, items, ids };
+    if (isRebirth(row) && (this.#birth === null || compareArrival(order, this.#birth.order) > 0))
+      this.#birth = { order, ids };
   }
 
   /**
@@ -113,14 +115,18 @@ export class RepairLog {
   repair(context: WriteBackContext): NewChangeRow | null {
     const winner = this.#winner;
     if (!isAlive(context.state) || winner === null) return null;
-    const merged = register(context.state, 'iterations');
-    const items = this.#repairedItems(winner, merged?.value);
+    const items = this.#repairedItems(winner, writtenRegister(context.state, 'iterations')?.value);
     const cause = items && this.#causeOf(winner);
     if (!items || !cause) return null;
     return newRow(context, {
       id: repairId(cause),
       data: { iterations: items },
-      fieldMeta: { iterations: nextStamp({ nowMs: context.nowMs, after: [merged, winner.order] }) },
+      fieldMeta: {
+        iterations: nextStamp({
+          nowMs: context.nowMs,
+          after: [...ordersOf(context.state, 'iterations'), winner.order],
+        }),
+      },
       actor: SYSTEM_ACTOR,
       origin: 'system',
     });
@@ -134,6 +140,7 @@ export class RepairLog {
         ours: null,
         finished: null,
         device: null,
+        lastOurs: null,
       };
       this.#versions.set(
         id,
@@ -145,8 +152,7 @@ export class RepairLog {
 
   /** The array that should stand; null where the merged one will do. Order is no reason for a repair, nor what we may have dropped. */
   #repairedItems(winner: Winner, mergedValue: unknown): unknown[] | null {
-    const runner = this.#runnerIterations();
-    const allowed = wantedItems(winner, runner, deletedIds(this.#devices(), [...runner.keys()]));
+    const allowed = withOutcomes(wantedItems(winner, this.#runnerIterations()), this.#outcomes);
     const required = canonicalSet(dropOldRunnerIterations(this.#withoutDropped(allowed, winner)));
     const merged = canonicalSet(listOf(mergedValue));
     const allowedTexts = allowed.map(canonicalJson);
@@ -162,7 +168,9 @@ export class RepairLog {
   /** Our iterations by id, in the order in which we wrote them first. */
   #runnerIterations(): ReadonlyMap<string, RunnerIteration> {
     const written = [...this.#versions].flatMap(([id, versions]) =>
-      versions.first === null ? [] : [{ id, first: versions.first, versions }],
+      versions.first === null || this.#isOfAnEarlierLife(id, versions)
+        ? []
+        : [{ id, first: versions.first, versions }],
     );
     written.sort(
       (a, b) => compareOrder(a.first.order, b.first.order) || a.first.index - b.first.index,
@@ -173,6 +181,12 @@ export class RepairLog {
         { id, latest: (device ?? ours)?.item, finished: finished?.item },
       ]),
     );
+  }
+
+  #isOfAnEarlierLife(id: string, { lastOurs }: Versions): boolean {
+    const birth = this.#birth;
+    if (birth === null || lastOurs === null || birth.ids.has(id)) return false;
+    return compareArrival(lastOurs, birth.order) < 0;
   }
 
   /** Leaves out what a row of ours dropped for its age: the row holds KEPT_ITERATIONS of ours that are newer. */
@@ -204,7 +218,7 @@ export class RepairLog {
   #devices(): Carrier[] {
     return [...this.#carriers.values()]
       .filter(({ isDevice }) => isDevice)
-      .toSorted((a, b) => a.order.createdUs - b.order.createdUs || compareIds(a.rowId, b.rowId));
+      .toSorted((a, b) => compareArrival(a.order, b.order));
   }
 }
 
@@ -229,16 +243,24 @@ export function mayNeedRepair(merge: {
   row: ChangeRow;
 }): boolean {
   const items = carriedItems(merge.row);
-  const winner = register(merge.after, 'iterations');
+  const winner = writtenRegister(merge.after, 'iterations');
   if (items === null || winner === null) return false;
+  const standingNow = listOf(winner.value);
+  if (withOutcomes(standingNow, merge.after.outcomes ?? {}) !== standingNow) return true;
   if (winner.rowId !== merge.row.id)
-    return !isSubset(items, winner.value) || !isSubset(listOf(winner.value), items);
-  const standing = merge.before === null ? null : register(merge.before, 'iterations');
+    return !isSubset(items, standingNow) || !isSubset(standingNow, items);
+  const standing = merge.before === null ? null : writtenRegister(merge.before, 'iterations');
   if (standing === null) return false;
-  const before = listOf(standing.value);
-  return isDeviceRow(merge.row)
-    ? losesOurs(before, items)
-    : items.length > before.length + 1 || !isSubset(before, items);
+  const before = withOutcomes(listOf(standing.value), merge.after.outcomes ?? {});
+  return isDeviceRow(merge.row) ? losesOurs(before, items) : changesMore(before, items);
+}
+
+/** A row of ours adds one iteration of ours and leaves out those that became too old; more than that means that it crossed a device's row. */
+function changesMore(before: readonly unknown[], items: readonly unknown[]): boolean {
+  const known = canonicalSet(before);
+  const added = items.filter((item) => !known.has(canonicalJson(item)));
+  if (added.length > 1 || !added.every(isRunnerIteration)) return true;
+  return !isSubset(dropOldRunnerIterations([...before, ...added]), items);
 }
 
 /** A device has its say about its items and about the versions of ours, but for one thing: what is finished stays so. */
@@ -282,6 +304,10 @@ function withOurs(known: Versions, version: Version, index: number): Versions {
     first: isFirst ? { order: version.order, index } : known.first,
     ours: laterVersion(known.ours, version),
     finished: isRunning(version.item) ? known.finished : laterVersion(known.finished, version),
+    lastOurs:
+      known.lastOurs === null || compareArrival(version.order, known.lastOurs) > 0
+        ? version.order
+        : known.lastOurs,
   };
 }
 
@@ -290,13 +316,9 @@ function laterVersion(known: Version | null, version: Version): Version {
 }
 
 /** The winner's items and what of ours it never saw, in the order in which we wrote them. */
-function wantedItems(
-  winner: Winner,
-  runner: ReadonlyMap<string, RunnerIteration>,
-  deleted: ReadonlySet<string>,
-): unknown[] {
+function wantedItems(winner: Winner, runner: ReadonlyMap<string, RunnerIteration>): unknown[] {
   const own = winner.items.map((item) => versionOf(item, runner.get(iterationId(item) ?? '')));
-  const unseen = [...runner.values()].filter(({ id }) => !winner.ids.has(id) && !deleted.has(id));
+  const unseen = [...runner.values()].filter(({ id }) => !winner.ids.has(id));
   return [...own, ...unseen.map((iteration) => versionOf(iteration.latest, iteration))];
 }
 
@@ -310,40 +332,15 @@ function oldestKeptUs(items: readonly unknown[]): number {
   return starts.toSorted((a, b) => b - a)[KEPT_ITERATIONS - 1]!;
 }
 
-/** Which of our iterations the devices have deleted on purpose; `devices` in order of arrival. */
-function deletedIds(
-  devices: readonly Carrier[],
-  runnerIds: readonly string[],
-): ReadonlySet<string> {
-  const deleted = new Set<string>();
-  /** by iteration: the write that wins among those which lacked it without their client's having decided so */
-  const blind = new Map<string, Order>();
-  /** by client and iteration: the last write that carried it */
-  const carried = new Map<string, Map<string, Order>>();
-  for (const { clientId, order, ids } of devices) {
-    const seen = carried.get(clientId) ?? new Map<string, Order>();
-    carried.set(clientId, seen);
-    for (const id of runnerIds) {
-      if (ids.has(id)) {
-        seen.set(id, order);
-        deleted.delete(id);
-      } else if (isOnPurpose(seen.get(id), blind.get(id))) {
-        deleted.add(id);
-      } else if (!deleted.has(id)) {
-        blind.set(id, laterOf(blind.get(id), order));
-      }
-    }
-  }
-  return deleted;
+/** Negative where `a` came to the log before `b`, whatever the clocks of the devices say. */
+function compareArrival(a: Order, b: Order): number {
+  return a.createdUs - b.createdUs || compareIds(a.rowId, b.rowId);
 }
 
-/** A device sees what wins: it can only inherit a gap from a write that beats the one in which it carried the iteration. */
-function isOnPurpose(carried: Order | undefined, blind: Order | undefined): boolean {
-  return carried !== undefined && (blind === undefined || compareOrder(carried, blind) > 0);
-}
-
-function laterOf(a: Order | undefined, b: Order): Order {
-  return a !== undefined && compareOrder(a, b) > 0 ? a : b;
+/** A mission that lives is never inserted by the API, and an insert that takes a deletion back says so. */
+function isRebirth({ op, clientId, data }: ChangeRow): boolean {
+  if (op !== 'insert') return false;
+  return clientId === DEVICE_API_CLIENT_ID || (isRecord(data) && Object.hasOwn(data, 'deletedAt'));
 }
 
 function firstById(items: readonly unknown[]): ReadonlyMap<string, unknown> {
@@ -356,5 +353,5 @@ function firstById(items: readonly unknown[]): ReadonlyMap<string, unknown> {
 }
 
 function canonicalSet(items: readonly unknown[]): Set<string> {
-  return new Set(items.map(canonicalJson));
+  return new Set(items.map((item) => canonicalJson(item)));
 }

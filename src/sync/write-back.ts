@@ -54,14 +54,19 @@ export function derivedId(
   return v5(JSON.stringify(parts), v5(kind, NAMESPACE));
 }
 
+/** How far the clock of the device that wrote an insert may be past the stamp that everybody else gives it (facts: stamps of inserts). */
+const AFTER_INSERT_MS = 5_000;
+
 /**
- * A stamp that wins over the writes in `after` (the registers it has to beat; null: none): the later of now and 1 ms after the latest
- * of them, in `toISOString()` form. At the end of the range of stamps it is equal instead, and the later created_at wins.
+ * A stamp that wins over the writes in `after` (those it has to beat; null: none), in `toISOString()` form: the latest of now, 1 ms after each of
+ * them and 5 s after an insert. At the end of the range of stamps it is equal instead, and the later created_at wins.
  */
 export function nextStamp(stamp: { nowMs: number; after: readonly (Order | null)[] }): string {
   const beaten = stamp.after
     .filter((order) => order !== null)
-    .map((order) => Math.floor(order.stampUs / 1000) + 1);
+    .map(
+      ({ stampUs, fromInsert }) => Math.floor(stampUs / 1000) + (fromInsert ? AFTER_INSERT_MS : 1),
+    );
   return new Date(Math.min(Math.max(stamp.nowMs, ...beaten), LATEST_US / 1000)).toISOString();
 }
 

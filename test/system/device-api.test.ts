@@ -62,6 +62,46 @@ async function plannedSteps(
 
 const NEW = { title: 'Groceries', objective: 'Plan what to buy.' };
 
+describe('the zone of a person', () => {
+  it('that a request tells stands in what the API writes, and counts for what the app wrote without one', async () => {
+    const userId = randomUUID();
+    const daily = { kind: 'daily', atHour: 9, atMinute: 0 };
+    const inZone = async (method: string, path: string, body?: unknown): Promise<Response> =>
+      runner.asUser(userId, `/api/v1/me/missions${path}`, {
+        method,
+        headers: { 'content-type': 'application/json', 'x-time-zone': 'Pacific/Auckland' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    const created = await inZone('POST', '', { ...NEW, cadence: daily });
+    const { mission } = await created.json<{ mission: OwnerMission }>();
+    expect(mission.cadence).toEqual({ ...daily, timeZone: 'Pacific/Auckland' });
+    expect(hourIn('Pacific/Auckland', mission.nextRunAt)).toBe(9);
+    // The app's own cadence has no zone.
+    await writeRecord(stage.postgres, {
+      userId,
+      recordId: 'from-the-app',
+      data: { ...dueMission(), objective: 'Plan what to buy.', cadence: daily },
+    });
+    const next = await waitFor(async () => {
+      const found = (await missionsOf(userId)).find(({ id }) => id === 'from-the-app');
+      return found?.iterations.length === 1 ? found.nextRunAt : undefined;
+    }, 'its run');
+    expect(hourIn('Pacific/Auckland', next)).toBe(9);
+    const refused = await runner.asUser(userId, '/api/v1/me/missions', {
+      headers: { 'x-time-zone': 'Mars/Olympus' },
+    });
+    expect([refused.status, (await refused.json<{ code: string }>()).code]).toEqual([
+      400,
+      'BAD_REQUEST',
+    ]);
+  });
+});
+
+function hourIn(timeZone: string, iso: string | null): number {
+  const format = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', hourCycle: 'h23' });
+  return Number(format.format(new Date(iso ?? Number.NaN)));
+}
+
 describe('a person without the web app', () => {
   it('creates a mission, runs it, approves a step, pauses, resumes and deletes it', async () => {
     const userId = randomUUID();

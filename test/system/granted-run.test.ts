@@ -373,6 +373,101 @@ describe('keys that come later', () => {
   });
 });
 
+describe('a grant that a device ended', () => {
+  const later = '2031-01-01T00:00:00.000Z';
+
+  it('is revoked where it was minted: taken away, replaced by its parts, and with its mission', async () => {
+    const person = new Person(postgres, keys);
+    const { userId } = person;
+    const write = async (op: 'update' | 'delete', data: Record<string, unknown>): Promise<string> =>
+      writeRecord(postgres, { userId, recordId: 'm1', op, data });
+    const [first, second, third] = [
+      await person.mint('m1'),
+      await person.mint('m1'),
+      await person.mint('m1'),
+    ];
+    const elsewhere = await person.mint('m2');
+    await person.writeMission('m1', missionFields({ grant: first, nextRunAt: later }));
+    await write('update', {
+      'grant.token': second.token,
+      'grant.grantId': second.grantId,
+      'grant.expiresAt': second.expiresAt,
+    });
+    await ended(first.grantId);
+    expect(await isLive(second.grantId)).toBe(true);
+    await write('update', { grant: null });
+    await ended(second.grantId);
+    // Minted, and not yet in the log.
+    expect(await isLive(third.grantId)).toBe(true);
+    await write('delete', { deletedAt: new Date().toISOString() });
+    await ended(third.grantId);
+    expect(await isLive(elsewhere.grantId)).toBe(true);
+  });
+
+  it('that was minted after a deletion which was undone outlives a new reading of the whole log', async () => {
+    const person = new Person(postgres, keys);
+    const { userId } = person;
+    const first = await person.mint('m1');
+    await person.writeMission('m1', missionFields({ grant: first, nextRunAt: later }));
+    await writeRecord(postgres, {
+      userId,
+      recordId: 'm1',
+      op: 'delete',
+      data: { deletedAt: new Date().toISOString() },
+    });
+    await ended(first.grantId);
+    const second = await person.mint('m1');
+    await writeRecord(postgres, {
+      userId,
+      recordId: 'm1',
+      op: 'update',
+      data: { deletedAt: null, grant: second },
+    });
+    await postgres.query(`select nextval('mana_ai.missed_changes')`);
+    await waitFor(
+      async () => ((await ownView(person))?.grant?.state === 'ok' ? true : undefined),
+      'the view',
+    );
+    expect(await isLive(second.grantId)).toBe(true);
+  });
+});
+
+describe("what the app's own form cannot open", () => {
+  it('a grant of the app waits, and its owner is told what to do, also where all texts are plain', async () => {
+    const person = new Person(postgres, keys);
+    const grant = {
+      wrappedKey: 'x',
+      derivation: { version: 1 },
+      expiresAt: '2031-01-01T00:00:00Z',
+    };
+    await writeRecord(postgres, {
+      userId: person.userId,
+      recordId: 'm1',
+      data: { ...missionFields({ inputs: [] }), grant },
+    });
+    const view = await waitsForGrant(person);
+    expect(view.grant).toMatchObject({ state: 'malformed', grantId: '' });
+    expect(view.grant?.advice).toContain('mint one at mana-auth');
+    expect(await runnerRows(postgres, person.userId, 'm1')).toEqual([]);
+  });
+
+  it("a note of the app's own ciphertext shows in the grant's state", async () => {
+    const person = await personWithNotes();
+    await writeRecord(postgres, {
+      userId: person.userId,
+      recordId: 'n2',
+      appId: 'notes',
+      table: 'notes',
+      op: 'update',
+      data: { title: 'enc:1:AAAA.BBBB', content: 'enc:1:AAAA.BBBB' },
+    });
+    const grant = await person.mint('m1', { records: BOTH_NOTES });
+    await person.writeMission('m1', missionFields({ grant, objective: 'Old form' }));
+    await firstRow(person);
+    expect((await ownView(person))?.grant).toMatchObject({ state: 'legacy-ciphertext' });
+  });
+});
+
 describe('a grant for local models alone', () => {
   it('is not used with a remote one, whatever waits, and is once the model is local', async () => {
     const person = await personWithNotes();
@@ -433,3 +528,16 @@ describe('GET /api/v1/me/runner-key', () => {
     expect(await answer.json()).toMatchObject({ kid, jwk: { kty: 'OKP', crv: 'X25519' } });
   });
 });
+
+/** Whether mana-auth still holds the keys of a grant. */
+async function isLive(grantId: string): Promise<boolean> {
+  const [row] = await postgres.query(
+    `select keys_jwe is not null and revoked_at is null as live from mana_auth.grants where jti = $1`,
+    [grantId],
+  );
+  return row?.['live'] === true;
+}
+
+async function ended(grantId: string): Promise<void> {
+  await waitFor(async () => ((await isLive(grantId)) ? undefined : true), 'the grant to end');
+}

@@ -67,6 +67,25 @@ async function insertRows(query: TestPostgres['query'], rows: Row[]): Promise<vo
   );
 }
 
+/** What the existing sync server sends as one query whenever it starts: it makes what is missing and its policies anew. */
+const SYNC_SERVER_START = `
+  create table if not exists sync_changes (
+    id uuid primary key default gen_random_uuid(), app_id text not null, table_name text not null, record_id text not null,
+    user_id text not null, op text not null check (op in ('insert', 'update', 'delete')), data jsonb, field_meta jsonb default '{}',
+    client_id text not null, created_at timestamptz not null default now(), schema_version int not null default 1, actor jsonb, origin text);
+  alter table sync_changes add column if not exists space_id text;
+  create index if not exists idx_sync_changes_user_app on sync_changes (user_id, app_id, created_at);
+  create index if not exists idx_sync_changes_table_record on sync_changes (table_name, record_id, created_at);
+  create index if not exists idx_sync_changes_since on sync_changes (user_id, app_id, table_name, created_at);
+  alter table sync_changes enable row level security;
+  alter table sync_changes force row level security;
+  drop policy if exists sync_changes_user_isolation on sync_changes;
+  create policy sync_changes_user_isolation on sync_changes using (user_id = current_setting('app.current_user_id', true))
+    with check (user_id = current_setting('app.current_user_id', true));
+  drop policy if exists sync_changes_space_member_read on sync_changes;
+  create policy sync_changes_space_member_read on sync_changes for select using (space_id is not null
+    and space_id = any (string_to_array(coalesce(current_setting('app.current_user_space_ids', true), ''), ',')));`;
+
 const OUTBOX = `select user_id, to_char(since at time zone 'utc', 'YYYY-MM-DD') as since from mana_ai.change_outbox order by user_id`;
 const USERS = 'select user_id from mana_ai.users order by user_id';
 
@@ -81,6 +100,18 @@ describe('migrate', () => {
     expect(await migrate(db.url)).toEqual({ applied: [] });
     expect(await checkDatabase(db.url)).toEqual({ ok: true });
     await db.end();
+  });
+
+  test('beside a sync server that starts at the same moment it succeeds, on an empty database and on a full one', async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const db = await freshDatabase();
+      if (round % 2 === 1) await db.query(SYNC_SERVER_START);
+      const restarted = db.query(SYNC_SERVER_START).catch(() => db.query(SYNC_SERVER_START));
+      const [migrated] = await Promise.all([migrate(db.url), restarted]);
+      expect(migrated.applied.length).toBeGreaterThan(0);
+      expect(await checkDatabase(db.url)).toEqual({ ok: true });
+      await db.end();
+    }
   });
 
   test('each file may run again: a lost ledger does no harm', async () => {
@@ -283,6 +314,58 @@ describe('the change trigger', () => {
     await db.query('drop table mana_ai.change_outbox');
     await insertRows(db.query, [{ user: 'b' }]);
     expect(await db.query('select count(*)::int as n from sync_changes')).toEqual([{ n: 2 }]);
+    await db.end();
+  });
+
+  test("while the outbox is locked another app's change waits for nothing, and one of a mission for 50 ms", async () => {
+    const db = await freshDatabase();
+    await migrate(db.url);
+    await db.query(`create table waits (app text, ms float)`);
+    const locker = new Client({ connectionString: db.url });
+    await locker.connect();
+    await locker.query('begin');
+    await locker.query('lock table mana_ai.change_outbox, mana_ai.users in access exclusive mode');
+    // The server's own clock: what this machine does beside does not count as much.
+    for (const app of ['todo', 'ai'])
+      await db.query(`
+        do $$
+        declare start timestamptz := clock_timestamp();
+        begin
+          insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+          values ('${app}', 'tasks', 'r', 'a', 'update', '{}', 'phone');
+          insert into waits values ('${app}', extract(epoch from clock_timestamp() - start) * 1000);
+        end
+        $$`);
+    await locker.query('commit');
+    await locker.end();
+    const waits = await db.query('select app, ms from waits order by ms');
+    expect(waits.map(({ app }) => app)).toEqual(['todo', 'ai']);
+    expect(waits[0]!['ms']).toBeLessThan(50);
+    expect(waits[1]!['ms']).toBeLessThan(1_000);
+    const [missed] = await db.query(
+      'select last_value::int as n, is_called from mana_ai.missed_changes',
+    );
+    expect(missed).toEqual({ n: 1, is_called: true });
+    await db.end();
+  });
+
+  test('a row of another member of a shared space is noted for the person whose mission it is', async () => {
+    const db = await freshDatabase();
+    await migrate(db.url);
+    const write = (user: string, op: string, space: string | null) =>
+      db.query(
+        `insert into sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, space_id)
+         values ('ai', 'aiMissions', 'm1', $1, $2, '{}', 'phone', $3)`,
+        [user, op, space],
+      );
+    await write('owner', 'insert', 'family');
+    await db.query('delete from mana_ai.change_outbox');
+    await write('member', 'update', 'family');
+    expect((await db.query(OUTBOX)).map((row) => row['user_id'])).toEqual(['member', 'owner']);
+    await db.query('delete from mana_ai.change_outbox');
+    await write('stranger', 'update', '_personal:stranger');
+    await write('stranger', 'update', null);
+    expect((await db.query(OUTBOX)).map((row) => row['user_id'])).toEqual(['stranger', 'stranger']);
     await db.end();
   });
 

@@ -22,7 +22,7 @@ const FIELDS = {
     type: 'string',
     help: "'manual' (default), 'every 90m', 'every 6h', 'daily 09:00', 'mon 08:30', or five fields of cron",
   },
-  zone: { type: 'string', help: 'IANA time zone of the cadence; the server’s where left out' },
+  zone: { type: 'string', help: 'IANA time zone of the cadence; yours where left out' },
   agent: { type: 'string', help: 'id of an agent' },
 } as const;
 

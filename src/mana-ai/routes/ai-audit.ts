@@ -11,7 +11,7 @@ import {
   USER_TOKEN,
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
-import { forUser } from '../../http/guards.ts';
+import { forPerson } from '../person.ts';
 import { refuse } from '../../http/http-errors.ts';
 
 const DEFAULT_PAGE_ROWS = 100;
@@ -87,7 +87,7 @@ export function aiAuditRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     AI_AUDIT,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const asked = readQuery(c, AI_AUDIT);
       if (!asked.ok) return refuse(c, 'BAD_REQUEST', asked.error);
       const { missionId = null, limit: wanted = DEFAULT_PAGE_ROWS, after = 0 } = asked.value;

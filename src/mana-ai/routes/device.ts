@@ -19,7 +19,8 @@ import {
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../../http/http-errors.ts';
 import { missionChange, newMission, ownerMission, review } from '../mission-schemas.ts';
-import { forUser, USER_REFUSALS } from '../../http/guards.ts';
+import { USER_REFUSALS } from '../../http/guards.ts';
+import { forPerson, TIME_ZONE_HEADER } from '../person.ts';
 
 export const MOST_BODY_BYTES = 64 * 1_024;
 /** A review carries rows. */
@@ -35,6 +36,10 @@ const headers = z.object({
     .string()
     .optional()
     .describe('1 to 255 printable characters: the same request repeated is done once'),
+  [TIME_ZONE_HEADER]: z
+    .string()
+    .optional()
+    .describe('IANA time zone of the person, for cadences that name none'),
 });
 
 const REFUSALS = { ...USER_REFUSALS, 503: 'KEY_SET_UNAVAILABLE, POSTGRES_UNAVAILABLE' };
@@ -128,7 +133,7 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     create,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const body = await readBody(c, create, MOST_MISSION_BYTES);
       if (!body.ok) return refuse(c, body.code, body.error);
       const { id, ...fields } = body.value;
@@ -145,7 +150,7 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     change,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const body = await readBody(c, change, MOST_MISSION_BYTES);
       if (!body.ok) return refuse(c, body.code, body.error);
       return onMission(c, deps, userId, { kind: 'change', fields: body.value });
@@ -154,7 +159,7 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     decide,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const body = await readBody(c, decide, MOST_REVIEW_BYTES);
       if (!body.ok) return refuse(c, body.code, body.error);
       const iterationId = pathId(c, 'iterationId');
@@ -166,7 +171,7 @@ export function deviceRoutes(app: Hono, deps: RouteDeps): void {
     serveRoute(
       app,
       route,
-      forUser(deps, async (c, userId) => onMission(c, deps, userId, { kind })),
+      forPerson(deps, async (c, userId) => onMission(c, deps, userId, { kind })),
     );
 }
 

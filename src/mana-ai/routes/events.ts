@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { refusals, type RouteDefinition, serveRoute, USER_TOKEN } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../../http/http-errors.ts';
-import { forUser, USER_REFUSALS } from '../../http/guards.ts';
+import { USER_REFUSALS } from '../../http/guards.ts';
+import { forPerson } from '../person.ts';
 
 const events = {
   method: 'get',
@@ -39,7 +40,7 @@ export function eventRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     events,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const opened = await deps.openEvents(userId, c.req.header('last-event-id') || null);
       if (opened.ok) {
         // A proxy that collects the answer before it passes it on would make a stream of nothing.

@@ -9,7 +9,8 @@ import {
 } from '../../http/route.ts';
 import type { RouteDeps } from '../deps.ts';
 import { ownerMission } from '../mission-schemas.ts';
-import { forUser, USER_REFUSALS } from '../../http/guards.ts';
+import { USER_REFUSALS } from '../../http/guards.ts';
+import { forPerson } from '../person.ts';
 
 const listMissions: RouteDefinition = {
   method: 'get',
@@ -27,7 +28,7 @@ export function meRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     listMissions,
-    forUser(deps, async (c, userId) =>
+    forPerson(deps, async (c, userId) =>
       c.json({ missions: await deps.userMissions(userId).listMissionsForOwner(userId) }),
     ),
   );

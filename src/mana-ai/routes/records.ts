@@ -18,7 +18,8 @@ import type { PersonRecord } from '../../sync/person-record.ts';
 import type { RecordKey } from '../../sync/record-queries.ts';
 import type { RouteDeps } from '../deps.ts';
 import { refuse } from '../../http/http-errors.ts';
-import { forUser, USER_REFUSALS } from '../../http/guards.ts';
+import { USER_REFUSALS } from '../../http/guards.ts';
+import { forPerson } from '../person.ts';
 
 const MOST_RECORDS = 200;
 
@@ -84,7 +85,7 @@ export function recordRoutes(app: Hono, deps: RouteDeps): void {
   serveRoute(
     app,
     list,
-    forUser(deps, async (c, userId) => {
+    forPerson(deps, async (c, userId) => {
       const asked = readQuery(c, list);
       if (!asked.ok) return refuse(c, asked.code, asked.error);
       const withDeleted = asked.value.deleted === 'true';

@@ -1,3 +1,4 @@
+import { END, START } from '../../inputs/calendar.ts';
 import { id, number, optionalText } from '../tools/tool.ts';
 import { readTool } from './read-tool.ts';
 import {
@@ -10,9 +11,6 @@ import {
   type ReadRecord,
   withId,
 } from './record.ts';
-
-const START = ['startTime', 'startDate', 'start'];
-const END = ['endTime', 'endDate', 'end'];
 
 export const eventReads = [
   readTool({
@@ -72,6 +70,7 @@ function shown(event: ReadRecord, most: number): Record<string, unknown> {
     start: field(event, START),
     end: field(event, END),
     allDay: isSet(event, ['isAllDay', 'allDay']),
+    repeats: field(event, ['recurrenceRule']),
     location: field(event, ['location']),
     description: field(event, ['description'], most),
   };

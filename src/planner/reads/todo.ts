@@ -1,3 +1,4 @@
+import { subtasksOf } from '../../inputs/tasks.ts';
 import { id, number, oneOf } from '../tools/tool.ts';
 import { readTool } from './read-tool.ts';
 import {
@@ -11,6 +12,8 @@ import {
   type ReadRecord,
   withId,
 } from './record.ts';
+
+const MOST_SUBTASKS = 50;
 
 type Filter = 'open' | 'completed' | 'overdue' | 'today' | 'all';
 
@@ -68,6 +71,7 @@ function shown(task: ReadRecord, most: number): Record<string, unknown> {
     priority: field(task, ['priority']),
     completed: isCompleted(task),
     description: field(task, ['description'], most),
+    subtasks: subtasksOf(task.record['subtasks']).slice(0, MOST_SUBTASKS),
   };
 }
 

@@ -102,6 +102,21 @@ describe('ciphertext stays where it was written', () => {
     expect(moved).toEqual({ ok: false, reason: 'tampered', path: 'iterations/it-2/summary' });
   });
 
+  test('a summary behind which the app wrote why the step failed opens', async () => {
+    const [keys, stored] = [await missionKeys(), await storedIteration()];
+    const plan = stored.plan.map((step) => ({
+      ...step,
+      summary: `${step.summary} (FEHLER: Missing required parameter: title)`,
+    }));
+    const opened = await openIteration({
+      keys,
+      missionId: MISSION,
+      iteration: { ...stored, plan },
+    });
+    expect(opened).toEqual(await openIteration({ keys, missionId: MISSION, iteration: stored }));
+    expect(opened.ok).toBe(true);
+  });
+
   test('steps that were swapped do not open', async () => {
     const [keys, stored] = [await missionKeys(), await storedIteration()];
     const [first, second] = stored.plan;

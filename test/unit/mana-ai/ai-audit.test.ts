@@ -27,6 +27,7 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
     listMissionsForOwner: async () => [],
     audit,
     command: async () => Promise.reject(new Error('unused')),
+    noteTimeZone: async () => Promise.reject(new Error('unused')),
   }));
   const app = createApp({
     config: parseManaAiConfig({}),

@@ -45,6 +45,7 @@ const USER_MISSIONS: UserMissionsPort = {
   listMissionsForOwner: async () => [OWNED],
   audit: async (userId) => ({ ok: true, page: { userId, rows: [], head: EMPTY_CHAIN } }),
   command: async () => ({ ok: false, refusal: { code: 'MISSION_NOT_FOUND' } }),
+  noteTimeZone: async () => undefined,
 };
 
 function setUp(

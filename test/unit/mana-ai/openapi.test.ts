@@ -14,6 +14,7 @@ const app = createApp({
     listMissionsForOwner: unused,
     audit: unused,
     command: unused,
+    noteTimeZone: unused,
   }),
   records: () => ({ page: unused, find: unused }),
   openEvents: unused,

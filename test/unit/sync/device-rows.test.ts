@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Cadence } from '../../../src/missions/cadence.ts';
 import { stepDigest } from '../../../src/missions/step-digest.ts';
 import type { DeviceChangeRow } from '../../../src/sync/change-row.ts';
 import {
@@ -127,6 +128,14 @@ describe('a row of the device API', () => {
   });
 });
 
+const zoned = async (cadence: Cadence): Promise<unknown> => {
+  const write = await buildDeviceRow(context(null, { toldZone: 'Asia/Tokyo' }), {
+    kind: 'create',
+    fields: { objective: 'O', cadence },
+  });
+  return write.ok && write.row?.data;
+};
+
 describe('create', () => {
   test('inserts a whole mission with the first time of its cadence', async () => {
     const fields = {
@@ -144,6 +153,18 @@ describe('create', () => {
       nextRunAt: '2027-01-05T09:00:00.000Z',
     });
     expect(isAlive(applyRow(null, toRow(row, '2027-01-04T12:00:00.000000Z')).state)).toBe(true);
+  });
+
+  test("says in the cadence which clock is meant, where the person's zone is known and no other is named", async () => {
+    const daily = { kind: 'daily', atHour: 9, atMinute: 0 } as const;
+    expect(await zoned(daily)).toMatchObject({
+      cadence: { ...daily, timeZone: 'Asia/Tokyo' },
+      nextRunAt: '2027-01-05T00:00:00.000Z',
+    });
+    const elsewhere = { ...daily, timeZone: 'Europe/Berlin' };
+    expect(await zoned(elsewhere)).toMatchObject({ cadence: elsewhere });
+    const interval = { kind: 'interval', everyMinutes: 5 } as const;
+    expect(await zoned(interval)).toMatchObject({ cadence: interval });
   });
 
   test('keeps a time that the person set, and null', async () => {
@@ -190,8 +211,12 @@ describe('the life of a mission', () => {
   test('a new cadence brings its own next time in the same row, with the same stamp', async () => {
     const cadence = { kind: 'daily', atHour: 18, atMinute: 30 } as const;
     const row = await rowOf(stateOf(ACTIVE), { kind: 'change', fields: { cadence } });
-    expect(row.data).toEqual({ cadence, nextRunAt: '2027-01-04T18:30:00.000Z' });
-    expect(row.fieldMeta['cadence']).toBe(row.fieldMeta['nextRunAt']);
+    expect(row.data).toEqual({
+      'cadence.atHour': 18,
+      'cadence.atMinute': 30,
+      nextRunAt: '2027-01-04T18:30:00.000Z',
+    });
+    expect(row.fieldMeta['cadence.atHour']).toBe(row.fieldMeta['nextRunAt']);
   });
 
   test('what a pause passed over is not run; a time still ahead stands', async () => {

@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { type ChangeRow, isDeviceRow, type NewChangeRow } from '../../../src/sync/change-row.ts';
 import {
   applyRow,
-  compareOrder,
   mergeRows,
-  orderOf,
+  ordersOf,
   type RecordState,
   readRecord,
   register,
+  writtenRegister,
 } from '../../../src/sync/merge.ts';
 import { mayNeedRepair, repairRow } from '../../../src/sync/repair.ts';
-import { buildIterationRow, toRow } from '../../../src/sync/write-back.ts';
+import { buildIterationRow, nextStamp, toRow } from '../../../src/sync/write-back.ts';
 import { at, row, uuid } from './rows.ts';
 
 type Item = { id: string; [field: string]: unknown };
@@ -64,40 +64,22 @@ describe('lost iterations', () => {
     expect(settled(rows)).toEqual([a, b, x]);
   });
 
-  it('stay deleted where the device had carried them', () => {
+  it("come back where an app restores its person's version without them", () => {
     const rows = [runner(2, [x, y]), device(3, [x, y]), device(4, [y])];
-    expect(repairOf(rows)).toBeNull();
+    expect(settled(rows)).toEqual([y, x]);
+    const others = [runner(2, [x]), device(3, [x]), device(4, [])];
+    expect(settled([...others, device(5, [a], { clientId: 'laptop' })])).toEqual([a, x]);
   });
 
-  it('stay deleted also when another device, which never carried them, writes later', () => {
-    const rows = [
-      runner(2, [x]),
-      device(3, [x]),
-      device(4, []),
-      device(5, [a], { clientId: 'laptop' }),
-    ];
-    expect(repairOf(rows)).toBeNull();
-  });
-
-  it('come back where the gap was inherited from a blind overwrite', () => {
-    const rows = [
-      runner(2, [x]),
-      device(3, [x]),
-      device(4, [a], { clientId: 'laptop' }),
-      device(5, [a, b]),
-    ];
-    expect(settled(rows)).toEqual([a, b, x]);
-  });
-
-  it('can be deleted again once the device has carried them again', () => {
-    const gap = [
-      runner(2, [x]),
-      device(3, [x]),
-      device(4, [a], { clientId: 'laptop' }),
-      device(5, [a]),
-    ];
-    expect(settled([...gap, device(6, [a, b])])).toEqual([a, b, x]);
-    expect(repairOf([...gap, device(6, [a, x]), device(7, [a])])).toBeNull();
+  it('stay away where the mission was made anew after it had been deleted', () => {
+    const anew = { op: 'insert', clientId: 'mana-edge-api' } as const;
+    const gone = row(4, { op: 'delete', data: { deletedAt: at(4) } });
+    const rows = [runner(2, [x]), device(3, [x]), gone];
+    const again = row(5, { ...anew, data: { iterations: [], deletedAt: null } });
+    expect(repairOf([...rows, again])).toBeNull();
+    expect(settled([...rows, again, runner(6, [y]), device(7, [a])])).toEqual([a, y]);
+    const undone = row(5, { data: { deletedAt: null } });
+    expect(settled([...rows, undone, device(6, [a])])).toEqual([a, x]);
   });
 
   it('come back in their latest version, also one that another device wrote', () => {
@@ -148,14 +130,6 @@ describe('lost iterations', () => {
     const approved = { ...x, overallStatus: 'approved' };
     const late = device(1002, [approved], { clientId: 'laptop', fieldMeta: { iterations: at(5) } });
     expect(settled([...repaired, late])).toEqual([a, approved]);
-  });
-
-  it('a deletion ends where a device carries the iteration again', () => {
-    const gone = [runner(2, [x]), device(3, [x]), device(4, [])];
-    const carried = device(5, [x], { clientId: 'laptop' });
-    const blind = device(6, [a], { clientId: 'tablet' });
-    expect(settled([...gone, blind])).toEqual([a]);
-    expect(settled([...gone, carried, blind])).toEqual([a, x]);
   });
 
   it('an array that lies in another order, or whose objects do, needs none', () => {
@@ -223,7 +197,7 @@ describe('lost iterations', () => {
   });
 
   it('what we dropped for its age does not come back, what awaits review does', () => {
-    const own = Array.from({ length: 260 }, (_, n) =>
+    const own = Array.from({ length: 110 }, (_, n) =>
       server(`s${n}`, { startedAt: at(n), overallStatus: n === 3 ? 'awaiting-review' : 'failed' }),
     );
     const kept = own.filter((_, n) => n >= 60 || n === 3);
@@ -233,20 +207,8 @@ describe('lost iterations', () => {
       device(301, [a]),
     ];
     expect(settled(rows)).toEqual([a, ...kept]);
-    // nor where the devices deleted newer ones, so that fewer than 200 are left
-    const fewer = kept.slice(0, -50);
-    const deleted = [
-      ...rows.slice(0, -1),
-      device(301, kept),
-      device(302, fewer),
-      device(303, [a], { clientId: 'laptop' }),
-    ];
-    expect(settled(deleted)).toEqual([a, ...fewer]);
-    // nor does a write-back that drops the 201st need a repair
-    const seen = [
-      device(1, own.slice(0, 201)),
-      runner(2, own.slice(1, 202).concat(own.slice(3, 4))),
-    ];
+    // nor does a write-back that drops the 51st need a repair
+    const seen = [device(1, own.slice(0, 51)), runner(2, own.slice(1, 52).concat(own.slice(3, 4)))];
     expect(repairOf(seen)).toBeNull();
   });
 
@@ -275,6 +237,7 @@ describe('a merged row raises a doubt', () => {
     expect(doubts([runner(4, [x]), device(3, [b])])).toBe(true);
     expect(doubts([device(3, [b]), runner(4, [x])])).toBe(true);
     expect(doubts([runner(4, [a, x]), device(3, [])])).toBe(true);
+    expect(doubts([device(3, [y]), runner(4, [a, y])])).toBe(true);
     expect(doubts([device(3, []), runner(4, [a, x])])).toBe(true);
   });
 
@@ -287,13 +250,17 @@ describe('a merged row raises a doubt', () => {
   });
 });
 
+/** How far a step's fate has gone: open, rejected, carried out. */
+const PLACES: Record<string, number> = { rejected: 1, skipped: 2, failed: 2, approved: 2 };
+const placeOf = (status: unknown): number => PLACES[String(status)] ?? 0;
+
 /**
  * Devices and the runner over one log. A device keeps its array as last-writer-wins leaves it, and writes it whole. The runner writes from
- * what it last read: `crossing` device rows reach it only after its row.
+ * what it last read: `crossing` device rows reach it only after its row. 'restore' is what an app does that brings back an older copy.
  */
-type Action =
-  | { do: 'pull' | 'add' | 'delete' | 'touch'; device: number; pick: number }
-  | { do: 'run' | 'crossing-run' | 'crashed-run' | 'refresh'; device: number; pick: number };
+type Action = { do: DeviceAct | RunnerAct; device: number; pick: number };
+type DeviceAct = 'pull' | 'add' | 'restore' | 'touch' | 'carry-out' | 'fail';
+type RunnerAct = 'run' | 'crossing-run' | 'crashed-run' | 'refresh' | 'reject';
 
 const actions = fc.array(
   fc.record({
@@ -301,12 +268,15 @@ const actions = fc.array(
       'pull',
       'pull',
       'add',
-      'delete',
+      'restore',
       'touch',
+      'carry-out',
+      'fail',
       'run',
       'crossing-run',
       'crashed-run',
       'refresh',
+      'reject',
     ),
     device: fc.nat({ max: 2 }),
     pick: fc.nat({ max: 5 }),
@@ -314,6 +284,8 @@ const actions = fc.array(
   // the default size stops at about ten steps, too few for three devices to get in each other's way
   { maxLength: 40, size: 'max' },
 ) as fc.Arbitrary<Action[]>;
+
+type Step = { id: string; status: string };
 
 class World {
   readonly log: ChangeRow[] = [
@@ -331,10 +303,6 @@ class World {
   clock = 10;
   runs = 0;
   repairs = 0;
-  /** iterations that a person deleted, whatever the log can tell of it */
-  readonly everDeleted = new Set<string>();
-  /** those of which the log says so without doubt, as long as nobody carries them again */
-  readonly surelyDeleted = new Set<string>();
 
   constructor(skewsMs: readonly number[]) {
     this.skewsMs = skewsMs;
@@ -342,43 +310,36 @@ class World {
 
   step(action: Action): void {
     this.clock += 1;
-    if (action.do === 'refresh') this.refresh();
-    else if (action.do === 'run' || action.do === 'crossing-run') this.run(action.do === 'run');
-    else if (action.do === 'crashed-run') this.crash();
-    else if (action.do === 'pull') this.devices[action.device]!.rows = [...this.log];
-    else this.write(action);
+    switch (action.do) {
+      case 'refresh':
+        return this.refresh();
+      case 'run':
+      case 'crossing-run':
+        return this.run(action.do === 'run');
+      case 'crashed-run':
+        return this.crash();
+      case 'reject':
+        return this.reject(action.pick);
+      case 'pull':
+        this.devices[action.device]!.rows = [...this.log];
+        return;
+      default:
+        return this.write(action);
+    }
   }
 
   write({ do: kind, device: index, pick }: Action): void {
     const local = itemsIn(this.devices[index]!.rows);
     const target = local[pick % Math.max(local.length, 1)];
-    if (kind === 'add') this.push(index, [...local, browser(`d${this.clock}`)]);
-    else if (target === undefined) return;
-    else if (kind === 'touch') {
-      this.push(
-        index,
-        local.map((item) => (item === target ? { ...item, userFeedback: this.clock } : item)),
-      );
-    } else {
-      this.everDeleted.add(target.id);
-      const sure = this.isSureDelete(index, target.id);
-      this.push(
-        index,
-        local.filter((item) => item !== target),
-      );
-      if (sure) this.surelyDeleted.add(target.id);
-    }
-  }
-
-  /** The client carried it in its last row, and no device row that wins over that one lacks it. */
-  isSureDelete(index: number, id: string): boolean {
-    const rows = this.log
-      .filter(isDeviceRow)
-      .toSorted((one, two) => compareOrder(orderOf(one, 'iterations'), orderOf(two, 'iterations')));
-    const last = rows.findLastIndex(({ clientId }) => clientId === `device${index}`);
-    return (
-      last !== -1 && rows.slice(last).every((one) => itemsIn([one]).some((item) => item.id === id))
-    );
+    const other = (after: Item[]): void => this.push(index, after);
+    if (kind === 'add') return other([...local, browser(`d${this.clock}`)]);
+    if (target === undefined) return;
+    if (kind === 'restore') return other(local.filter((item) => item !== target));
+    const changed =
+      kind === 'touch'
+        ? { ...target, userFeedback: this.clock }
+        : carriedOut(target, kind === 'fail' ? 'failed' : 'approved');
+    other(local.map((item) => (item === target ? changed : item)));
   }
 
   push(index: number, iterations: Item[]): void {
@@ -391,7 +352,33 @@ class World {
     });
     this.log.push(written);
     rows.push(written);
-    for (const { id } of iterations) this.surelyDeleted.delete(id);
+  }
+
+  /** A person decides through us: the row is made on top of all that the log holds. */
+  reject(pick: number): void {
+    this.refresh();
+    const items = readRecord(this.state, 'm1')['iterations'] as Item[];
+    const target = items[pick % Math.max(items.length, 1)];
+    const plan = stepsOf(target);
+    if (!plan.some(({ status }) => status === 'planned')) return;
+    const after = {
+      ...target,
+      plan: plan.map((one) => (one.status === 'planned' ? { ...one, status: 'rejected' } : one)),
+    };
+    const stamp = nextStamp({
+      nowMs: Date.parse(at(this.clock)),
+      after: ordersOf(this.state, 'iterations'),
+    });
+    const written = device(
+      this.clock,
+      items.map((item) => (item === target ? after : item)),
+      {
+        clientId: 'mana-edge-api',
+        fieldMeta: { iterations: stamp },
+      },
+    );
+    this.log.push(written);
+    this.refresh();
   }
 
   /** The process is killed when its row is in the log and before it has merged it; the repeated run finds the row there. */
@@ -414,13 +401,14 @@ class World {
     const { state } = this;
     this.runs += 1;
     const due = register(state, 'nextRunAt')!;
+    const plan = [{ id: `x${this.runs}-1`, status: 'planned' }];
     const ours = buildIterationRow({
       userId: 'u1',
       missionId: 'm1',
       state,
       identity: { runId: '', iterationId: '', rowId: uuid(100_000 + this.runs) },
       dueRegister: due,
-      iteration: server(`x${this.runs}`, { startedAt: at(this.clock) }),
+      iteration: server(`x${this.runs}`, { startedAt: at(this.clock), plan }),
       nextRunAt: null,
       nowMs: Date.parse(at(this.clock)),
       actor: {},
@@ -471,8 +459,60 @@ class World {
   }
 }
 
+function stepsOf(item: Item | undefined): Step[] {
+  return (item?.['plan'] ?? []) as Step[];
+}
+
+function carriedOut(item: Item, status: string): Item {
+  const plan = stepsOf(item).map((one) => (one.status === 'planned' ? { ...one, status } : one));
+  return plan.length === 0 ? item : { ...item, plan };
+}
+
+/** The array as devices have it: last-writer-wins, without a thought for outcomes. */
 function itemsIn(rows: ChangeRow[]): Item[] {
-  return (mergedOf(rows) ?? []) as Item[];
+  return (writtenRegister(mergeRows(rows), 'iterations')?.value ?? []) as Item[];
+}
+
+/** The furthest fate of each step that any row ever wrote. */
+function furthest(rows: ChangeRow[]): Map<string, number> {
+  const places = new Map<string, number>();
+  for (const one of rows.flatMap((each) => ((each.data as Item)['iterations'] ?? []) as Item[]))
+    for (const { id, status } of stepsOf(one))
+      places.set(id, Math.max(places.get(id) ?? 0, placeOf(status)));
+  return places;
+}
+
+const theirs = (list: readonly Item[]) =>
+  new Set(list.map(({ id }) => id).filter((id) => id.startsWith('d')));
+
+const act = (kind: Action['do'], pick = 0): Action => ({ do: kind, device: 0, pick });
+
+function check(steps: readonly Action[], skewsMs: readonly number[]): void {
+  const world = new World(skewsMs);
+  for (const step of steps) world.step(step);
+  world.refresh();
+  const rows = world.log;
+  const items = itemsIn(rows);
+  const ids = new Set(items.map(({ id }) => id));
+  for (let run = 1; run <= world.runs; run++) expect(ids).toContain(`x${run}`);
+  expect(world.repairs).toBeLessThanOrEqual(rows.filter(isDeviceRow).length);
+  // what the winning device wrote stands, and of other devices' items nothing else
+  const winner = rows
+    .filter(isDeviceRow)
+    .reduce((best, one) =>
+      writtenRegister(mergeRows([best, one]), 'iterations')!.rowId === one.id ? one : best,
+    );
+  expect(theirs(items)).toEqual(theirs(itemsIn([winner])));
+  // no step went back, neither for us nor for devices
+  const places = furthest(rows);
+  for (const list of [items, mergedOf(rows) as Item[]])
+    for (const { id, status } of list.flatMap(stepsOf))
+      expect(placeOf(status)).toBe(places.get(id));
+  // a run on settled ground needs no repair
+  const { repairs } = world;
+  world.run(false);
+  world.refresh();
+  expect(world.repairs).toBe(repairs);
 }
 
 describe('devices and the runner in any interleaving', () => {
@@ -481,38 +521,17 @@ describe('devices and the runner in any interleaving', () => {
     fc.tuple(...[0, 1, 2].map(() => fc.constantFrom(0, -3_600_000, -2500, 2500, 3_600_000))),
   );
 
-  it('no iteration of ours is lost, none revived, repairs end and are no more than device rows', () => {
-    fc.assert(
-      fc.property(actions, skews, (steps, skewsMs) => {
-        const world = new World(skewsMs);
-        for (const step of steps) world.step(step);
-        world.refresh();
-        const rows = world.log;
-        const ids = new Set(itemsIn(rows).map(({ id }) => id));
-        for (let run = 1; run <= world.runs; run++) {
-          if (!world.everDeleted.has(`x${run}`)) expect(ids).toContain(`x${run}`);
-        }
-        expect(world.repairs).toBeLessThanOrEqual(rows.filter(isDeviceRow).length);
-        // what the winning device wrote stands
-        const winner = rows
-          .filter(isDeviceRow)
-          .reduce((best, one) =>
-            register(mergeRows([best, one]), 'iterations')!.rowId === one.id ? one : best,
-          );
-        const winning = new Set(itemsIn([winner]).map(({ id }) => id));
-        expect(winning.isSubsetOf(ids)).toBe(true);
-        // a delete stands, unless a device whose clock runs ahead wins with the item in its array
-        const runs = [...world.surelyDeleted].filter(
-          (id) => id.startsWith('x') && !winning.has(id),
-        );
-        for (const id of runs) expect(ids).not.toContain(id);
-        // a run on settled ground needs no repair
-        const { repairs } = world;
-        world.run(false);
-        world.refresh();
-        expect(world.repairs).toBe(repairs);
-      }),
-      { numRuns: 1500 },
+  it('no iteration of ours is lost, no step goes back, repairs end and are no more than device rows', () => {
+    fc.assert(fc.property(actions, skews, check), { numRuns: 1500 });
+  });
+
+  // Found by the property: the row that a killed process had written lay on top of a device's row which it had not seen, and
+  // brought back what that device had taken out. It added one item only, which was taken for an iteration of ours.
+  it('a row of ours that crossed a device of a slow clock raises a doubt', () => {
+    const steps = ['add', 'run', 'crashed-run', 'pull', 'restore'] as const;
+    check(
+      steps.map((kind) => act(kind)),
+      [-2500, 0, 0],
     );
   });
 });

@@ -231,7 +231,7 @@ describe('the iteration row', () => {
     expect(written.slice(0, -1)).toEqual(iterations);
   });
 
-  it('of 5,000 it drops none of a device, none that awaits review, and keeps our newest 200', () => {
+  it('of 5,000 it drops none of a device, none that awaits review, and keeps our newest 50', () => {
     const old = Array.from({ length: 5000 }, (_, n) => {
       const startedAt = at(n - 6000);
       if (n % 10 === 0)
@@ -246,7 +246,7 @@ describe('the iteration row', () => {
     const state = mergeRows([mission({ iterations: old.toReversed() })]);
     const kept = new Set(idsOf(write(state, { iteration })!.data['iterations']));
     const ours = old.filter(({ id }) => id.startsWith('s'));
-    const newest = new Set(ours.slice(-199).map(({ id }) => id));
+    const newest = new Set(ours.slice(-49).map(({ id }) => id));
     for (const { id, overallStatus } of old) {
       expect(kept.has(id)).toBe(
         id.startsWith('d') || overallStatus === 'awaiting-review' || newest.has(id),

@@ -20,7 +20,7 @@ function recorded(sql: SqlStorage): { sql: SqlStorage; texts: string[] } {
 /** The tables of one user as the last build without numbers made them, with a mission in every one. */
 const UNNUMBERED = `
   create table meta (name text primary key, value text not null);
-  insert into meta values ('cache_version', '1'), ('user_id', 'u'), ('complete', 'true'), ('turn_failures', '2');
+  insert into meta values ('cache_version', '2'), ('user_id', 'u'), ('complete', 'true'), ('turn_failures', '2');
   create table records (table_name text not null, record_id text not null, part integer not null, body text not null,
     primary key (table_name, record_id, part));
   insert into records values ('aiMissions', 'm', 0, '${JSON.stringify(emptyState())}');
