@@ -90,8 +90,8 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
    */
   async poke(): Promise<void> {
     // Set anew even if one is set: after a kill or an abort its time may be stored without anything
-    // that would fire it.
-    await this.ctx.storage.setAlarm(Date.now());
+    // that would fire it. Attended: an object about to leave memory would take the alarm with it.
+    return this.#attended(() => this.ctx.storage.setAlarm(Date.now()));
   }
 
   async listMissions(): Promise<InternalMission[]> {

@@ -20,7 +20,13 @@ import type { GrantSettings } from '../settings.ts';
 const EXPIRES_SOON_MS = 24 * 60 * 60_000;
 
 /** A grant whose keys are open. It stays in memory, for one run. */
-export type OpenGrant = { claims: GrantClaims; keys: GrantKeys; missionKeys: RecordKeys };
+export type OpenGrant = {
+  /** the text that was verified: another one in its place is another grant */
+  token: string;
+  claims: GrantClaims;
+  keys: GrantKeys;
+  missionKeys: RecordKeys;
+};
 
 export type GrantVerdict = { ok: true; grant: OpenGrant } | { ok: false; reason: GrantReason };
 
@@ -68,7 +74,7 @@ export class GrantAccess {
     const missionKeys = opened.keys.get(`aiMissions:${missionId}`);
     return missionKeys === undefined
       ? refused('wrap-rejected')
-      : { ok: true, grant: { claims, keys: opened.keys, missionKeys } };
+      : { ok: true, grant: { token: tokenOf(grant), claims, keys: opened.keys, missionKeys } };
   }
 
   /**
@@ -177,6 +183,11 @@ function nameless(grant: unknown): GrantView | undefined {
 
 function isNamed(grant: unknown): grant is NamedGrant {
   return isRecord(grant) && typeof grant['grantId'] === 'string';
+}
+
+/** The token of a mission's field `grant`; an empty text where it has none. */
+export function tokenOf(grant: unknown): string {
+  return isRecord(grant) ? textOf(grant['token']) : '';
 }
 
 function textOf(value: unknown): string {

@@ -6,6 +6,7 @@ import { type RecordState, type Register, register } from '../../src/sync/merge.
 import type { RunIdentity } from '../../src/sync/write-back.ts';
 import type { OpenGrant } from '../opening/grant-access.ts';
 import type { MissionStore, StoredRun } from '../projection/mission-store.ts';
+import type { RunBasis } from './basis.ts';
 import { writingVersion } from './scope.ts';
 
 /**
@@ -21,6 +22,8 @@ export type Checkpoint = {
   /** the model's last answer, if it could not be put into the plan yet */
   answer: LlmAnswer | null;
   failure: { name: string; message: string } | null;
+  /** what the plan rests on; null for a run that ends as failed, which holds nothing of the person's */
+  basis: RunBasis | null;
 };
 
 /**
@@ -43,16 +46,17 @@ export function newCheckpoint(identity: RunIdentity, state: RecordState): Checkp
     plan: null,
     answer: null,
     failure: null,
+    basis: null,
   };
 }
 
 /** What may hold the person's words. */
-type Content = Pick<Checkpoint, 'plan' | 'answer'>;
+type Content = Pick<Checkpoint, 'plan' | 'answer' | 'basis'>;
 
 /** The content as it is stored: in the clear, or as ciphertext under the mission's record key. */
 type StoredContent =
   { kind: 'clear'; content: Content } | { kind: 'sealed'; round: number; text: string };
-type StoredCheckpoint = Omit<Checkpoint, 'plan' | 'answer'> & { content: StoredContent };
+type StoredCheckpoint = Omit<Checkpoint, keyof Content> & { content: StoredContent };
 
 /**
  * Stores the checkpoint in place of the run's earlier one. Under a grant nothing that was decrypted
@@ -64,15 +68,15 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   grant: OpenGrant | null,
 ): Promise<void> {
-  const { plan, answer, ...rest } = checkpoint;
+  const { plan, answer, basis, ...rest } = checkpoint;
   const { runId } = rest.identity;
   const content: StoredContent =
     grant === null || plan === null
-      ? { kind: 'clear', content: { plan, answer } }
+      ? { kind: 'clear', content: { plan, answer, basis } }
       : {
           kind: 'sealed',
           round: plan.round,
-          text: await seal({ plan, answer }, checkpointPath(runId, plan.round), grant),
+          text: await seal({ plan, answer, basis }, checkpointPath(runId, plan.round), grant),
         };
   const body: StoredCheckpoint = { ...rest, content };
   store.saveRun({ runId, missionId, body: JSON.stringify(body) });
@@ -96,7 +100,9 @@ export async function openStoredCheckpoint(
   if (!isRecord(content)) return null;
   // A plan that began without a grant lacks the grant's rules, such as which links may leave.
   if (content.kind === 'clear')
-    return content.content.plan !== null && grant !== null ? null : { ...rest, ...content.content };
+    return content.content.plan !== null && grant !== null
+      ? null
+      : withBasis({ ...rest, ...content.content });
   if (grant === null) return null;
   const opened = await decryptField({
     keys: grant.missionKeys,
@@ -104,7 +110,13 @@ export async function openStoredCheckpoint(
     path: checkpointPath(rest.identity.runId, content.round),
     text: content.text,
   });
-  return opened.ok ? { ...rest, ...(opened.value as Content) } : null;
+  return opened.ok ? withBasis({ ...rest, ...(opened.value as Content) }) : null;
+}
+
+/** A plan of which nothing says what it rests on, one of an older build, begins anew. */
+function withBasis(checkpoint: Checkpoint): Checkpoint | null {
+  const basis = checkpoint.basis ?? null;
+  return checkpoint.plan !== null && basis === null ? null : { ...checkpoint, basis };
 }
 
 async function seal(content: Content, path: string, grant: OpenGrant): Promise<string> {

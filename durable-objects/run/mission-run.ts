@@ -11,12 +11,13 @@ import { createLogger } from '../../src/telemetry/logs.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
 import type { DispatcherPort } from '../bindings.ts';
 import { AuditError, type AuditLog } from '../opening/audit-log.ts';
-import type { GrantAccess, OpenGrant } from '../opening/grant-access.ts';
+import { type GrantAccess, type OpenGrant, tokenOf } from '../opening/grant-access.ts';
 import { GrantKeySetError } from '../opening/grant-key-set.ts';
 import type { MissionStore } from '../projection/mission-store.ts';
 import type { FinishedRun } from '../projection/occurrence-log.ts';
 import type { MissionEntry, Projection } from '../projection/projection.ts';
 import type { RunnerSettings } from '../settings.ts';
+import { termsOf } from './basis.ts';
 import { RunBudget } from './budget.ts';
 import {
   type Checkpoint,
@@ -27,9 +28,9 @@ import {
   saveCheckpoint,
 } from './checkpoint.ts';
 import { resolveInputs } from './inputs.ts';
-import { planOf } from './plan-start.ts';
+import { planOf, zoneOf } from './plan-start.ts';
 import { type PlanStop, RunPlanning } from './planning.ts';
-import { RunRecords } from './records.ts';
+import { type ReadMarks, RunRecords } from './records.ts';
 import { researchFor } from './research.ts';
 import type { ResearchJobs } from './research-jobs.ts';
 import { openScope, type RunScope, type ScopeVerdict } from './scope.ts';
@@ -51,7 +52,16 @@ export type RunOutcome =
   | { kind: 'held'; hold: Hold; revision: number }
   | { kind: 'failed'; code: string; unreadable: boolean };
 
-type Opened = { ok: true; checkpoint: Checkpoint } | { ok: false; outcome: RunOutcome };
+/** A run under way; `records` knows what it has read. */
+type Begun = { checkpoint: Checkpoint; scope: RunScope; records: RunRecords };
+
+type Opened = { ok: true; begun: Begun } | { ok: false; outcome: RunOutcome };
+
+/** 'changed': what the run rests on is no longer so, and nothing was written. */
+type Attempted = RunOutcome | 'changed';
+
+/** A mission that changes more often than this within one turn waits for the next one. */
+const MOST_BEGINNINGS = 3;
 
 export type MissionRunOptions = {
   userId: string;
@@ -102,7 +112,18 @@ export class MissionRun {
     }
   }
 
+  /** What was paid for a run that begins anew counts: its tokens stand in the budget. */
   async #continue(mostFailures: number): Promise<RunOutcome> {
+    for (let beginnings = 0; beginnings < MOST_BEGINNINGS; beginnings += 1) {
+      const attempted = await this.#attempt(mostFailures);
+      if (attempted !== 'changed') return attempted;
+      this.#log.info('a run begins anew, because what it rests on has changed');
+      this.#options.store.deleteRunOf(this.#options.missionId);
+    }
+    return { kind: 'waits', code: 'MISSION_CHANGED' };
+  }
+
+  async #attempt(mostFailures: number): Promise<Attempted> {
     const entry = this.#dueEntry();
     if (entry === null) return this.#drop();
     if (await this.#isWritten(entry)) return this.#moveOn();
@@ -115,16 +136,42 @@ export class MissionRun {
     const { scope } = opened;
     const run = await this.#openCheckpoint(entry, scope);
     if (!run.ok) return run.outcome;
-    const { checkpoint } = run;
-    if (checkpoint.finishedMs !== null) return this.#writeBack(checkpoint, scope.grant);
+    const { begun } = run;
+    if (begun.checkpoint.finishedMs !== null) return this.#writeBack(begun);
     const permit = await this.#options.dispatcher.acquirePermit(this.#options.userId);
     if (permit !== 'granted')
       return { kind: 'waits', code: permit === 'llm-down' ? 'LLM_DOWN' : 'DRAINING' };
     if (!(await this.#isStillDue())) return this.#drop();
-    const planned = await this.#planning(checkpoint, scope).plan();
+    const planned = await this.#planning(begun).plan();
     return planned.ok
-      ? this.#writeBack(planned.checkpoint, scope.grant)
+      ? this.#writeBack({ ...begun, checkpoint: planned.checkpoint })
       : this.#stopped(planned.stop);
+  }
+
+  /** Whether all that the run rests on is as it was when its prompt was made. @throws PostgresError */
+  async #stands({ checkpoint, scope, records }: Begun): Promise<boolean> {
+    const { plan } = checkpoint;
+    const entry = this.#options.projection.mission(this.#options.missionId);
+    if (entry === null || !(await this.#termsHold(checkpoint, scope, entry))) return false;
+    const change = await records.change();
+    // A record that the person goes on editing must not be paid for again and again; one that is gone is sent no more.
+    return change === 'none' || (change === 'changed' && plan !== null && plan.round > 0);
+  }
+
+  async #termsHold(
+    { basis }: Checkpoint,
+    { grant }: RunScope,
+    entry: MissionEntry,
+  ): Promise<boolean> {
+    if (basis === null) return true;
+    if (tokenOf(entry.mission.grant) !== (grant?.token ?? '')) return false;
+    if ((entry.mission.grant === null) !== (grant === null)) return false;
+    return basis.terms === (await this.#terms(entry, grant));
+  }
+
+  async #terms({ mission, agent }: MissionEntry, grant: OpenGrant | null): Promise<string> {
+    const zone = zoneOf(mission, this.#options.settings);
+    return termsOf({ mission, agent, zone, claims: grant?.claims ?? null });
   }
 
   /** The mission, if it is still due and its records put nothing in its way. */
@@ -206,17 +253,31 @@ export class MissionRun {
     );
   }
 
-  /** The run as far as it got, or a new one; an outcome if it cannot begin. */
-  async #openCheckpoint({ mission, state }: MissionEntry, scope: RunScope): Promise<Opened> {
+  /** The run as far as it got, or a new one; an outcome where it cannot begin. */
+  async #openCheckpoint(entry: MissionEntry, scope: RunScope): Promise<Opened> {
+    const { mission, state } = entry;
     const identity = this.#identity(state);
     const stored = this.#options.store.runOf(mission.id);
     const kept =
       stored?.runId === identity.runId ? await openStoredCheckpoint(stored, scope.grant) : null;
     if (kept !== null) {
-      metrics.checkpointResumes.inc();
-      return { ok: true, checkpoint: kept };
+      const records = this.#records(scope, identity.iterationId, kept.basis?.records);
+      const begun = { checkpoint: kept, scope, records };
+      if (await this.#stands(begun)) {
+        metrics.checkpointResumes.inc();
+        return { ok: true, begun };
+      }
+      this.#options.store.deleteRunOf(mission.id);
     }
+    return this.#begin(entry, scope);
+  }
+
+  async #begin(entry: MissionEntry, scope: RunScope): Promise<Opened> {
+    const { state } = entry;
+    const identity = this.#identity(state);
     const { runId, iterationId } = identity;
+    // Told before anything is read: what changes while it is read counts as a change.
+    const terms = await this.#terms(entry, scope.grant);
     const found = await researchFor(this.#options.research, {
       scope,
       state,
@@ -238,9 +299,11 @@ export class MissionRun {
       noteRefusals: (refusals) =>
         this.#options.store.saveRefusals(this.#options.missionId, refusals),
     });
-    return plan === null
-      ? { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') }
-      : { ok: true, checkpoint: { ...newCheckpoint(identity, state), plan } };
+    if (plan === null)
+      return { ok: false, outcome: this.#withhold(scope.refusal ?? 'not-covered') };
+    const basis = { terms, records: records.marks };
+    const checkpoint = { ...newCheckpoint(identity, state), plan, basis };
+    return { ok: true, begun: { checkpoint, scope, records } };
   }
 
   #identity(state: RecordState): RunIdentity {
@@ -248,14 +311,15 @@ export class MissionRun {
     return runIdentity({ userId, missionId, nextRunAt: dueRegister(state) });
   }
 
-  #records(scope: RunScope, iterationId: string): RunRecords {
+  #records(scope: RunScope, iterationId: string, marks: ReadMarks = {}): RunRecords {
     const { userId, database, audit, missionId } = this.#options;
-    return new RunRecords({ userId, database, audit, scope, context: { missionId, iterationId } });
+    const context = { missionId, iterationId };
+    return new RunRecords({ userId, database, audit, scope, context, marks });
   }
 
-  #planning(checkpoint: Checkpoint, scope: RunScope): RunPlanning {
+  #planning(begun: Begun): RunPlanning {
+    const { checkpoint, scope, records } = begun;
     const { userId, store, dispatcher, settings, grants, budget } = this.#options;
-    const records = this.#records(scope, checkpoint.identity.iterationId);
     return new RunPlanning({
       userId,
       store,
@@ -266,11 +330,14 @@ export class MissionRun {
       records,
       checkpoint,
       scope,
+      stands: (at) => this.#stands({ ...begun, checkpoint: at }),
     });
   }
 
-  async #stopped(stop: PlanStop): Promise<RunOutcome> {
+  async #stopped(stop: PlanStop): Promise<Attempted> {
     switch (stop.kind) {
+      case 'changed':
+        return 'changed';
       case 'lapsed':
         return this.#withhold(stop.reason);
       case 'out-of-tokens':
@@ -308,7 +375,7 @@ export class MissionRun {
    * After too many failures of its own the mission says so in an iteration and moves on to its next
    * time.
    */
-  async #fail({ state }: MissionEntry, code: string): Promise<RunOutcome> {
+  async #fail({ state }: MissionEntry, code: string): Promise<Attempted> {
     const failure = { name: 'PlannerError', message: failureSentence(code) };
     const checkpoint = {
       ...newCheckpoint(this.#identity(state), state),
@@ -316,7 +383,7 @@ export class MissionRun {
       failure,
     };
     await this.#save(checkpoint, null);
-    return this.#writeBack(checkpoint, null);
+    return this.#write(checkpoint, null);
   }
 
   /**
@@ -367,12 +434,23 @@ export class MissionRun {
     return this.#hold({ reason: 'back-off', untilMs });
   }
 
-  async #writeBack(checkpoint: Checkpoint, grant: OpenGrant | null): Promise<RunOutcome> {
-    const { exclusively, store, research, missionId, settings } = this.#options;
-    const lapse = await this.#lapsed(grant);
+  /** Writes a plan that rests on what is so; nothing else is shown to the person as planned for them. */
+  async #writeBack(begun: Begun): Promise<Attempted> {
+    const lapse = await this.#lapsed(begun.scope.grant);
     if (lapse !== null) return this.#withhold(lapse);
-    const iteration = await writtenIteration(checkpoint, grant, settings.openStatus);
-    const run = await exclusively(() => this.#writing.iteration(checkpoint, iteration));
+    return (await this.#stands(begun)) ? this.#write(begun.checkpoint, begun.scope) : 'changed';
+  }
+
+  /** `scope` null: of an iteration that holds nothing of the person's. */
+  async #write(checkpoint: Checkpoint, scope: RunScope | null): Promise<Attempted> {
+    const { exclusively, store, research, missionId, settings } = this.#options;
+    const iteration = await writtenIteration(checkpoint, scope?.grant ?? null, settings.openStatus);
+    const run = await exclusively(() =>
+      this.#writing.iteration(checkpoint, iteration, async (entry) =>
+        scope === null ? true : this.#termsHold(checkpoint, scope, entry),
+      ),
+    );
+    if (run === 'changed') return run;
     store.deleteRunOf(missionId);
     research?.finish(missionId, checkpoint.identity.runId);
     if (run === null) return { kind: 'dropped' };
@@ -390,8 +468,13 @@ export class MissionRun {
     const opened = stored === null || entry === null ? null : await this.#openScope(entry);
     if (stored !== null && opened?.ok === true) {
       const checkpoint = await openStoredCheckpoint(stored, opened.scope.grant);
-      if (checkpoint !== null && checkpoint.finishedMs !== null)
-        return this.#writeBack(checkpoint, opened.scope.grant);
+      if (checkpoint !== null && checkpoint.finishedMs !== null) {
+        const { scope } = opened;
+        const { iterationId } = checkpoint.identity;
+        const records = this.#records(scope, iterationId, checkpoint.basis?.records);
+        const written = await this.#writeBack({ checkpoint, scope, records });
+        if (written !== 'changed') return written;
+      }
     }
     store.deleteRunOf(missionId);
     return { kind: 'dropped' };

@@ -1,7 +1,7 @@
 import type { GrantReason } from '../../src/grants/index.ts';
 import type { Agent } from '../../src/missions/agent.ts';
-import type { CadenceParse } from '../../src/missions/cadence.ts';
 import { readIterations } from '../../src/missions/iteration.ts';
+import type { Mission } from '../../src/missions/mission.ts';
 import { linksGiven, type PlanLinks } from '../../src/planner/links.ts';
 import { type PlanState, startPlan } from '../../src/planner/plan.ts';
 import { buildPrompt, PROMPT_VERSION } from '../../src/planner/prompt.ts';
@@ -53,7 +53,7 @@ function planWith(
     memory: agent?.memory ?? null,
     locale: settings.locale,
     nowIso: new Date().toISOString(),
-    timeZone: zoneOf(mission.cadence) ?? settings.timeZone,
+    timeZone: zoneOf(mission, settings),
     delimiter,
   });
   const titles = inputs.flatMap(({ id, title }) =>
@@ -82,7 +82,8 @@ function researchOf(found: RunFindings): Findings | 'failed' | undefined {
   return found.kind === 'ready' ? found.findings : 'failed';
 }
 
-/** The zone that the mission's own days are in. */
-function zoneOf(cadence: CadenceParse): string | null {
-  return cadence.ok && 'timeZone' in cadence.cadence ? (cadence.cadence.timeZone ?? null) : null;
+/** The zone that the mission's own days are in, else the one of the settings. */
+export function zoneOf({ cadence }: Mission, { timeZone }: { timeZone: string }): string {
+  const own = cadence.ok && 'timeZone' in cadence.cadence ? cadence.cadence.timeZone : undefined;
+  return own ?? timeZone;
 }

@@ -49,6 +49,8 @@ import { countCall, countOutcomes, decisionOf } from './tool-policy.ts';
  */
 export type PlanStop =
   | { kind: 'lapsed'; reason: GrantReason }
+  /** what the plan rests on is no longer so: it begins anew */
+  | { kind: 'changed' }
   /** and the plan has no step yet that would be worth showing */
   | { kind: 'out-of-tokens'; hold: Hold }
   /** an outage, or the process is about to end; nothing failed */
@@ -68,6 +70,8 @@ export type RunPlanningOptions = {
   /** where planning begins */
   checkpoint: Checkpoint;
   scope: RunScope;
+  /** whether what the plan rests on still stands @throws PostgresError */
+  stands: (checkpoint: Checkpoint) => Promise<boolean>;
 };
 
 /** `ok`: the plan is done, as its checkpoint has it. */
@@ -133,6 +137,7 @@ export class RunPlanning {
     const { answer } = this.#checkpoint;
     const lapse = await this.#lapse();
     if (lapse !== null) return lapse;
+    if (!(await this.#options.stands(this.#checkpoint))) return { kind: 'changed' };
     const offer = this.#offer(plan);
     if (answer !== null) {
       await this.#apply(plan, answer, offer);
@@ -324,7 +329,9 @@ export class RunPlanning {
   }
 
   async #save(): Promise<void> {
-    const { store, scope } = this.#options;
+    const { store, scope, records } = this.#options;
+    const { basis } = this.#checkpoint;
+    if (basis !== null) this.#change({ basis: { ...basis, records: records.marks } });
     await saveCheckpoint(store, scope.mission.id, this.#checkpoint, scope.grant);
   }
 

@@ -13,6 +13,7 @@ import { applyRow, isAlive, readRecord, type RecordState } from '../../src/sync/
 import {
   selectRecordChanges,
   selectRecordIds,
+  selectRecordMarks,
   selectTimeBlockIds,
 } from '../../src/sync/queries.ts';
 import { metrics } from '../../src/telemetry/metrics.ts';
@@ -22,6 +23,13 @@ import type { RunScope } from './scope.ts';
 
 /** A living record as the log has it: encrypted fields are still ciphertext. */
 export type FoundRecord = { source: InputSource; record: Record<string, unknown> };
+
+/** How the log stood for each record when a run read it, by the record's place. Plain JSON. */
+export type ReadMarks = Record<string, ReadMark>;
+type ReadMark = { there: boolean; mark: string };
+
+/** What became of the records that a run has read. 'gone': one that was there is deleted by now. */
+export type RecordsChange = 'none' | 'changed' | 'gone';
 
 /** A list shows this many records at most. */
 const MOST_OF_A_TABLE = 50;
@@ -36,6 +44,7 @@ export class RunRecords {
   readonly #audit: AuditLog;
   readonly #scope: RunScope;
   readonly #context: AuditContext;
+  readonly #marks: Map<string, ReadMark>;
 
   constructor(options: {
     userId: string;
@@ -43,12 +52,38 @@ export class RunRecords {
     audit: AuditLog;
     scope: RunScope;
     context: AuditContext;
+    /** of what earlier turns of this run have read */
+    marks?: ReadMarks;
   }) {
     this.#userId = options.userId;
     this.#log = new LogReader(options);
     this.#audit = options.audit;
     this.#scope = options.scope;
     this.#context = options.context;
+    this.#marks = new Map(Object.entries(options.marks ?? {}));
+  }
+
+  /** Of all records that the run has read by now. */
+  get marks(): ReadMarks {
+    return Object.fromEntries(this.#marks);
+  }
+
+  /** What happened since to the records that the run has read; told once. @throws PostgresError */
+  async change(): Promise<RecordsChange> {
+    const read = [...this.#marks];
+    if (read.length === 0) return 'none';
+    const rows = await this.#log.query(
+      selectRecordMarks(
+        this.#userId,
+        read.map(([place]) => sourceAt(place)),
+      ),
+    );
+    const changed = read.filter(([, { mark }], index) => rows[index]?.['mark'] !== mark);
+    for (const [place, { there }] of changed) {
+      const source = sourceAt(place);
+      if ((await this.#read(source)) === null && there) return 'gone';
+    }
+    return changed.length === 0 ? 'none' : 'changed';
   }
 
   /** The living records among the sources, in their order. @throws PostgresError */
@@ -132,10 +167,29 @@ export class RunRecords {
   }: Omit<InputSource, 'needsGrant'>): Promise<Record<string, unknown> | null> {
     const record = { userId: this.#userId, appId, tableName, recordId };
     let state: RecordState | null = null;
-    for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor)))
+    let rowCount = 0;
+    let newest = '';
+    for await (const row of this.#log.changes((cursor) => selectRecordChanges(record, cursor))) {
       state = applyRow(state, row).state;
-    return state !== null && isAlive(state) ? readRecord(state, recordId) : null;
+      rowCount += 1;
+      if (row.createdAt > newest) newest = row.createdAt;
+    }
+    const found = state !== null && isAlive(state) ? readRecord(state, recordId) : null;
+    const mark = { there: found !== null, mark: `${rowCount} ${newest}` };
+    this.#marks.set(placeOf({ appId, tableName, recordId }), mark);
+    return found;
   }
+}
+
+type Place = Pick<InputSource, 'appId' | 'tableName' | 'recordId'>;
+
+function placeOf({ appId, tableName, recordId }: Place): string {
+  return JSON.stringify([appId, tableName, recordId]);
+}
+
+function sourceAt(place: string): InputSource {
+  const [appId, tableName, recordId] = JSON.parse(place) as [string, string, string];
+  return { appId, tableName, recordId, needsGrant: true };
 }
 
 function outcomesOf(attempts: readonly Attempt[], openings: readonly OpenedInput[]): Outcome[] {

@@ -31,7 +31,8 @@ export async function researchFor(
   // What must not reach a remote model must not reach the web either.
   if (grant?.claims.llm === 'local') return { kind: 'failed', note: LOCAL_ONLY };
   const written = register(run.state, 'objective');
-  const objectiveKey = `${written?.stampUs ?? ''} ${written?.rowId ?? ''}`;
+  // Findings of another objective, or of what another grant let the runner read, are none of this run.
+  const objectiveKey = [written?.stampUs, written?.rowId, grant?.claims.jti].join(' ');
   const step = await jobs.advance({
     missionId: mission.id,
     runId: run.runId,

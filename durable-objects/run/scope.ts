@@ -33,23 +33,23 @@ export type ScopeVerdict =
   { ok: true; scope: RunScope } | { ok: false; reason: GrantReason; refusal: GrantReason | null };
 
 /**
- * The scope of a run. `verdict` null: the mission carries no grant, so it can run only if it is in
- * plain text.
+ * The scope of a run. A mission that carries a grant runs under it or not at all, even if nothing
+ * would have to be opened. `verdict` null: the mission carries no grant, so it can run only if it
+ * is in plain text.
  */
 export async function openScope(
   { mission, agent }: MissionEntry,
   verdict: GrantVerdict | null,
 ): Promise<ScopeVerdict> {
   if (verdict?.ok === true) return openUnder(verdict.grant, mission, agent);
-  const refusal = verdict?.reason ?? null;
-  if (!isEncryptedMission(mission)) {
-    const iterations = markVaultFailures(mission.iterations);
-    return {
-      ok: true,
-      scope: { mission: { ...mission, iterations }, agent, grant: null, refusal },
-    };
-  }
-  return { ok: false, reason: refusal ?? 'not-configured', refusal };
+  // A grant binds: a mission that carries one runs under it or waits, whatever its texts are.
+  if (verdict !== null) return { ok: false, reason: verdict.reason, refusal: verdict.reason };
+  if (isEncryptedMission(mission)) return { ok: false, reason: 'not-configured', refusal: null };
+  const iterations = markVaultFailures(mission.iterations);
+  return {
+    ok: true,
+    scope: { mission: { ...mission, iterations }, agent, grant: null, refusal: null },
+  };
 }
 
 /** The version that a run writes under: the newest that the grant holds. */

@@ -32,11 +32,17 @@ export class WriteBack {
 
   /**
    * Writes the iteration and the mission's next time.
+   * @param stands whether what the run rests on is so in the newest state
    * @returns null if the mission is gone or cannot take the iteration
    * @throws PostgresError
    */
-  async iteration(checkpoint: Checkpoint, iteration: { id: string }): Promise<FinishedRun | null> {
+  async iteration(
+    checkpoint: Checkpoint,
+    iteration: { id: string },
+    stands: (entry: MissionEntry) => Promise<boolean>,
+  ): Promise<FinishedRun | 'changed' | null> {
     const entry = await this.#newest();
+    if (entry !== null && !(await stands(entry))) return 'changed';
     const row = entry === null ? null : this.#iterationRow(checkpoint, iteration, entry);
     if (row === null) return null;
     if ((await this.#ports.projection.append(row)) === 'present')

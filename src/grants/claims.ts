@@ -30,6 +30,8 @@ export type GrantClaims = {
   records: string[];
   /** 'local': never sent to a remote model */
   llm: 'any' | 'local';
+  /** true: the mission's texts and iterations must be ciphertext; absent is false */
+  sealed?: boolean;
   /** base64url SHA-256 of the text of the JWE with the keys */
   keysHash: string;
 };
@@ -48,8 +50,9 @@ export function grantLifetimeSec(ttlMs?: number): number {
  */
 export function readGrantClaims(value: Record<string, unknown>): GrantClaims | null {
   if (!areGrantClaims(value)) return null;
-  const { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, keysHash } = value;
-  return { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, keysHash };
+  const { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, sealed, keysHash } = value;
+  const claims = { iss, aud, sub, jti, iat, nbf, exp, mission, records, llm, keysHash };
+  return sealed === undefined ? claims : { ...claims, sealed };
 }
 
 function areGrantClaims(value: Record<string, unknown>): value is GrantClaims {
@@ -61,6 +64,7 @@ function areGrantClaims(value: Record<string, unknown>): value is GrantClaims {
     areTimes(value) &&
     isScope(records) &&
     (llm === 'any' || llm === 'local') &&
+    (value['sealed'] === undefined || typeof value['sealed'] === 'boolean') &&
     isHash(keysHash)
   );
 }

@@ -61,6 +61,25 @@ export function selectIterationChanges(
   return pageOf(where, [userId, missionId], cursor);
 }
 
+/**
+ * How the log stands for some records of the user, a row each, in their order: `mark` is how many rows there are and when the
+ * newest one was created.
+ */
+export function selectRecordMarks(
+  userId: string,
+  records: readonly { appId: string; tableName: string; recordId: string }[],
+): Statement {
+  const wanted = records.map(({ appId, tableName, recordId }) => [appId, tableName, recordId]);
+  return {
+    text: `select (
+        select count(*)::text || ' ' || coalesce(to_char(max(${FINITE_CREATED_AT}) at time zone 'utc', ${INSTANT_TEXT}), '')
+        from sync_changes where user_id = $1 and app_id = r.item->>0 and table_name = r.item->>1 and record_id = r.item->>2
+      ) as mark
+      from jsonb_array_elements($2::jsonb) with ordinality as r(item, position) order by r.position`,
+    values: [userId, JSON.stringify(wanted)],
+  };
+}
+
 /** Ids of a table's records, those that changed last first. */
 export function selectRecordIds(
   table: { userId: string; appId: string; tableName: string },

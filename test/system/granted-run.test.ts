@@ -351,6 +351,226 @@ describe('a crash in the middle of a granted run', () => {
   });
 });
 
+/** The model is held at its `round`th call about a mission that says `words`, until `release`. */
+function holdModel(words: string, round: 'first' | 'second' = 'first') {
+  const arrived = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  let held = false;
+  llm.behave(async (body) => {
+    const isOurs = JSON.stringify(body.messages).includes(words);
+    const isThis = isOurs && isSecondRound(body) === (round === 'second');
+    if (isThis && !held) {
+      held = true;
+      arrived.resolve();
+      await released.promise;
+    }
+    return plan(body);
+  });
+  return { arrived: arrived.promise, release: () => released.resolve() };
+}
+
+/** The runner has read the log up to a change that was just written: a later one of the same person shows in their missions. */
+async function untilRead(person: Person): Promise<void> {
+  const title = `read-${crypto.randomUUID()}`;
+  await writeRecord(postgres, {
+    userId: person.userId,
+    recordId: 'mark',
+    data: { title, state: 'paused', objective: 'Nothing', cadence: { kind: 'manual' } },
+  });
+  await waitFor(
+    async () => ((await ownView(person, 'mark'))?.title === title ? true : undefined),
+    'the change to be read',
+  );
+}
+
+const goalInput = { module: 'goals', table: 'companionGoals', id: 'g1' };
+
+async function writeGoal(person: Person, title: string, op = 'insert'): Promise<void> {
+  await writeRecord(postgres, {
+    userId: person.userId,
+    recordId: 'g1',
+    appId: 'companion',
+    table: 'companionGoals',
+    op,
+    data: op === 'delete' ? { deletedAt: new Date().toISOString() } : { title, status: 'active' },
+  });
+}
+
+async function update(person: Person, data: Record<string, unknown>): Promise<void> {
+  await writeRecord(postgres, { userId: person.userId, recordId: 'm1', op: 'update', data });
+}
+
+async function writeAgent(person: Person, data: Record<string, unknown>): Promise<void> {
+  await writeRecord(postgres, {
+    userId: person.userId,
+    recordId: 'a1',
+    table: 'agents',
+    data: { name: 'Ada', state: 'active', systemPrompt: 'You whisper herons', ...data },
+  });
+}
+
+/** What happens to a mission while the model is away; `gone` may be in no later request and in no plan. */
+const CHANGES: [what: string, gone: string, change: (person: Person) => Promise<void>][] = [
+  ['its objective is edited', 'old objective', (p) => update(p, { objective: 'KEEP new words' })],
+  ['its title is edited', 'Old title', (p) => update(p, { title: 'KEEP other title' })],
+  ['its concept is edited', 'old concept', (p) => update(p, { conceptMarkdown: 'new concept' })],
+  ['an input is removed', 'Run a marathon', (p) => update(p, { inputs: [] })],
+  ['a goal is deleted', 'Run a marathon', (p) => writeGoal(p, '', 'delete')],
+  [
+    'a tool is denied',
+    '"name":"create_task"',
+    (p) => writeAgent(p, { policy: { tools: { create_task: 'deny' } } }),
+  ],
+  ['its agent speaks otherwise', 'whisper herons', (p) => writeAgent(p, { systemPrompt: 'Shout' })],
+  ['it goes to another agent', 'whisper herons', (p) => update(p, { agentId: 'nobody' })],
+];
+
+/** What a request tells the model beside what it said itself. */
+function told(from: number): string {
+  return JSON.stringify(
+    llm.requests.slice(from).map(({ body }) => [body.tools, body.messages.slice(0, 2)]),
+  );
+}
+
+async function beginWith(person: Person, round: 'first' | 'second') {
+  const word = `KEEP-${person.userId}`;
+  const model = holdModel(word, round);
+  await writeGoal(person, 'Run a marathon');
+  await writeAgent(person, {});
+  await writeRecord(postgres, {
+    userId: person.userId,
+    recordId: 'm1',
+    data: missionFields({
+      title: 'Old title',
+      objective: `old objective ${word}`,
+      conceptMarkdown: `old concept ${word}`,
+      agentId: 'a1',
+      inputs: [goalInput],
+      cadence: { kind: 'daily', atHour: 9, atMinute: 0, timeZone: 'Europe/Berlin' },
+    }),
+  });
+  await model.arrived;
+  return { model, word };
+}
+
+describe('while the model is away', () => {
+  it.each(CHANGES)('%s: the run begins anew', async (_what, gone, change) => {
+    const person = new Person(postgres, keys);
+    const { model } = await beginWith(person, 'first');
+    await change(person);
+    await untilRead(person);
+    const asked = llm.requests.length;
+    model.release();
+    const { data } = await firstRow(person);
+    expect(told(asked)).not.toContain(gone);
+    expect(data.iterations).toHaveLength(1);
+    llm.behave('plan');
+  });
+
+  it.each(CHANGES)('%s: a plan that is finished is not written', async (_what, gone, change) => {
+    const person = new Person(postgres, keys);
+    const { model } = await beginWith(person, 'second');
+    await change(person);
+    const asked = llm.requests.length;
+    model.release();
+    await firstRow(person);
+    expect(llm.requests.length).toBeGreaterThan(asked);
+    expect(told(asked)).not.toContain(gone);
+    llm.behave('plan');
+  });
+
+  it('nothing changes that counts: a pause and its end, a repeated array, another mission; nothing is paid again', async () => {
+    const person = new Person(postgres, keys);
+    const { model, word } = await beginWith(person, 'second');
+    await update(person, { inputs: [goalInput], title: 'Old title' });
+    await untilRead(person);
+    model.release();
+    await firstRow(person);
+    expect(requestsWith(word)).toHaveLength(2);
+    llm.behave('plan');
+  });
+
+  it('one grant takes the place of another: what the first alone opened is sent no more', async () => {
+    const person = await personWithNotes();
+    const model = holdModel('Another grant');
+    const first = await person.mint('m1', { records: ['notes:n1'], llm: 'local' });
+    const objective = 'Another grant';
+    await person.writeMission('m1', missionFields({ grant: first, objective }));
+    await model.arrived;
+    await person.revoke(first.grantId);
+    const second = await person.mint('m1', { records: ['notes:n2'] });
+    await person.giveGrant('m1', second);
+    await untilRead(person);
+    const asked = llm.requests.length;
+    model.release();
+    const { data } = await firstRow(person);
+    expect(told(asked)).not.toContain(SECRET_NOTE);
+    expect(told(asked)).toContain('It rained in the marsh');
+    expect(data.iterations).toHaveLength(1);
+    llm.behave('plan');
+  });
+
+  it('one grant takes the place of another and the process is killed: the checkpoint is not gone on with', async () => {
+    const person = await personWithNotes();
+    const model = holdModel('Grant and crash', 'second');
+    const first = await person.mint('m1', { records: ['notes:n1'] });
+    await person.writeMission('m1', missionFields({ grant: first, objective: 'Grant and crash' }));
+    await model.arrived;
+    await runner.kill();
+    await person.giveGrant('m1', await person.mint('m1', { records: ['notes:n2'] }));
+    const asked = llm.requests.length;
+    llm.behave('plan');
+    await runner.restart();
+    await firstRow(person);
+    expect(told(asked)).toContain('It rained in the marsh');
+    expect(told(asked)).not.toContain(SECRET_NOTE);
+  });
+});
+
+describe('a mission in plain text that carries a grant', () => {
+  it.each([
+    ['expired', { issuedSecAgo: 7_200, lifetimeSec: 3_600 }],
+    ['revoked', { stored: false }],
+    ['wrong-mission', { claims: { mission: 'another' } }],
+  ] as [string, GrantChanges][])(
+    'waits for one that is good, with nothing to open: %s',
+    async (reason, changes) => {
+      const person = new Person(postgres, keys);
+      const grant = await person.mint('m1', { records: [], ...changes });
+      const objective = `Plain ${person.userId}`;
+      await writeRecord(postgres, {
+        userId: person.userId,
+        recordId: 'm1',
+        data: missionFields({ grant, objective, inputs: [] }),
+      });
+      expect((await waitsForGrant(person)).grant?.state).toBe(reason);
+      expect(requestsWith(objective)).toHaveLength(0);
+      await person.giveGrant('m1', await person.mint('m1', { records: [] }));
+      await firstRow(person);
+      expect(requestsWith(objective).length).toBeGreaterThan(0);
+    },
+  );
+
+  it('for local models alone does not go to a remote one, with no record in its scope', async () => {
+    const person = new Person(postgres, keys);
+    await runner.stop();
+    await runner.restart({ MANA_LLM_LOCALITY: 'remote' });
+    const grant = await person.mint('m1', { records: [], llm: 'local' });
+    const objective = `Plain ${person.userId}`;
+    await writeGoal(person, 'Run a marathon');
+    await writeRecord(postgres, {
+      userId: person.userId,
+      recordId: 'm1',
+      data: missionFields({ grant, objective, inputs: [goalInput] }),
+    });
+    expect((await waitsForGrant(person)).grant?.state).toBe('model-not-local');
+    expect(requestsWith(objective)).toHaveLength(0);
+    await runner.stop();
+    await runner.restart();
+    await firstRow(person);
+  });
+});
+
 describe('keys that come later', () => {
   it('wake the missions that waited for them', async () => {
     const bare = await startRunner({ databaseUrl: postgres.databaseUrl, llmUrl: llm.url });

@@ -22,6 +22,7 @@ const checkpoint: Checkpoint = {
   plan: startPlan({ system: 's', user: 'The heron nests here' }),
   answer: null,
   failure: null,
+  basis: { terms: 'heron-terms', records: {} },
 };
 
 async function stored(of: OpenGrant | null, changes: Partial<Checkpoint> = {}): Promise<StoredRun> {
