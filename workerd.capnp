@@ -25,7 +25,8 @@ const config :Workerd.Config = (
     (name = "mana-ai", worker = .manaAi),
     (name = "mana-auth", worker = .manaAuth),
     (name = "mana-console", worker = .manaConsole),
-    (name = "mana-console-egress", worker = .manaConsoleEgress),
+    # The way out of the console: it calls its bindings alone.
+    (name = "nowhere", network = (allow = [])),
     (name = "mana-console-page", disk = ()),
     (name = "mana-ai-egress", worker = .manaAiEgress),
     (name = "mana-auth-egress", worker = .manaAuthEgress),
@@ -194,17 +195,10 @@ const manaAuthEgress :Workerd.Worker = (
 const manaConsole :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed "dist/mana-console/worker/index.js")],
   compatibilityDate = "2026-11-01",
-  globalOutbound = "mana-console-egress",
+  globalOutbound = "nowhere",
   bindings = [
     (name = "MANA_AI", service = "mana-ai"),
     (name = "MANA_AUTH", service = "mana-auth"),
     (name = "PAGE", service = "mana-console-page"),
   ],
-);
-
-# Without a variable nothing passes: the console calls its bindings alone.
-const manaConsoleEgress :Workerd.Worker = (
-  modules = .egressModules,
-  compatibilityDate = "2026-11-01",
-  globalOutbound = "internet",
 );

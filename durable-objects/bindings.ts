@@ -1,5 +1,12 @@
 import type { AuditQuery } from '../src/audit/queries.ts';
-import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
+import type {
+  InternalMission,
+  IterationPage,
+  MissionPage,
+  OwnerAgent,
+  OwnerMission,
+  PagedMission,
+} from '../src/missions/views.ts';
 import type { PostgresHealth, TransactionRunner } from '../src/postgres/pooled-database.ts';
 import type { DatabaseRole } from '../src/postgres/port.ts';
 import type { AgendaEntry } from './admission/agenda-store.ts';
@@ -11,6 +18,7 @@ import type { PermitAnswer } from './admission/permits.ts';
 import type { TurnReport } from './admission/turn-report.ts';
 import type { Notice } from './life/notice.ts';
 import type { AuditAnswer } from './opening/audit-log.ts';
+import type { AgentOutcome, AgentRequest } from './projection/agent-write.ts';
 import type { CommandOutcome, MissionCommand } from './projection/device-write.ts';
 import type { ObjectFolder } from './life/object-files.ts';
 import type { Refreshed } from './projection/refreshed.ts';
@@ -35,7 +43,10 @@ export type UserPort = {
   refresh(since: string | null): Promise<Refreshed>;
   poke(): Promise<void>;
   listMissions(): Promise<InternalMission[]>;
-  listMissionsForOwner(): Promise<OwnerMission[]>;
+  listMissionsForOwner(page?: MissionPage): Promise<OwnerMission[]>;
+  missionForOwner(missionId: string, page: IterationPage): Promise<PagedMission | null>;
+  listAgents(): Promise<OwnerAgent[]>;
+  changeAgent(request: AgentRequest): Promise<AgentOutcome>;
   audit(query: AuditQuery): Promise<AuditAnswer>;
   command(request: MissionCommand): Promise<CommandOutcome>;
   noteTimeZone(zone: string): Promise<void>;

@@ -1,6 +1,14 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { AuditQuery } from '../src/audit/queries.ts';
-import type { InternalMission, OwnerMission } from '../src/missions/views.ts';
+import type { Agent } from '../src/missions/agent.ts';
+import type {
+  InternalMission,
+  IterationPage,
+  MissionPage,
+  OwnerAgent,
+  OwnerMission,
+  PagedMission,
+} from '../src/missions/views.ts';
 import { isOutage, PostgresError } from '../src/postgres/errors.ts';
 import { pooledDatabase } from '../src/postgres/pooled-database.ts';
 import type { Database } from '../src/postgres/port.ts';
@@ -21,11 +29,13 @@ import { OpenEvents } from './life/open-events.ts';
 import { WorkQueue } from './life/work-queue.ts';
 import { type AuditAnswer, AuditLog } from './opening/audit-log.ts';
 import { GrantAccess } from './opening/grant-access.ts';
+import { type AgentOutcome, type AgentRequest, changeAgentOf } from './projection/agent-write.ts';
 import {
   type CommandOutcome,
   type MissionCommand,
   writeForPerson,
 } from './projection/device-write.ts';
+import { iterationsBefore, newestOf, pageOf, WHOLE } from './projection/mission-pages.ts';
 import { MissionStore } from './projection/mission-store.ts';
 import { MissionView, type Surroundings } from './projection/mission-view.ts';
 import { OccurrenceLog } from './projection/occurrence-log.ts';
@@ -101,11 +111,67 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
     });
   }
 
-  async listMissionsForOwner(): Promise<OwnerMission[]> {
+  /** All missions with all their iterations, or a page of them by their ids, with the newest iterations. */
+  async listMissionsForOwner(page: MissionPage = WHOLE): Promise<OwnerMission[]> {
     return this.#attended(async () => {
       const [entries, around] = await this.#list();
-      return Promise.all(entries.map((entry) => this.#parts.view.owned(entry, around)));
+      const shown = pageOf(entries, page);
+      const view = (entry: MissionEntry): Promise<OwnerMission> =>
+        this.#parts.view.owned(entry, around, newestOf(entry, page.iterations));
+      return Promise.all(shown.map(view));
     });
+  }
+
+  /** One mission with a page of its iterations, the newest last; null where there is no such mission. */
+  async missionForOwner(missionId: string, page: IterationPage): Promise<PagedMission | null> {
+    return this.#attended(async () => {
+      await this.#readOnce();
+      const entry = this.#parts.projection.mission(missionId);
+      if (entry === null) return null;
+      const { iterations, next } = iterationsBefore(entry, page);
+      const around = await this.#surroundings();
+      return { mission: await this.#parts.view.owned(entry, around, iterations), next };
+    });
+  }
+
+  /** The person's agents, with what they spent. */
+  async listAgents(): Promise<OwnerAgent[]> {
+    return this.#attended(async () => {
+      await this.#readOnce();
+      return this.#parts.projection.agents().map((agent) => this.#ownerAgent(agent));
+    });
+  }
+
+  /** Changes an agent as a device of the person would; null where there is none. */
+  async changeAgent(request: AgentRequest): Promise<AgentOutcome> {
+    return this.#attended(async (): Promise<AgentOutcome> => {
+      try {
+        const { projection } = this.#parts;
+        const writer = { userId: this.#userId, projection };
+        const { agent, nextDueMs } = await this.#queue.run(async () => {
+          const changed = await changeAgentOf(writer, request);
+          return { agent: changed, nextDueMs: this.#nextDueMs() };
+        });
+        if (agent !== null) await this.#registerNow(nextDueMs);
+        return { ok: true, agent: agent === null ? null : this.#ownerAgent(agent) };
+      } catch (thrown) {
+        if (!(thrown instanceof PostgresError)) throw thrown;
+        this.#log.warn('a change of an agent could not be written', { code: thrown.code });
+        return { ok: false };
+      }
+    });
+  }
+
+  #ownerAgent({
+    id,
+    name,
+    role,
+    state,
+    maxConcurrentMissions,
+    maxTokensPerDay,
+  }: Agent): OwnerAgent {
+    const usedTokens24h = this.#parts.budget.used(id, Date.now());
+    return { id, name, role, state, maxConcurrentMissions, maxTokensPerDay, usedTokens24h };
   }
 
   /** A page of the audit of what was opened for this user. */
@@ -365,7 +431,7 @@ export class UserMissions extends DurableObject<RunnerEnv> implements UserPort {
       store,
       projection,
       facts: new ReviewFactReader({ userId, database, openStatus }),
-      view: new MissionView({ store, occurrences, grants }),
+      view: new MissionView({ store, occurrences, grants, timeZone }),
       grants,
       audit: new AuditLog({ userId, database, head }),
       budget: new TokenBudget(sql),

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { build } from './build.ts';
 import { projectPath } from './process/project.ts';
 
-/** Pure rooms first, then inside workerd, then the real process: the cheapest failure shows first. */
-const SUITES = ['unit', 'worker', 'system'] as const;
+/** Pure rooms first, then inside workerd, the real process, and the page in browsers: the cheapest failure shows first. */
+const SUITES = ['unit', 'worker', 'system', 'page'] as const;
 
 type Counts = { passed: number; failed: number };
 

@@ -1,3 +1,5 @@
+import { nextDue } from '../../src/missions/cadence.ts';
+import type { Mission } from '../../src/missions/mission.ts';
 import { standingOf } from '../../src/missions/standing.ts';
 import { withPlainNumbers } from '../../src/values/json.ts';
 import { withStepDigests } from '../../src/missions/step-digest.ts';
@@ -19,6 +21,8 @@ export type GrantViewer = {
 };
 
 export type MissionViewPorts = {
+  /** for cadences that name no zone */
+  timeZone: () => string;
   store: Pick<MissionStore, 'hold' | 'attempt' | 'turnFailures' | 'metLegacyCiphertext'>;
   occurrences: Pick<OccurrenceLog, 'view'>;
   grants: GrantViewer;
@@ -51,15 +55,23 @@ export class MissionView {
    * For the owner. A grant that cannot be judged now (PostgreSQL or the key set is away) is not
    * shown.
    */
-  async owned(entry: MissionEntry, around: Surroundings): Promise<OwnerMission> {
+  async owned(
+    entry: MissionEntry,
+    around: Surroundings,
+    iterations: readonly unknown[] = entry.mission.iterations,
+  ): Promise<OwnerMission> {
     const { mission } = entry;
     const view: OwnerMission = {
       ...this.internal(entry, around),
       title: mission.title,
       objective: mission.objective,
+      conceptMarkdown: mission.conceptMarkdown,
+      inputs: mission.inputs,
+      agentId: mission.agentId,
       cadence: mission.cadence.ok ? mission.cadence.cadence : null,
+      ...this.#times(entry),
       occurrences: this.#ports.occurrences.view(entry, Date.now()),
-      iterations: withPlainNumbers(await withStepDigests(mission.iterations)),
+      iterations: withPlainNumbers(await withStepDigests(iterations)),
     };
     const grant = await this.#grant(entry, view.reason === 'grant-missing');
     if (grant === undefined) return view;
@@ -72,6 +84,30 @@ export class MissionView {
     return isGood && this.#ports.store.metLegacyCiphertext(missionId)
       ? { ...grant, state: 'legacy-ciphertext' }
       : grant;
+  }
+
+  /** When it fires next, and why it does not before. */
+  #times({ mission }: MissionEntry): Partial<OwnerMission> {
+    const { store } = this.#ports;
+    const timeZone = this.#ports.timeZone();
+    const cadence = mission.cadence.ok ? mission.cadence.cadence : null;
+    const hold = store.hold(mission.id);
+    const attempt = store.attempt(mission.id);
+    const zone = cadence !== null && 'timeZone' in cadence ? cadence.timeZone : null;
+    return {
+      timeZone: zone ?? timeZone,
+      next: nextTimes(mission, timeZone),
+      ...(typeof hold?.untilMs === 'number' ? { waitsUntil: isoOf(hold.untilMs) } : {}),
+      ...(attempt === null
+        ? {}
+        : {
+            failure: {
+              code: attempt.code,
+              times: attempt.failures,
+              retryAt: isoOf(attempt.retryAtMs),
+            },
+          }),
+    };
   }
 
   #status(entry: MissionEntry, around: Surroundings): Pick<InternalMission, 'status' | 'reason'> {
@@ -122,3 +158,22 @@ const ADVICE: Readonly<Record<string, string>> = {
   'legacy-ciphertext':
     'Something that this mission reads is encrypted in the form of the app (enc:1:), which a grant does not open.',
 };
+
+const SHOWN_TIMES = 5;
+
+/** The next times of an active mission, the one that stands first. */
+function nextTimes({ id, state, cadence, nextRunAt }: Mission, defaultZone: string): string[] {
+  if (state !== 'active' || nextRunAt.kind !== 'at') return [];
+  const times = [nextRunAt.ms];
+  while (cadence.ok && times.length < SHOWN_TIMES) {
+    const afterMs = Math.max(Date.now(), times.at(-1) ?? 0);
+    const due = nextDue(cadence.cadence, { afterMs, missionId: id, defaultZone });
+    if (!due.ok || due.nextMs === null) break;
+    times.push(due.nextMs);
+  }
+  return times.map(isoOf);
+}
+
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -135,6 +135,20 @@ export class Projection {
     return this.#store.record(MISSIONS, missionId);
   }
 
+  /** The merged record of a living agent; null where there is none. */
+  agentState(agentId: string): RecordState | null {
+    const state = this.#store.record(AGENTS, agentId);
+    return state !== null && isAlive(state) ? state : null;
+  }
+
+  /** The living agents, by their ids. */
+  agents(): Agent[] {
+    return this.#store
+      .recordIds(AGENTS)
+      .toSorted()
+      .flatMap((id) => (this.agentState(id) === null ? [] : (this.#agent(id) ?? [])));
+  }
+
   /**
    * Missions that somebody may be running now: those with a running iteration, whoever wrote it.
    */

@@ -26,6 +26,8 @@ export type Api = {
   auth(path: string, request?: Request): Promise<unknown>;
   /** a route of operators, with the service key; null where there is none */
   operator(path: string): Promise<unknown>;
+  /** the same of mana-auth */
+  authOperator(path: string, request: Request): Promise<unknown>;
 };
 
 const LONGEST_WAIT_MS = 30_000;
@@ -68,6 +70,10 @@ export function createApi(
     auth: (path, request = {}) => call(authUrl, path, { ...request, headers: bearer }),
     operator: async (path) =>
       serviceKey === null ? null : call(url, path, { headers: { 'x-service-key': serviceKey } }),
+    authOperator: async (path, request) =>
+      serviceKey === null
+        ? null
+        : call(authUrl, path, { ...request, headers: { 'x-service-key': serviceKey } }),
   };
 }
 

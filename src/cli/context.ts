@@ -18,6 +18,8 @@ export type CommandWords = {
   /** positional arguments, as the help shows them */
   takes?: string;
   summary: string;
+  /** true: it can do without a user token */
+  anonymous?: true;
   options?: Readonly<
     Record<string, { type: 'string' | 'boolean'; multiple?: boolean; help: string }>
   >;

@@ -3,6 +3,7 @@ import { createApi } from './api.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { AUDIT_VERIFY } from './commands/audit.ts';
 import { GRANT_COMMANDS } from './commands/grants.ts';
+import { LOGIN } from './commands/login.ts';
 import { MISSION_COMMANDS } from './commands/missions.ts';
 import { RECORD_COMMANDS } from './commands/records.ts';
 import { REVIEW } from './commands/review.ts';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly (Command | LocalCommand)[] = [
   ...GRANT_COMMANDS,
   AUDIT_VERIFY,
   STATUS,
+  LOGIN,
   ...SERVICE_COMMANDS,
 ];
 
@@ -76,7 +78,7 @@ async function dispatch(
     command.runHere(terminal, values);
     return EXIT.done;
   }
-  const settings = readSettings(values, environment);
+  const settings = readSettings(values, environment, command);
   const api = createApi(settings);
   const opener = createOpener(api, settings.keyFile, (text) => terminal.note(text));
   await command.run({ api, opener, terminal, json: values['json'] === true }, positionals, values);

@@ -40,10 +40,14 @@ type Session = { url?: string; authUrl?: string; token?: string };
  * `.env` of the working directory is not read: with a stranger's, the token would go to a stranger.
  * @throws CliError
  */
-export function readSettings(options: CommonValues, environment: Environment): Settings {
+export function readSettings(
+  options: CommonValues,
+  environment: Environment,
+  { anonymous }: { anonymous?: true } = {},
+): Settings {
   const values = readVariables(environment);
   const session = readSession(values.MANA_DATA_DIR);
-  const token = tokenFrom(options, values) ?? session.token;
+  const token = tokenFrom(options, values) ?? session.token ?? (anonymous ? '' : undefined);
   if (token === undefined) {
     throw new CliError(EXIT.usage, 'Whose missions? Set MANA_TOKEN or give --token-file FILE.');
   }

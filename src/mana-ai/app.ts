@@ -7,6 +7,7 @@ import { refuse } from '../http/http-errors.ts';
 import { runnerKeyRoute } from '../http/runner-key.ts';
 import type { AppDeps, RouteDeps } from './deps.ts';
 import { httpMetrics } from './http-metrics.ts';
+import { agentRoutes } from './routes/agents.ts';
 import { aiAuditRoutes } from './routes/ai-audit.ts';
 import {
   deviceRoutes,
@@ -19,6 +20,7 @@ import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { meRoutes } from './routes/me.ts';
 import { recordRoutes } from './routes/records.ts';
+import { toolRoutes } from './routes/tools.ts';
 
 export type { AppDeps, RunnerHealth, UserMissionsPort } from './deps.ts';
 
@@ -54,6 +56,8 @@ export function createApp({ config: parsed, ...deps }: AppDeps): Hono {
   aiAuditRoutes(app, routeDeps);
   deviceRoutes(app, routeDeps);
   recordRoutes(app, routeDeps);
+  agentRoutes(app, routeDeps);
+  toolRoutes(app, routeDeps);
   eventRoutes(app, routeDeps);
   describeRoutes(app, ABOUT);
   return app;

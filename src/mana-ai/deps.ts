@@ -1,6 +1,7 @@
 import type { AuditQuery } from '../audit/queries.ts';
 import type { AuditPage } from '../audit/row.ts';
 import type { OpenedStream } from '../../durable-objects/bindings.ts';
+import type { AgentOutcome, AgentRequest } from '../../durable-objects/projection/agent-write.ts';
 import type {
   CommandOutcome,
   MissionCommand,
@@ -8,7 +9,11 @@ import type {
 import type {
   ComponentHealth,
   InternalMission,
+  IterationPage,
+  MissionPage,
+  OwnerAgent,
   OwnerMission,
+  PagedMission,
   TickResult,
 } from '../missions/views.ts';
 import type { Logger } from '../telemetry/logs.ts';
@@ -31,7 +36,15 @@ export type RunnerHealth = {
 /** One user's missions, wherever they live. */
 export type UserMissionsPort = {
   listMissions(userId: string): Promise<InternalMission[]>;
-  listMissionsForOwner(userId: string): Promise<OwnerMission[]>;
+  listMissionsForOwner(userId: string, page?: MissionPage): Promise<OwnerMission[]>;
+  /** null: there is no such mission */
+  missionForOwner(
+    userId: string,
+    missionId: string,
+    page: IterationPage,
+  ): Promise<PagedMission | null>;
+  listAgents(userId: string): Promise<OwnerAgent[]>;
+  changeAgent(userId: string, request: AgentRequest): Promise<AgentOutcome>;
   /** `ok: false` while Postgres cannot be asked. */
   audit(
     userId: string,

@@ -127,7 +127,20 @@ export const internalMission = z
 export const ownerMission = internalMission
   .extend({
     objective: z.string(),
+    conceptMarkdown: z.string().optional(),
+    inputs: z.array(inputRef).optional(),
+    agentId: z.string().nullable().optional(),
     cadence: cadenceSchema.nullable(),
+    timeZone: z.string().optional().describe('that its times are meant in'),
+    next: z.array(z.string()).optional().describe('the next five times of its cadence'),
+    waitsUntil: z
+      .string()
+      .optional()
+      .describe('of a mission that waits: when it is looked at again'),
+    failure: z
+      .object({ code: z.string(), times: z.number(), retryAt: z.string() })
+      .optional()
+      .describe('of a mission that fails by itself'),
     occurrences: z.array(
       z.object({
         dueAt: z.string(),

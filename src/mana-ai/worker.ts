@@ -61,7 +61,12 @@ function userTokenVerifier({ userTokens, ownIssuerJwksUrl }: ManaAiConfig): User
 function missionsOf(env: RunnerEnv, userId: string): UserMissionsPort {
   return {
     listMissions: () => callUser(env, userId, (user) => user.listMissions()),
-    listMissionsForOwner: () => callUser(env, userId, (user) => user.listMissionsForOwner()),
+    listMissionsForOwner: (_userId, page) =>
+      callUser(env, userId, (user) => user.listMissionsForOwner(page)),
+    missionForOwner: (_userId, missionId, page) =>
+      callUser(env, userId, (user) => user.missionForOwner(missionId, page)),
+    listAgents: () => callUser(env, userId, (user) => user.listAgents()),
+    changeAgent: (_userId, request) => callUser(env, userId, (user) => user.changeAgent(request)),
     audit: (_userId, query) => callUser(env, userId, (user) => user.audit(query)),
     command: (_userId, request) => callUser(env, userId, (user) => user.command(request)),
     noteTimeZone: (_userId, zone) => callUser(env, userId, (user) => user.noteTimeZone(zone)),

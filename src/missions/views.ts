@@ -33,6 +33,37 @@ export type Occurrence = {
   runId?: string;
 };
 
+/** Which missions of a list, and how many of their newest iterations; null: all. */
+export type MissionPage = {
+  iterations: number | null;
+  /** the id that `next` named */
+  after: string | null;
+  most: number | null;
+};
+
+/** Which iterations of one mission: so many before that one; null: the newest. */
+export type IterationPage = { iterations: number; before: string | null };
+
+/** One mission with a page of its iterations; `next` is the `before` of the page that follows. */
+export type PagedMission = { mission: OwnerMission; next: string | null };
+
+/** An agent as its owner sees it (GET /api/v1/me/agents). Its prompt and memory are not shown. */
+export type OwnerAgent = {
+  id: string;
+  name: string;
+  role: string;
+  state: string;
+  maxConcurrentMissions: number;
+  maxTokensPerDay: number | null;
+  usedTokens24h: number;
+};
+
+/** What a person changes of an agent. */
+export type AgentChange = {
+  state?: 'active' | 'paused' | undefined;
+  maxTokensPerDay?: number | null | undefined;
+};
+
 /** `state` is 'ok', 'expires-soon' or the reason for which the runner refuses the grant. */
 export type GrantView = {
   grantId: string;
@@ -48,7 +79,18 @@ export type GrantView = {
  */
 export type OwnerMission = InternalMission & {
   objective: string;
+  conceptMarkdown?: string;
+  inputs?: { module: string; table: string; id: string }[];
+  agentId?: string | null;
   cadence: unknown;
+  /** the IANA zone that its times are meant in: the cadence's, else the runner's */
+  timeZone?: string;
+  /** the next five times of its cadence */
+  next?: string[];
+  /** of a mission that waits: when that is looked at again */
+  waitsUntil?: string;
+  /** of a mission that fails: by what, how often in a row, and when it is tried again */
+  failure?: { code: string; times: number; retryAt: string };
   occurrences: Occurrence[];
   iterations: unknown[];
   grant?: GrantView;

@@ -1,9 +1,11 @@
 import { isRecord } from '../../values/fields.ts';
 import type { Words } from '../words/en.ts';
+import type { Mission } from './missions.ts';
 import { clock, weekday } from './times.ts';
 
-/** The zone that a cadence names; null where it names none. */
-export function zoneOfCadence(cadence: unknown): string | null {
+/** The zone that a mission's times are meant in; null where nobody says. */
+export function zoneOfMission({ timeZone, cadence }: Mission): string | null {
+  if (timeZone !== undefined) return timeZone;
   return isRecord(cadence) && typeof cadence['timeZone'] === 'string' ? cadence['timeZone'] : null;
 }
 

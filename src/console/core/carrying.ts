@@ -1,7 +1,7 @@
 import type { Need, ReadRecord, ToolCall, Write } from '../../carry-out/types.ts';
 import type { ShownWrite } from '../../carry-out/shown.ts';
+import { api, ApiError } from './api.ts';
 import { carryPart } from './lazy.ts';
-import { isSealed } from './opening.ts';
 import { recordsOf, recordsOfModule } from './records.ts';
 import type { Keys } from './vault.ts';
 
@@ -53,26 +53,21 @@ async function readAll(needs: readonly Need[], keys: Keys | null): Promise<ReadR
   return [...records, ...wanted];
 }
 
-/** The rows as they are sent: fields that the app encrypts are ciphertext where the person has a vault. */
+type SealForm = 'plain' | 'enc:1' | 'enc:2';
+
+/** How fields that the app encrypts are written for this person: the server knows what their devices read. */
+async function sealForm(): Promise<SealForm> {
+  return (await api<{ sealing: SealForm }>('/api/v1/me/records?limit=1')).sealing;
+}
+
+/** The rows as they are sent. @throws ApiError MUST_BE_SEALED where that needs keys and this browser is locked */
 export async function sealed(
   { writes, records }: { writes: readonly Write[]; records: readonly ReadRecord[] },
   keys: Keys | null,
 ): Promise<Write[]> {
-  if (keys === null) return [...writes];
+  const form = await sealForm();
+  if (form === 'plain') return [...writes];
+  if (keys === null) throw new ApiError(409, { code: 'MUST_BE_SEALED' }, null);
   const { sealWrites } = await carryPart();
-  return sealWrites(writes, 'enc:2', keys, records);
-}
-
-/** The same in the form of the existing app, for who uses it: the server says so by MUST_BE_SEALED. */
-export async function sealedForApp(
-  { writes, records }: { writes: readonly Write[]; records: readonly ReadRecord[] },
-  keys: Keys,
-): Promise<Write[]> {
-  const { sealWrites } = await carryPart();
-  return sealWrites(writes, 'enc:1', keys, records);
-}
-
-/** Whether a call still holds ciphertext, so that nothing can be made of it. */
-export function isReadable(call: ToolCall): boolean {
-  return !isSealed(call.params);
+  return sealWrites(writes, form, keys, records);
 }

@@ -1,7 +1,7 @@
 import { stepDigest } from '../../missions/step-digest.ts';
 import { isRecord } from '../../values/fields.ts';
 import { api, ApiError } from './api.ts';
-import { carried, sealed, sealedForApp } from './carrying.ts';
+import { carried, sealed } from './carrying.ts';
 import { sealFeedback } from './feedback.ts';
 import {
   isOpen,
@@ -298,11 +298,7 @@ function storedStep({ missionId, iterationId, stepId }: Mark): Json | null {
   return stepsOf(iteration).find(({ id }) => id === stepId) ?? null;
 }
 
-type Prepared = {
-  decision: Record<string, unknown>;
-  outcome: Outcome;
-  sealForApp?: () => Promise<unknown>;
-};
+type Prepared = { decision: Record<string, unknown>; outcome: Outcome };
 
 async function sendBatch(batch: Batch): Promise<void> {
   const prepared = await Promise.all(batch.marks.map(prepare));
@@ -311,18 +307,12 @@ async function sendBatch(batch: Batch): Promise<void> {
     decisions: prepared.map(({ decision }) => decision),
     ...(batch.feedback === undefined ? {} : { feedback: batch.feedback }),
   };
-  const ask = async (key: string): Promise<void> => {
-    const { mission } = await api<{ mission?: Mission }>(path, { method: 'POST', body, key });
-    if (mission !== undefined) tookMission(mission);
-  };
-  try {
-    await ask(batch.id);
-  } catch (thrown) {
-    if (!(thrown instanceof ApiError) || thrown.code !== 'MUST_BE_SEALED') throw thrown;
-    for (const one of prepared)
-      if (one.sealForApp !== undefined) one.decision['writes'] = await one.sealForApp();
-    await ask(`${batch.id}-app`);
-  }
+  const { mission } = await api<{ mission?: Mission }>(path, {
+    method: 'POST',
+    body,
+    key: batch.id,
+  });
+  if (mission !== undefined) tookMission(mission);
   tell(...prepared.map(({ outcome }) => outcome));
 }
 
@@ -360,7 +350,6 @@ async function prepare(mark: Mark): Promise<Prepared> {
   return {
     decision: { ...sent, writes: await sealed(result, present) },
     outcome: { kind: 'carried-out', stepId, did: result.did, refs },
-    ...(present === null ? {} : { sealForApp: () => sealedForApp(result, present) }),
   };
 }
 

@@ -33,8 +33,7 @@ export type Mission = {
   grant?: GrantState;
   occurrences: Occurrence[];
   iterations: Json[];
-  /** of the iterations before these */
-  iterationsNext?: string;
+  timeZone?: string;
 };
 
 export type Loaded<T> = { value: T | undefined; problem: ApiError | null; loading: boolean };
@@ -47,7 +46,7 @@ export const missions = new Watched<Loaded<ReadonlyMap<string, Mission>>>({
 });
 
 /** Enough for what waits; a mission's page asks for more. */
-const ITERATIONS_LISTED = 20;
+export const ITERATIONS_LISTED = 20;
 
 export async function loadMissions(): Promise<void> {
   missions.update((before) => ({ ...before, loading: true }));
@@ -56,7 +55,7 @@ export async function loadMissions(): Promise<void> {
     let cursor = '';
     do {
       const page = await api<{ missions: Mission[]; next?: string }>(
-        `/api/v1/me/missions?iterations=${ITERATIONS_LISTED}${cursor}`,
+        `/api/v1/me/missions?iterations=${ITERATIONS_LISTED}&limit=200${cursor}`,
       );
       all.push(...page.missions);
       cursor = page.next === undefined ? '' : `&cursor=${encodeURIComponent(page.next)}`;

@@ -1,7 +1,7 @@
 import type { Words } from '../words/en.ts';
 import { when } from './times.ts';
 import type { Mission } from './missions.ts';
-import { zoneOfCadence } from './cadence-words.ts';
+import { zoneOfMission } from './cadence-words.ts';
 
 export type Remedy = { words: string; href: string };
 
@@ -14,7 +14,7 @@ export function waitingOf(
   const until =
     waitsUntil === undefined
       ? ''
-      : ` (${words.reasons.until(when(waitsUntil, zoneOfCadence(mission.cadence)))})`;
+      : ` (${words.reasons.until(when(waitsUntil, zoneOfMission(mission)))})`;
   if (grant !== undefined && grant.state !== 'ok' && grant.state !== 'expires-soon')
     return { sentence: words.reasons.grantOver, remedy: grantRemedy(words, mission) };
   if (reason === undefined) return null;

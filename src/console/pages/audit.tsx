@@ -55,13 +55,15 @@ export function Audit() {
   );
 }
 
-/** A page backwards. A server that knows only the other order is asked for the end of it. */
+/** A page backwards, by the numbers of its rows: none is left out but what retention took away. */
 async function newest(
   before: number | null,
 ): Promise<{ rows: readonly AuditRow[]; next: number | null }> {
-  const cursor = before === null ? '' : `&before=${before}`;
-  const page = await api<AuditPage>(`/api/v1/me/ai-audit?order=desc&limit=${PAGE}${cursor}`);
-  return { rows: page.rows, next: page.next ?? null };
+  const top = before ?? (await api<AuditPage>('/api/v1/me/ai-audit?limit=1')).head.seq;
+  const after = Math.max(0, top - PAGE);
+  const page = await api<AuditPage>(`/api/v1/me/ai-audit?limit=${PAGE}&after=${after}`);
+  const rows = page.rows.filter(({ seq }) => seq <= top).toReversed();
+  return { rows, next: after > 0 && rows.length > 0 ? after : null };
 }
 
 function Rows({ rows }: { rows: readonly AuditRow[] }) {

@@ -12,7 +12,7 @@ import { KeyHelp, watchKeys } from '../parts/shortcuts.tsx';
 import { OfferPasskey } from '../parts/offer-passkey.tsx';
 import { PlanCard } from '../parts/plan-card.tsx';
 import { Problem } from '../parts/problem.tsx';
-import { zoneOfCadence } from '../core/cadence-words.ts';
+import { zoneOfMission } from '../core/cadence-words.ts';
 
 /** What waits for a decision. */
 export function Inbox() {
@@ -72,7 +72,7 @@ function NextUp({ mission, present }: { mission: Mission; present: Keys | null }
   const words = useWords();
   const { title } = useTexts(present, mission);
   const name = title.startsWith('enc:') ? words.lock.sealed : title;
-  const at = when(mission.nextRunAt ?? '', zoneOfCadence(mission.cadence));
+  const at = when(mission.nextRunAt ?? '', zoneOfMission(mission));
   return (
     <p class="soft">
       <a href={missionPath(mission.id)}>{words.inbox.next(name, at)}</a>

@@ -1,9 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Agent, agentOf, changeAgent } from '../core/agents.ts';
 import { api, type ApiError } from '../core/api.ts';
-import { cadenceWords, zoneOfCadence } from '../core/cadence-words.ts';
+import { cadenceWords, zoneOfMission } from '../core/cadence-words.ts';
 import { nextFirings } from '../core/firings.ts';
 import {
+  ITERATIONS_LISTED,
   type Json,
   type Mission,
   missions,
@@ -193,7 +194,7 @@ function Firings({ mission }: { mission: Mission }) {
   const words = useWords();
   const next = mission.next ?? nextFirings(mission.cadence, mission.id, 5);
   if (next.length === 0 || mission.state !== 'active') return null;
-  const zone = zoneOfCadence(mission.cadence);
+  const zone = zoneOfMission(mission);
   return (
     <section class="tight">
       <h2>{words.missions.firings}</h2>
@@ -208,12 +209,17 @@ function Firings({ mission }: { mission: Mission }) {
 
 const SHOWN_AT_FIRST = 10;
 
+/** A list holds so many of each mission; there may be older ones where it is full. */
+function cursorOf({ iterations }: Mission): string | undefined {
+  return iterations.length < ITERATIONS_LISTED ? undefined : String(iterations[0]?.['id']);
+}
+
 function Plans({ mission, present }: { mission: Mission; present: Keys | null }) {
   const words = useWords();
   const [shown, setShown] = useState(SHOWN_AT_FIRST);
   const [older, setOlder] = useState<{ all: Json[]; next: string | undefined }>({
     all: [],
-    next: mission.iterationsNext,
+    next: cursorOf(mission),
   });
   const all = [...mission.iterations, ...older.all].toSorted((a, b) => timeOf(b) - timeOf(a));
   if (all.length === 0) return null;
@@ -221,10 +227,10 @@ function Plans({ mission, present }: { mission: Mission; present: Keys | null })
     setShown(shown + 20);
     if (shown + 20 < all.length || older.next === undefined) return;
     const path = `/api/v1/me/missions/${encodeURIComponent(mission.id)}?iterations=20&before=${encodeURIComponent(older.next)}`;
-    const answer = await api<{ mission: Mission }>(path);
+    const answer = await api<{ mission: Mission; next?: string }>(path);
     setOlder({
       all: [...older.all, ...answer.mission.iterations],
-      next: answer.mission.iterationsNext,
+      next: answer.next,
     });
   };
   return (
@@ -269,7 +275,7 @@ function PlanRow({
     <li>
       <div class="row">
         <a href={runPath(mission.id, String(iteration['id']))}>
-          {when(timeOf(iteration), zoneOfCadence(mission.cadence))}
+          {when(timeOf(iteration), zoneOfMission(mission))}
         </a>
         <span class={`tag ${iteration['overallStatus'] === 'failed' ? 'no' : ''}`}>
           {iteration['overallStatus'] === 'failed'
@@ -296,7 +302,7 @@ function Moments({ mission }: { mission: Mission }) {
           .map(({ dueAt, fate, reason, runId }) => (
             <li key={`${dueAt} ${fate}`}>
               <p class="line numbers">
-                <span>{when(dueAt, zoneOfCadence(mission.cadence))}</span>
+                <span>{when(dueAt, zoneOfMission(mission))}</span>
                 <span>
                   {runId === undefined ? (
                     (fates[fate] ?? fate)

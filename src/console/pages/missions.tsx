@@ -1,4 +1,4 @@
-import { cadenceWords, zoneOfCadence } from '../core/cadence-words.ts';
+import { cadenceWords, zoneOfMission } from '../core/cadence-words.ts';
 import { loadMissions, type Mission, missions } from '../core/missions.ts';
 import { useTexts } from '../core/opening.ts';
 import { missionPath } from '../core/router.ts';
@@ -47,7 +47,7 @@ function Row({ mission, present }: { mission: Mission; present: Keys | null }) {
   const words = useWords();
   const { title } = useTexts(present, mission);
   const waiting = waitingOf(words, mission);
-  const zone = zoneOfCadence(mission.cadence);
+  const zone = zoneOfMission(mission);
   return (
     <li data-mission={mission.id}>
       <div class="row">

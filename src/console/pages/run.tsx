@@ -8,7 +8,7 @@ import { useWatched } from '../core/store.ts';
 import { number, span, when } from '../core/times.ts';
 import { keys, type Keys } from '../core/vault.ts';
 import { preferences, useWords } from '../core/words.ts';
-import { zoneOfCadence } from '../core/cadence-words.ts';
+import { zoneOfMission } from '../core/cadence-words.ts';
 import { ActionBar } from '../parts/action-bar.tsx';
 import { PlanCard } from '../parts/plan-card.tsx';
 import { Problem, refusalOf } from '../parts/problem.tsx';
@@ -75,7 +75,7 @@ function Head({
           {titleOf(words, title, mission)}
         </a>
         <div class="page-head">
-          <h1>{when(at, zoneOfCadence(mission.cadence))}</h1>
+          <h1>{when(at, zoneOfMission(mission))}</h1>
           <KeyHelp />
         </div>
       </div>
@@ -206,7 +206,7 @@ function Facts({ run, mission }: { run: Run; mission: Mission }) {
           <span>{words.privacy.read(run.opened)}</span>
           {run.dueAt !== undefined && (
             <span>
-              {words.fates.pending} {when(run.dueAt, zoneOfCadence(mission.cadence))}
+              {words.fates.pending} {when(run.dueAt, zoneOfMission(mission))}
             </span>
           )}
         </p>

@@ -9,7 +9,7 @@ import { useWatched } from '../core/store.ts';
 import { when } from '../core/times.ts';
 import type { Keys } from '../core/vault.ts';
 import { useWords } from '../core/words.ts';
-import { zoneOfCadence } from '../core/cadence-words.ts';
+import { zoneOfMission } from '../core/cadence-words.ts';
 import { approveAllOf } from './approve-all.tsx';
 import { Changed } from './changed.tsx';
 import { PrivacyLine } from './privacy-line.tsx';
@@ -46,7 +46,7 @@ export function PlanCard({
             <a href={missionPath(mission.id)}>{name}</a>
           </h2>
           <a class="small soft end" href={runPath(mission.id, id)}>
-            {when(timeOf(iteration), zoneOfCadence(mission.cadence))}
+            {when(timeOf(iteration), zoneOfMission(mission))}
           </a>
         </div>
         {opened && summary !== '' && <p>{summary}</p>}
@@ -66,15 +66,16 @@ export function PlanCard({
       <ChangedSteps iterationId={id} mission={mission} iteration={iteration} present={present} />
       <ol>
         {steps.map((step, index) => (
-          <StepRow
-            key={String(step['id'])}
-            mission={mission}
-            iteration={iteration}
-            step={step}
-            readable={opened ? (shown[index] ?? null) : null}
-            place={{ n: index + 1, all: steps.length }}
-            present={present}
-          />
+          <li key={String(step['id'])}>
+            <StepRow
+              mission={mission}
+              iteration={iteration}
+              step={step}
+              readable={opened ? (shown[index] ?? null) : null}
+              place={{ n: index + 1, all: steps.length }}
+              present={present}
+            />
+          </li>
         ))}
       </ol>
       {open.length > 0 && <Sending mission={mission} iterationId={id} opened={opened} />}

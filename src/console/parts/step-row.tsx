@@ -52,7 +52,7 @@ export function StepRow({
   });
   const label = `${words.inbox.stepOf(place.n, place.all)}: ${shown === null ? words.lock.sealed : textOf(shown)}`;
   return (
-    <li
+    <div
       class="step"
       role="group"
       tabIndex={0}
@@ -86,7 +86,7 @@ export function StepRow({
       {isOpen(step) && readable !== null && (
         <Buttons stepKey={key} decision={decided?.decision} locked={sending !== undefined} />
       )}
-    </li>
+    </div>
   );
 }
 

@@ -25,6 +25,9 @@ function setUp(answer: Awaited<ReturnType<UserMissionsPort['audit']>> = { ok: tr
   const userMissions = vi.fn<AppDeps['userMissions']>(() => ({
     listMissions: async () => [],
     listMissionsForOwner: async () => [],
+    missionForOwner: async () => null,
+    listAgents: async () => [],
+    changeAgent: async () => ({ ok: false }),
     audit,
     command: async () => Promise.reject(new Error('unused')),
     noteTimeZone: async () => Promise.reject(new Error('unused')),

@@ -12,6 +12,9 @@ const app = createApp({
   userMissions: () => ({
     listMissions: unused,
     listMissionsForOwner: unused,
+    missionForOwner: unused,
+    listAgents: unused,
+    changeAgent: unused,
     audit: unused,
     command: unused,
     noteTimeZone: unused,
