@@ -57,12 +57,17 @@ async function main(): Promise<void> {
   const plan = await page.locator('[data-plan] header a.end').first().getAttribute('href');
   for (const [name, path] of [
     ['run', plan ?? '/'],
-    ['missions', '/missions'],
     ['grants', '/grants'],
   ] as const) {
     await page.goto(`${origin}${path}`);
     await take(page, name);
   }
+  // One of the demo's missions has to wait: its grant is revoked, as a person would.
+  await page.getByRole('button', { name: 'Revoke now' }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke now' }).click();
+  await page.getByText('Ended grants').waitFor();
+  await page.goto(`${origin}/missions`);
+  await take(page, 'missions');
   await page.setViewportSize(PHONE);
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.goto(origin);
