@@ -1,4 +1,4 @@
-import { isEncrypted } from '../missions/mission.ts';
+import { isCiphertext } from '../grants/fields.ts';
 
 const MOST = 80;
 
@@ -16,7 +16,7 @@ export function named(
 ): string {
   const name = record.data[field];
   return quoted(
-    typeof name === 'string' && name !== '' && !isEncrypted(name) ? name : record.recordId,
+    typeof name === 'string' && name !== '' && !isCiphertext(name) ? name : record.recordId,
   );
 }
 
