@@ -350,7 +350,7 @@ describe('zero-knowledge mode', () => {
       const { status: code, body } = await call(userId, method, path);
       expect([code, body]).toEqual([
         200,
-        { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number) },
+        { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number), wraps: [] },
       ]);
     }
     expect(await call(userId, 'POST', `${VAULT}/rotate`)).toEqual(
