@@ -38,6 +38,7 @@ async function refusal(
     MANA_DATA_DIR: dataDir,
     MANA_AI_PORT: String(await freePort()),
     MANA_AUTH_PORT: String(await freePort()),
+    MANA_CONSOLE_PORT: String(await freePort()),
     ...changes,
   });
   const code = await served.exited;

@@ -165,14 +165,16 @@ describe('mana_auth.vault', () => {
   });
 });
 
-test('row-level security is forced on all three tables', async () => {
+test('row-level security is forced on all tables', async () => {
   const rows = await postgres.query(
     `select relname, relrowsecurity and relforcerowsecurity as forced from pg_class
      where relnamespace = 'mana_auth'::regnamespace and relkind = 'r' order by relname`,
   );
-  expect(rows).toEqual(
-    ['grants', 'vault', 'vault_audit'].map((relname) => ({ relname, forced: true })),
+  const names = rows.map(({ relname }) => relname);
+  expect(names).toEqual(
+    expect.arrayContaining(['grants', 'passkeys', 'sessions', 'vault', 'vault_audit']),
   );
+  expect(rows).toEqual(names.map((relname) => ({ relname, forced: true })));
 });
 
 test('all of it holds where the owner is no superuser and is under the policies itself', async () => {

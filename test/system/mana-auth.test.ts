@@ -343,14 +343,14 @@ describe('zero-knowledge mode', () => {
       [userId],
     );
     expect(row).toEqual({ wrapped_key: null });
-    for (const [method, path] of [
-      ['POST', `${VAULT}/init`],
-      ['GET', `${VAULT}/key`],
+    for (const [method, path, more] of [
+      ['POST', `${VAULT}/init`, {}],
+      ['GET', `${VAULT}/key`, { wraps: [] }],
     ] as const) {
       const { status: code, body } = await call(userId, method, path);
       expect([code, body]).toEqual([
         200,
-        { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number), wraps: [] },
+        { requiresRecoveryCode: true, ...wrap, formatVersion: expect.any(Number), ...more },
       ]);
     }
     expect(await call(userId, 'POST', `${VAULT}/rotate`)).toEqual(
